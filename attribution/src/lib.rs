@@ -1,0 +1,1 @@
+//! Which contribution shaped which model.

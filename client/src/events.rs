@@ -1,0 +1,112 @@
+//! Events of a transaction, each with its fields as SCALE, and the receipt that carries them.
+
+use crate::head::Head;
+use codec::{Decode, Encode};
+use tributary_protocol::{Amount, BaseModelId, ContributionId, DatanetId, GrantId, JobId, ModelId, VersionRef};
+
+/// Something that happened in a block.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Event {
+    /// The pallet that says so.
+    pub pallet: String,
+    /// What happened.
+    pub name: String,
+    /// SCALE of its fields, one after the other.
+    pub fields: Vec<u8>,
+}
+
+/// An event's fields are not what was expected of it.
+#[derive(Debug, thiserror::Error)]
+#[error("events cannot be read: {reason}\nhint: the chain's runtime may be of another version than this program")]
+pub struct EventsUnreadable {
+    /// What is wrong.
+    pub reason: String,
+}
+
+impl Event {
+    /// Whether it is this pallet's event of this name.
+    pub fn is(&self, pallet: &str, name: &str) -> bool {
+        self.pallet == pallet && self.name == name
+    }
+
+    /// Its first fields: a type, or a tuple of types, that decodes from the start of the fields.
+    pub fn first<T: Decode>(&self) -> Result<T, EventsUnreadable> {
+        T::decode(&mut self.fields.as_slice()).map_err(|error| EventsUnreadable {
+            reason: format!("{}.{}: {error}", self.pallet, self.name),
+        })
+    }
+}
+
+/// Proof that a transaction is in a finalised block and did what it should.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Receipt {
+    /// The finalised block that holds it.
+    pub block: Head,
+    /// Its place in the block.
+    pub index: u32,
+    /// BLAKE2-256 of its bytes: how explorers name it.
+    pub extrinsic_hash: [u8; 32],
+    /// What it caused, in order.
+    pub events: Vec<Event>,
+}
+
+impl Receipt {
+    /// The first fields of the first event of this name, or `None` if there is none.
+    pub fn find<T: Decode>(&self, pallet: &str, name: &str) -> Result<Option<T>, EventsUnreadable> {
+        self.events.iter().find(|event| event.is(pallet, name)).map(Event::first).transpose()
+    }
+
+    /// The first fields of the first event of this name, which the transaction must have caused.
+    pub fn expect<T: Decode>(&self, pallet: &str, name: &str) -> Result<T, EventsUnreadable> {
+        self.find(pallet, name)?.ok_or_else(|| EventsUnreadable {
+            reason: format!("the transaction caused no {pallet}.{name}"),
+        })
+    }
+
+    /// What was paid for inclusion.
+    pub fn fee(&self) -> Result<Option<Amount>, EventsUnreadable> {
+        let paid: Option<([u8; 32], Amount)> = self.find("TransactionPayment", "TransactionFeePaid")?;
+        Ok(paid.map(|(_, fee)| fee))
+    }
+}
+
+/// What calls that make something have made. Each errs if the transaction made no such thing.
+impl Receipt {
+    /// By [`crate::calls::datanets::register`].
+    pub fn datanet(&self) -> Result<DatanetId, EventsUnreadable> {
+        self.expect("Datanets", "DatanetRegistered")
+    }
+
+    /// By [`crate::calls::datanets::submit_contribution`].
+    pub fn contribution(&self) -> Result<ContributionId, EventsUnreadable> {
+        self.expect("Datanets", "ContributionSubmitted")
+    }
+
+    /// By [`crate::calls::datanets::publish_version`].
+    pub fn version(&self) -> Result<VersionRef, EventsUnreadable> {
+        self.expect("Datanets", "VersionPublished")
+    }
+
+    /// By [`crate::calls::grants::request`] or [`crate::calls::grants::present`].
+    pub fn grant(&self) -> Result<GrantId, EventsUnreadable> {
+        match self.find("Grants", "GrantRequested")? {
+            Some(grant) => Ok(grant),
+            None => self.expect("Grants", "GrantIssued"),
+        }
+    }
+
+    /// By [`crate::calls::models::register_base`].
+    pub fn base_model(&self) -> Result<BaseModelId, EventsUnreadable> {
+        self.expect("Models", "BaseModelRegistered")
+    }
+
+    /// By [`crate::calls::jobs::post`].
+    pub fn job(&self) -> Result<JobId, EventsUnreadable> {
+        self.expect("Jobs", "JobPosted")
+    }
+
+    /// By whatever settled a job: the job and its model.
+    pub fn settled(&self) -> Result<(JobId, ModelId), EventsUnreadable> {
+        self.expect("Jobs", "JobSettled")
+    }
+}

@@ -1,0 +1,1 @@
+//! Typed chain client for every off-chain process.

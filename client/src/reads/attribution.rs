@@ -1,0 +1,22 @@
+//! Revenue streams and claims.
+
+use super::View;
+use crate::{account::Account, error::ChainError, records::Stream};
+use tributary_protocol::{Amount, ModelId};
+
+impl View {
+    /// A model's stream.
+    pub async fn stream(&self, model: ModelId) -> Result<Option<Stream>, ChainError> {
+        self.call("AttributionApi_stream", (model,)).await
+    }
+
+    /// What a leaf of `units` at `index` could claim now; `None` if there is no such stream.
+    pub async fn claimable(&self, model: ModelId, index: u32, units: u64) -> Result<Option<Amount>, ChainError> {
+        self.call("AttributionApi_claimable", (model, index, units)).await
+    }
+
+    /// The account that holds the contributors' pools.
+    pub async fn pool_account(&self) -> Result<Account, ChainError> {
+        self.call("AttributionApi_pool_account", ()).await
+    }
+}

@@ -1,0 +1,222 @@
+//! Providers that lie, stall and vanish are given up, and the next one goes on.
+
+use std::sync::Arc;
+
+use futures::AsyncWriteExt;
+use libp2p::{Multiaddr, Stream};
+use tempfile::TempDir;
+use tributary_exchange::{
+    BlobHash, FetchError, Fetched, ProviderFault, Store,
+    wire::{self, EndReason, ProviderMessage, ReaderMessage},
+};
+
+use crate::{chain::Chain, support::*};
+
+#[derive(Clone, Copy, Debug)]
+pub enum Evil {
+    /// Lets everyone in and serves honestly, but for one byte of the n-th data frame.
+    FlipIn(usize),
+    /// Goes silent after n data frames of the transfer, holding the stream open.
+    StallAfter(usize),
+    /// Cuts the stream after n data frames of the transfer.
+    VanishAfter(usize),
+    /// Claims this size.
+    ClaimSize(u64),
+    /// Sends frames that are no messages.
+    Garbage,
+    /// Says it is done after n data frames.
+    EndEarly(usize),
+    /// Sends all that was asked, and then more.
+    SendMore,
+    /// Says the grant is revoked after n data frames.
+    SayRevoked(usize),
+}
+
+pub async fn hostile(bytes: &[u8], evil: Evil) -> (Multiaddr, HostilePeer) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), QUOTA).unwrap();
+    let blob = store.import_bytes(bytes).unwrap().hash;
+    let shared = Arc::new(store);
+    let (address, raw) = RawPeer::listen(move |stream| {
+        let store = Arc::clone(&shared);
+        async move {
+            // An error means that the reader has left.
+            let _ = misbehave(stream, &store, blob, evil).await;
+        }
+    })
+    .await;
+    (address, HostilePeer { _raw: raw, _folder: folder })
+}
+
+pub struct HostilePeer {
+    _raw: RawPeer,
+    _folder: TempDir,
+}
+
+async fn misbehave(
+    mut stream: Stream,
+    store: &Store,
+    blob: BlobHash,
+    evil: Evil,
+) -> Result<(), wire::WireError> {
+    let _hello: Option<ReaderMessage> = wire::receive(&mut stream).await?;
+    wire::send(&mut stream, &ProviderMessage::Challenge { nonce: [1; 32] }).await?;
+    let _proof: Option<ReaderMessage> = wire::receive(&mut stream).await?;
+    let blob = store.get(&blob).unwrap();
+    let bytes = match evil {
+        Evil::ClaimSize(bytes) => bytes,
+        _ => blob.info().bytes,
+    };
+    wire::send(&mut stream, &ProviderMessage::Granted { bytes }).await?;
+    let mut conversation = 0;
+    while let Some(ReaderMessage::Want { ranges }) = wire::receive(&mut stream).await? {
+        conversation += 1;
+        // The first `Want` proves the size: only some lie there already.
+        let begun = conversation > 1;
+        let mut encoded = Vec::new();
+        if blob.encode(&ranges, &mut encoded).is_err() {
+            encoded = vec![0; 4096];
+        }
+        for (number, piece) in encoded.chunks(GROUP as usize).enumerate() {
+            let mut piece = piece.to_vec();
+            match evil {
+                Evil::FlipIn(frame) if begun && number == frame => piece[100] ^= 1,
+                Evil::StallAfter(frames) if begun && number == frames => {
+                    stream.flush().await?;
+                    std::future::pending::<()>().await;
+                }
+                Evil::VanishAfter(frames) if begun && number == frames => {
+                    stream.flush().await?;
+                    return Ok(());
+                }
+                Evil::EndEarly(frames) if begun && number == frames => break,
+                Evil::SayRevoked(frames) if begun && number == frames => {
+                    wire::send(&mut stream, &ProviderMessage::End(EndReason::Revoked)).await?;
+                    return Ok(());
+                }
+                Evil::Garbage if begun => {
+                    stream.write_all(&[9, 0, 0, 0, 77]).await?;
+                }
+                _ => {}
+            }
+            let data = ProviderMessage::Data(piece.try_into().unwrap());
+            wire::write_frame(&mut stream, &data).await?;
+        }
+        if matches!(evil, Evil::SendMore) && begun {
+            for _ in 0..100 {
+                let data = ProviderMessage::Data(vec![0; GROUP as usize].try_into().unwrap());
+                wire::write_frame(&mut stream, &data).await?;
+            }
+        }
+        wire::send(&mut stream, &ProviderMessage::End(EndReason::Complete)).await?;
+    }
+    Ok(())
+}
+
+/// Fetches from the hostile peer and then from an honest one; returns what became of it.
+async fn survives(evil: Evil) -> Fetched {
+    let chain = Chain::new();
+    let bytes = sample(120 * GROUP, 9);
+    let (honest, blob) = provider_of(&chain, Transport::Tcp, &bytes).await;
+    let (bad, _peer) = hostile(&bytes, evil).await;
+    let reader = impatient_reader().await;
+    let fetched = fetch(&reader, &[bad, honest.address()], blob).await.unwrap();
+    assert_eq!(reader.store().read(&blob).unwrap(), bytes);
+    fetched
+}
+
+macro_rules! survives {
+    ($($name:ident: $evil:expr => $fault:pat;)*) => {$(
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $name() {
+            let fetched = survives($evil).await;
+            assert_eq!(fetched.faults.len(), 1);
+            assert!(matches!(fetched.faults[0].1, $fault), "{:?}", fetched.faults);
+        }
+    )*};
+}
+
+survives! {
+    survives_wrong_bytes: Evil::FlipIn(40) => ProviderFault::WrongBytes { .. };
+    survives_wrong_first_bytes: Evil::FlipIn(0) => ProviderFault::WrongBytes { .. };
+    survives_stalling: Evil::StallAfter(30) => ProviderFault::Stalled(_);
+    survives_vanishing: Evil::VanishAfter(30) => ProviderFault::Vanished { .. };
+    survives_vanishing_at_once: Evil::VanishAfter(0) => ProviderFault::Vanished { .. };
+    survives_larger_size: Evil::ClaimSize(121 * GROUP) => ProviderFault::WrongBytes { .. };
+    survives_smaller_size: Evil::ClaimSize(119 * GROUP) => ProviderFault::WrongBytes { .. };
+    survives_a_byte_less: Evil::ClaimSize(120 * GROUP - 1) => ProviderFault::WrongBytes { .. };
+    survives_size_zero: Evil::ClaimSize(0) => ProviderFault::WrongBytes { .. };
+    survives_boundless_size: Evil::ClaimSize(u64::MAX) => ProviderFault::WrongSize { .. };
+    survives_largest_size: Evil::ClaimSize(tributary_exchange::BLOB_BYTES_MAX) => ProviderFault::WrongBytes { .. };
+    survives_garbage: Evil::Garbage => ProviderFault::Protocol { .. };
+    survives_early_end: Evil::EndEarly(7) => ProviderFault::Protocol { .. };
+    survives_lie_about_revocation: Evil::SayRevoked(7) => ProviderFault::Revoked;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verified_groups_of_a_bad_provider_are_kept() {
+    let fetched = survives(Evil::FlipIn(60)).await;
+    // 60 good frames before the bad one, and 60 groups from the honest provider: not 120 from the latter.
+    let whole = 120 * GROUP;
+    assert!(fetched.received < whole + whole / 4, "{}", fetched.received);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn surplus_data_is_never_stored() {
+    let bytes = sample(120 * GROUP, 9);
+    let blob = *blake3::hash(&bytes).as_bytes();
+    let (bad, _peer) = hostile(&bytes, Evil::SendMore).await;
+    let reader = impatient_reader().await;
+    // Whether the surplus is noticed before the node is done with the stream is a race; the blob is right either way.
+    let _ = fetch(&reader, std::slice::from_ref(&bad), blob).await;
+    let fetched = fetch(&reader, &[bad], blob).await;
+    if fetched.is_ok() {
+        assert_eq!(reader.store().read(&blob).unwrap(), bytes);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn goes_through_all_providers_in_order() {
+    let chain = Chain::new();
+    let bytes = sample(150 * GROUP, 10);
+    let (honest, blob) = provider_of(&chain, Transport::Quic, &bytes).await;
+    let without = provider(&Chain::new(), Transport::Tcp).await;
+    let (lying, _a) = hostile(&bytes, Evil::FlipIn(20)).await;
+    let (silent, _b) = hostile(&bytes, Evil::StallAfter(20)).await;
+    let (vanishing, _c) = hostile(&bytes, Evil::VanishAfter(20)).await;
+    let nobody: Multiaddr = "/ip4/127.0.0.1/tcp/1".parse().unwrap();
+    let all = [nobody, without.address(), lying, silent, vanishing, honest.address()];
+
+    let reader = impatient_reader().await;
+    let fetched = fetch(&reader, &all, blob).await.unwrap();
+    assert_eq!(reader.store().read(&blob).unwrap(), bytes);
+    let (addresses, faults): (Vec<_>, Vec<_>) = fetched.faults.into_iter().unzip();
+    assert_eq!(addresses, all[..5]);
+    assert!(matches!(
+        faults[..],
+        [
+            ProviderFault::Unreachable { .. },
+            ProviderFault::Refused,
+            ProviderFault::WrongBytes { .. },
+            ProviderFault::Stalled(_),
+            ProviderFault::Vanished { .. },
+        ]
+    ), "{faults:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_failing_says_why_for_each() {
+    let bytes = sample(30 * GROUP, 11);
+    let blob = *blake3::hash(&bytes).as_bytes();
+    let (lying, _a) = hostile(&bytes, Evil::FlipIn(3)).await;
+    let (vanishing, _b) = hostile(&bytes, Evil::VanishAfter(3)).await;
+    let reader = impatient_reader().await;
+    let error = fetch(&reader, &[lying.clone(), vanishing.clone()], blob).await.unwrap_err();
+    assert!(!error.is_access_denied());
+    let text = error.to_string();
+    for part in [lying.to_string(), vanishing.to_string(), hex::encode(blob), "wrong bytes".into(), "gone".into()] {
+        assert!(text.contains(&part), "{text}");
+    }
+    let FetchError::AllFailed { verified, .. } = error else { panic!("{error}") };
+    assert_eq!(reader.store().partial(&blob).unwrap().unwrap().verified, verified);
+}

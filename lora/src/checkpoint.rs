@@ -1,0 +1,137 @@
+//! Interrupting a run and going on bit for bit.
+//!
+//! A checkpoint is one file, so that it is whole or absent: parameters, both moments and the trace as tensors, and in the
+//! metadata the number of steps and a fingerprint of everything else that determines the run. The order of samples follows
+//! from seed and step, so no random state needs keeping.
+
+use crate::error::TrainError;
+use crate::files::write_atomically;
+use crate::ops::with_elements;
+use crate::train::TrainingRun;
+use candle_core::Tensor;
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use tributary_protocol::ContentHash;
+use tributary_protocol::trace::StepRecord;
+
+/// Name of the file.
+pub const CHECKPOINT_FILE: &str = "checkpoint.safetensors";
+const STATE_ENTRY: &str = "tributary_run";
+const TRACE: &str = "trace";
+
+#[derive(Serialize, Deserialize)]
+struct State {
+    run: ContentHash,
+    steps: u64,
+}
+
+impl TrainingRun {
+    /// Writes the state of the run to `dir`, replacing an older checkpoint there atomically.
+    pub fn checkpoint(&self, dir: &Path) -> Result<(), TrainError> {
+        let path = dir.join(CHECKPOINT_FILE);
+        let damaged = |reason: String| TrainError::DamagedCheckpoint { path: path.clone(), reason };
+        let state = State { run: self.fingerprint()?, steps: self.steps_done() };
+        let state = serde_json::to_string(&state).map_err(|error| damaged(error.to_string()))?;
+        let mut tensors: Vec<(String, Vec<u8>)> = Vec::new();
+        for (index, ((_, variable), moments)) in self.parameters().iter().zip(&self.optimiser.moments).enumerate() {
+            let parameter = with_elements(variable.as_tensor(), |values| Ok(to_bytes(values)))?;
+            tensors.push((format!("parameter.{index:06}"), parameter));
+            tensors.push((format!("first.{index:06}"), to_bytes(&moments.first)));
+            tensors.push((format!("second.{index:06}"), to_bytes(&moments.second)));
+        }
+        let trace = serde_json::to_vec(&self.trace).map_err(|error| damaged(error.to_string()))?;
+        let mut views = Vec::with_capacity(tensors.len() + 1);
+        for (name, bytes) in &tensors {
+            let view = TensorView::new(Dtype::F32, vec![bytes.len() / 4], bytes);
+            views.push((name.as_str(), view.map_err(|error| damaged(error.to_string()))?));
+        }
+        let view = TensorView::new(Dtype::U8, vec![trace.len()], &trace);
+        views.push((TRACE, view.map_err(|error| damaged(error.to_string()))?));
+        let metadata = HashMap::from([(STATE_ENTRY.to_owned(), state)]);
+        let bytes = safetensors::serialize(views, Some(metadata)).map_err(|error| damaged(error.to_string()))?;
+        write_atomically(&path, &bytes).map_err(|source| TrainError::File { path, source })
+    }
+
+    /// Takes up the checkpoint in `dir`, if there is one, and says whether there was.
+    ///
+    /// The run must have been made from the same model, samples and settings. From here it gives the same bits as if it
+    /// had never stopped (on the same machine, with the same number of threads).
+    pub fn resume(&mut self, dir: &Path) -> Result<bool, TrainError> {
+        let path = dir.join(CHECKPOINT_FILE);
+        if !path.exists() {
+            return Ok(false);
+        }
+        let bytes = std::fs::read(&path).map_err(|source| TrainError::File { path: path.clone(), source })?;
+        let damaged = |reason: String| TrainError::DamagedCheckpoint { path: path.clone(), reason };
+        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(error.to_string()))?;
+        let entry = header.metadata().as_ref().and_then(|metadata| metadata.get(STATE_ENTRY));
+        let state: State = entry
+            .ok_or_else(|| damaged("no state".into()))
+            .and_then(|text| serde_json::from_str(text).map_err(|error| damaged(error.to_string())))?;
+        if state.run != self.fingerprint()? {
+            return Err(TrainError::OtherRun { what: "model, samples or settings" });
+        }
+        let file = SafeTensors::deserialize(&bytes).map_err(|error| damaged(error.to_string()))?;
+        let tensor = |name: &str| file.tensor(name).map_err(|error| damaged(error.to_string()));
+        let values = |name: String, count: usize| match from_bytes(tensor(&name)?.data()) {
+            values if values.len() == count => Ok(values),
+            values => Err(damaged(format!("{name} has {} elements instead of {count}", values.len()))),
+        };
+        let trace: Vec<StepRecord> =
+            serde_json::from_slice(tensor(TRACE)?.data()).map_err(|error| damaged(error.to_string()))?;
+        if trace.len() as u64 != state.steps {
+            return Err(damaged(format!("{} records of {} steps", trace.len(), state.steps)));
+        }
+        // Everything is read and checked before anything is changed.
+        let mut parameters = Vec::new();
+        let mut moments = Vec::new();
+        for (index, (_, variable)) in self.parameters().iter().enumerate() {
+            let count = variable.elem_count();
+            let parameter = values(format!("parameter.{index:06}"), count)?;
+            parameters.push(Tensor::from_vec(parameter, variable.shape(), variable.device())?);
+            let (first, second) = (values(format!("first.{index:06}"), count)?, values(format!("second.{index:06}"), count)?);
+            moments.push(crate::optim::Moments { first, second });
+        }
+        for ((_, variable), parameter) in self.parameters().iter().zip(&parameters) {
+            variable.set(parameter)?;
+        }
+        self.optimiser.moments = moments;
+        self.optimiser.steps = state.steps;
+        self.trace = trace;
+        Ok(true)
+    }
+
+    /// Hash of everything that determines the run apart from where its parameters start.
+    fn fingerprint(&self) -> Result<ContentHash, TrainError> {
+        let mut hash = blake3::Hasher::new_derive_key("tributary.network 2026-11 training run v1");
+        let mut add = |part: &[u8]| {
+            hash.update(&(part.len() as u64).to_le_bytes());
+            hash.update(part);
+        };
+        let settings = serde_json::to_vec(&(self.config(), self.adapter().map(|adapter| adapter.config())));
+        add(&settings.map_err(|error| TrainError::DamagedCheckpoint { path: PathBuf::new(), reason: error.to_string() })?);
+        add(&self.model().content_hash().unwrap_or_default().0);
+        for (name, variable) in self.parameters() {
+            add(format!("{name} {:?}", variable.dims()).as_bytes());
+        }
+        for samples in [self.dataset().training(), self.dataset().validation()] {
+            add(&(samples.len() as u64).to_le_bytes());
+            for sample in samples {
+                add(&sample.id().0);
+                add(&sample.tokens().iter().flat_map(|token| token.to_le_bytes()).collect::<Vec<u8>>());
+                add(&(sample.trained_tokens() as u64).to_le_bytes());
+            }
+        }
+        Ok(ContentHash(*hash.finalize().as_bytes()))
+    }
+}
+
+fn to_bytes(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+fn from_bytes(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+}

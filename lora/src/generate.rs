@@ -1,0 +1,127 @@
+//! Text from a model, token by token.
+
+use crate::dataset::PromptTemplate;
+use crate::error::GenerateError;
+use crate::lora::Adapter;
+use crate::model::Model;
+use crate::ops::{self, attend_cached, with_elements};
+use crate::sampling::{Sampler, SamplingConfig};
+use crate::tokenizer::Tokenizer;
+use candle_core::Tensor;
+
+/// Tokens that follow a prompt, one per call of `next`, without those that end an answer.
+///
+/// Keys and values of all past positions are kept, so each token costs one position.
+pub struct Generation<'a> {
+    model: &'a Model,
+    adapter: Option<&'a Adapter>,
+    stops: Vec<u32>,
+    sampler: Sampler,
+    /// Per layer, rotated keys and values of the positions so far.
+    cache: Vec<(Vec<f32>, Vec<f32>)>,
+    /// Tokens that were not run through the model yet.
+    pending: Vec<u32>,
+    /// Positions that were run.
+    positions: usize,
+    tokens_left: usize,
+}
+
+impl<'a> Generation<'a> {
+    /// Begins after `prompt`; ends at one of `stops`, after `config.tokens_max` tokens or at the model's last position.
+    pub fn new(
+        model: &'a Model,
+        adapter: Option<&'a Adapter>,
+        prompt: &[u32],
+        stops: &[u32],
+        config: SamplingConfig,
+    ) -> Result<Self, GenerateError> {
+        if prompt.is_empty() {
+            return Err(GenerateError::EmptyPrompt);
+        }
+        let positions_max = model.config().positions_max;
+        if prompt.len() > positions_max {
+            return Err(GenerateError::PromptTooLong { tokens: prompt.len(), positions_max });
+        }
+        Ok(Self {
+            sampler: Sampler::new(config)?,
+            cache: vec![Default::default(); model.config().layers],
+            pending: prompt.to_vec(),
+            stops: stops.to_vec(),
+            positions: 0,
+            tokens_left: config.tokens_max,
+            adapter,
+            model,
+        })
+    }
+
+    fn next_token(&mut self) -> Result<Option<u32>, GenerateError> {
+        if self.tokens_left == 0 || self.positions + self.pending.len() > self.model.config().positions_max {
+            return Ok(None);
+        }
+        let logits = self.run_pending()?;
+        let token = self.sampler.choose(&logits)?;
+        if self.stops.contains(&token) {
+            self.tokens_left = 0;
+            return Ok(None);
+        }
+        self.tokens_left -= 1;
+        self.pending.push(token);
+        Ok(Some(token))
+    }
+
+    /// Logits after the last pending token.
+    fn run_pending(&mut self) -> Result<Vec<f32>, GenerateError> {
+        let shape = self.model.attention_shape();
+        let (rope, cache) = (self.model.rope(), &mut self.cache);
+        let hidden = self.model.run(&self.pending, self.adapter, |layer, q, k, v| {
+            let (keys, values) = &mut cache[layer];
+            let out = with_elements(q, |q| with_elements(k, |k| with_elements(v, |v| {
+                Ok(attend_cached(q, k, v, shape, rope, keys, values))
+            })))?;
+            Tensor::from_vec(out, q.shape(), q.device())
+        })?;
+        let last = hidden.narrow(0, self.pending.len() - 1, 1)?;
+        self.positions += self.pending.len();
+        self.pending.clear();
+        let logits = ops::linear(&last, self.model.head_matrix())?;
+        Ok(with_elements(&logits, |logits| Ok(logits.to_vec()))?)
+    }
+}
+
+impl Iterator for Generation<'_> {
+    type Item = Result<u32, GenerateError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let token = self.next_token().transpose();
+        if matches!(token, Some(Err(_))) {
+            self.tokens_left = 0;
+        }
+        token
+    }
+}
+
+/// Answers `prompt`, put to the model as `template` says, and hands each piece of text to `on_text` as it is ready.
+///
+/// Returns the whole answer without surrounding space.
+pub fn answer(
+    model: &Model,
+    adapter: Option<&Adapter>,
+    tokenizer: &Tokenizer,
+    template: &PromptTemplate,
+    prompt: &str,
+    config: SamplingConfig,
+    mut on_text: impl FnMut(&str),
+) -> Result<String, GenerateError> {
+    let prompt = tokenizer.encode(&template.prompt(prompt))?;
+    let mut tokens = Vec::new();
+    let mut stream = tokenizer.stream();
+    for token in Generation::new(model, adapter, &prompt, tokenizer.ends(), config)? {
+        let token = token?;
+        tokens.push(token);
+        let text = stream.push(token)?;
+        if !text.is_empty() {
+            on_text(&text);
+        }
+    }
+    Ok(tokenizer.decode(&tokens)?.trim().to_owned())
+}

@@ -1,0 +1,55 @@
+//! Models, LoRA layers, optimiser, PEFT files and generation.
+//!
+//! Synchronous and deterministic: no clock, no network, no threads apart from rayon's inside one operation. The same base
+//! model, samples and settings give the same adapter bytes on the same machine with the same number of threads.
+//!
+//! # Reading order
+//! [`ModelConfig`] and [`Model`] (what is loaded), [`Adapter`] (what is trained), [`Dataset`] (what it is trained on),
+//! [`TrainingRun`] (the loop), [`answer`] (what comes out), [`sample_gradient`] (what attribution reads), [`pretrain`]
+//! (how the embedded base model was made).
+//!
+//! # Invariant
+//! No tokio, no chain, no file outside the folders that a caller names.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod batch;
+mod checkpoint;
+mod config;
+mod dataset;
+mod error;
+mod files;
+mod generate;
+mod gradients;
+mod identity;
+mod lora;
+mod model;
+mod ops;
+mod optim;
+mod peft;
+pub mod pretrain;
+mod random;
+mod rope;
+mod sampling;
+mod schedule;
+mod snapshot;
+mod tokenizer;
+mod train;
+mod weights;
+
+pub use batch::{Batch, EncodedSample};
+pub use checkpoint::CHECKPOINT_FILE;
+pub use config::{ModelConfig, RopeConfig, RopeScaling};
+pub use dataset::{DataConfig, Dataset, PromptTemplate, encode_sample};
+pub use error::{AdapterError, ConfigError, DataError, GenerateError, LoadError, TokenizerError, TrainError};
+pub use generate::{Generation, answer};
+pub use gradients::{sample_gradient, sample_loss};
+pub use identity::base_model_hash;
+pub use lora::{Adapter, LoraConfig, Target};
+pub use model::Model;
+pub use optim::AdamWConfig;
+pub use peft::{CONFIG_FILE, WEIGHTS_FILE};
+pub use sampling::SamplingConfig;
+pub use schedule::{Decay, Schedule};
+pub use snapshot::Snapshot;
+pub use tokenizer::{TextStream, Tokenizer};
+pub use train::{SnapshotPoint, StepMetrics, TrainConfig, TrainingRun};

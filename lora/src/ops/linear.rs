@@ -1,0 +1,141 @@
+//! Linear layers `y = x·Wᵀ`, plain and with a low-rank update.
+
+use super::gemm::{Into, Threads, View, product};
+use super::{elements, is_tracked, with_elements};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
+
+/// Applies a linear layer: `y = x·Wᵀ`.
+///
+/// Shapes: `x [positions, in]`, `W [out, in]` -> `[positions, out]`.
+/// The weight's gradient is computed only if `W` is a variable.
+pub(crate) fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    x.apply_op2(weight, Linear)
+}
+
+/// Adds the low-rank update to a frozen layer: `y = x·Wᵀ + scale·x·Aᵀ·Bᵀ`.
+///
+/// Shapes: `x [positions, in]`, `W [out, in]`, `A [rank, in]`, `B [out, rank]` -> `[positions, out]`.
+/// `W` gets no gradient. Cost: `rank·(in + out)` multiply-adds per position above the frozen layer.
+/// Source: LoRA, arXiv 2106.09685, section 4.1.
+pub(crate) fn lora_linear(x: &Tensor, weight: &Tensor, a: &Tensor, b: &Tensor, scale: f32) -> Result<Tensor> {
+    x.apply_op3(a, b, LoraLinear { weight: weight.clone(), scale })
+}
+
+struct Linear;
+
+impl CustomOp2 for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, x_at: &Layout, w: &CpuStorage, w_at: &Layout) -> Result<(CpuStorage, Shape)> {
+        let ((rows, input), (output, _)) = (x_at.shape().dims2()?, w_at.shape().dims2()?);
+        let (x, w) = (elements(x, x_at)?, elements(w, w_at)?);
+        let mut y = vec![0f32; rows * output];
+        let (x, w) = (View::dense(x, rows, input), View::dense(w, output, input));
+        product(&mut y, output, Into::Overwrite, x, w.transposed(), 1.0, Threads::All);
+        Ok((CpuStorage::F32(y), Shape::from((rows, output))))
+    }
+
+    fn bwd(&self, x: &Tensor, w: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let ((rows, input), output) = (x.dims2()?, w.dim(0)?);
+        let dy = dy.contiguous()?;
+        with_elements(&dy, |dy| {
+            let dy = View::dense(dy, rows, output);
+            let dx = is_tracked(x)
+                .then(|| with_elements(w, |w| {
+                    let mut dx = vec![0f32; rows * input];
+                    product(&mut dx, input, Into::Overwrite, dy, View::dense(w, output, input), 1.0, Threads::All);
+                    Tensor::from_vec(dx, (rows, input), x.device())
+                }))
+                .transpose()?;
+            let dw = is_tracked(w)
+                .then(|| with_elements(x, |x| {
+                    let mut dw = vec![0f32; output * input];
+                    let x = View::dense(x, rows, input);
+                    product(&mut dw, input, Into::Overwrite, dy.transposed(), x, 1.0, Threads::All);
+                    Tensor::from_vec(dw, (output, input), w.device())
+                }))
+                .transpose()?;
+            Ok((dx, dw))
+        })
+    }
+}
+
+struct LoraLinear {
+    weight: Tensor,
+    scale: f32,
+}
+
+impl CustomOp3 for LoraLinear {
+    fn name(&self) -> &'static str {
+        "lora-linear"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_at: &Layout,
+        a: &CpuStorage,
+        a_at: &Layout,
+        b: &CpuStorage,
+        b_at: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let ((rows, input), (output, rank)) = (x_at.shape().dims2()?, b_at.shape().dims2()?);
+        let x = View::dense(elements(x, x_at)?, rows, input);
+        let a = View::dense(elements(a, a_at)?, rank, input);
+        let b = View::dense(elements(b, b_at)?, output, rank);
+        let mut y = vec![0f32; rows * output];
+        let mut down = vec![0f32; rows * rank];
+        with_elements(&self.weight, |w| {
+            let w = View::dense(w, output, input);
+            product(&mut y, output, Into::Overwrite, x, w.transposed(), 1.0, Threads::All);
+            Ok(())
+        })?;
+        product(&mut down, rank, Into::Overwrite, x, a.transposed(), 1.0, Threads::All);
+        let down = View::dense(&down, rows, rank);
+        product(&mut y, output, Into::Add, down, b.transposed(), self.scale, Threads::All);
+        Ok((CpuStorage::F32(y), Shape::from((rows, output))))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        a: &Tensor,
+        b: &Tensor,
+        _y: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let ((rows, input), (output, rank)) = (x.dims2()?, b.dims2()?);
+        let dy = dy.contiguous()?;
+        let mut down = vec![0f32; rows * rank];
+        let mut d_down = vec![0f32; rows * rank];
+        let mut da = vec![0f32; rank * input];
+        let mut db = vec![0f32; output * rank];
+        let mut dx = is_tracked(x).then(|| vec![0f32; rows * input]);
+        // `down = x·Aᵀ` is computed again instead of kept: it costs rank/out of the layer and saves its memory.
+        let all = Threads::All;
+        with_elements(&dy, |dy| with_elements(x, |x| with_elements(a, |a| with_elements(b, |b| {
+            let (dy, x) = (View::dense(dy, rows, output), View::dense(x, rows, input));
+            let (a, b) = (View::dense(a, rank, input), View::dense(b, output, rank));
+            product(&mut down, rank, Into::Overwrite, x, a.transposed(), 1.0, all);
+            product(&mut d_down, rank, Into::Overwrite, dy, b, self.scale, all);
+            let (down, d_down) = (View::dense(&down, rows, rank), View::dense(&d_down, rows, rank));
+            product(&mut da, input, Into::Overwrite, d_down.transposed(), x, 1.0, all);
+            product(&mut db, rank, Into::Overwrite, dy.transposed(), down, self.scale, all);
+            if let Some(dx) = &mut dx {
+                with_elements(&self.weight, |w| {
+                    product(dx, input, Into::Overwrite, dy, View::dense(w, output, input), 1.0, all);
+                    Ok(())
+                })?;
+                product(dx, input, Into::Add, d_down, a, 1.0, all);
+            }
+            Ok(())
+        }))))?;
+        let device = x.device();
+        let dx = dx.map(|dx| Tensor::from_vec(dx, (rows, input), device)).transpose()?;
+        let da = Tensor::from_vec(da, (rank, input), device)?;
+        let db = Tensor::from_vec(db, (output, rank), device)?;
+        Ok((dx, Some(da), Some(db)))
+    }
+}

@@ -1,0 +1,47 @@
+//! Tensor operations with analytic gradients.
+//!
+//! candle's own fused operations drop gradients without an error, and its plain ones keep every intermediate and compute
+//! the weight gradient of frozen layers. These keep only what the gradient needs and compute only what somebody reads.
+//! All work on contiguous f32 in CPU memory, over *packed* rows `[positions, features]`: the sequences of a batch follow
+//! each other without padding.
+
+mod attention;
+mod cross_entropy;
+mod gemm;
+mod linear;
+pub(crate) mod math;
+mod rms_norm;
+mod swiglu;
+
+pub(crate) use attention::{AttentionShape, attend_cached, causal_attention};
+pub(crate) use cross_entropy::{IGNORED, next_token_loss};
+pub(crate) use linear::{linear, lora_linear};
+pub(crate) use rms_norm::rms_norm;
+pub(crate) use swiglu::swiglu;
+
+use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, bail};
+
+/// The elements of one argument of an operation.
+fn elements<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    let CpuStorage::F32(values) = storage else {
+        bail!("expected f32 elements");
+    };
+    match layout.contiguous_offsets() {
+        Some((from, to)) => Ok(&values[from..to]),
+        None => bail!("expected a contiguous tensor"),
+    }
+}
+
+/// Calls `read` with the elements of `tensor`, without copying them.
+pub(crate) fn with_elements<R>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
+    let (storage, layout) = tensor.storage_and_layout();
+    match &*storage {
+        Storage::Cpu(storage) => read(elements(storage, layout)?),
+        _ => bail!("expected a tensor in CPU memory"),
+    }
+}
+
+/// Whether a gradient of `tensor` will be read: it is a variable, or was computed from one.
+fn is_tracked(tensor: &Tensor) -> bool {
+    tensor.track_op()
+}

@@ -1,0 +1,75 @@
+//! Rotary position embedding.
+
+use crate::config::{RopeConfig, RopeScaling};
+
+/// Cosines and sines of every position's rotation angles.
+///
+/// Angles are products of f32, as in the reference implementation (transformers), and only their cosine is taken in f64.
+/// Source: arXiv 2104.09864, section 3.2.2; llama3 scaling as in transformers' `modeling_rope_utils`.
+#[derive(Debug)]
+pub(crate) struct RopeTable {
+    half: usize,
+    cos: Vec<f32>,
+    sin: Vec<f32>,
+}
+
+impl RopeTable {
+    /// The table for `positions` positions of heads with `head_dim` features.
+    pub(crate) fn new(rope: &RopeConfig, head_dim: usize, positions: usize) -> Self {
+        let half = head_dim / 2;
+        let frequencies: Vec<f32> = (0..half).map(|i| frequency(rope, i, head_dim)).collect();
+        let angles = (0..positions).flat_map(|p| frequencies.iter().map(move |f| f64::from(p as f32 * f)));
+        let (cos, sin) = angles.map(|angle| (libm::cos(angle) as f32, libm::sin(angle) as f32)).unzip();
+        Self { half, cos, sin }
+    }
+
+    /// Number of positions in the table.
+    pub(crate) fn positions(&self) -> usize {
+        self.cos.len() / self.half
+    }
+
+    /// Rotates the heads of one position in place.
+    pub(crate) fn rotate(&self, heads: &mut [f32], position: usize) {
+        self.apply(heads, position, 1.0);
+    }
+
+    /// The inverse rotation, which is also the gradient of the rotation.
+    pub(crate) fn rotate_back(&self, heads: &mut [f32], position: usize) {
+        self.apply(heads, position, -1.0);
+    }
+
+    fn apply(&self, heads: &mut [f32], position: usize, direction: f32) {
+        let angles = position * self.half..(position + 1) * self.half;
+        let (cos, sin) = (&self.cos[angles.clone()], &self.sin[angles]);
+        for head in heads.chunks_exact_mut(2 * self.half) {
+            let (first, second) = head.split_at_mut(self.half);
+            for (((a, b), c), s) in first.iter_mut().zip(second).zip(cos).zip(sin) {
+                let s = s * direction;
+                (*a, *b) = (*a * c - *b * s, *b * c + *a * s);
+            }
+        }
+    }
+}
+
+fn frequency(rope: &RopeConfig, index: usize, head_dim: usize) -> f32 {
+    let exponent = (2 * index) as f32 / head_dim as f32;
+    let plain = (1.0 / libm::pow(rope.theta, f64::from(exponent))) as f32;
+    match rope.scaling {
+        RopeScaling::None => plain,
+        RopeScaling::Linear { factor } => (f64::from(plain) / factor) as f32,
+        RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_positions } => {
+            let plain = f64::from(plain);
+            let wavelength = 2.0 * std::f64::consts::PI / plain;
+            let positions = original_positions as f64;
+            let scaled = if wavelength > positions / low_freq_factor {
+                plain / factor
+            } else if wavelength < positions / high_freq_factor {
+                plain
+            } else {
+                let smooth = (positions / wavelength - low_freq_factor) / (high_freq_factor - low_freq_factor);
+                (1.0 - smooth) * plain / factor + smooth * plain
+            };
+            scaled as f32
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Text to tokens and back.
+
+use crate::config::ModelConfig;
+use crate::error::TokenizerError;
+use serde_json::Value;
+use std::path::Path;
+use tokenizers::Tokenizer as Inner;
+
+/// The tokenizer of a model folder: `tokenizer.json`, and the tokens that begin and end a sequence.
+#[derive(Debug)]
+pub struct Tokenizer {
+    inner: Inner,
+    bos: Option<u32>,
+    eos: Vec<u32>,
+}
+
+/// Tokens of a text of two parts.
+pub(crate) struct Parts {
+    /// All tokens, with the one that begins a sequence.
+    pub tokens: Vec<u32>,
+    /// Index of the first token that holds text of the second part.
+    pub second_from: usize,
+}
+
+impl Tokenizer {
+    /// Loads the tokenizer of the model folder `dir`, whose configuration is `config`.
+    ///
+    /// The tokens that begin and end a sequence are those of `config.json`, else those of `tokenizer_config.json`. Whether
+    /// a text begins with one follows `add_bos_token`, else the tokenizer's own post-processing.
+    pub fn from_dir(dir: &Path, config: &ModelConfig) -> Result<Self, TokenizerError> {
+        let load = |name: &str| {
+            let path = dir.join(name);
+            std::fs::read(&path).map_err(|error| TokenizerError::Load { path, reason: error.to_string() })
+        };
+        let path = dir.join("tokenizer.json");
+        let inner = Inner::from_bytes(load("tokenizer.json")?)
+            .map_err(|error| TokenizerError::Load { path, reason: error.to_string() })?;
+        let path = dir.join("tokenizer_config.json");
+        let settings: Value = if path.is_file() {
+            serde_json::from_slice(&load("tokenizer_config.json")?)
+                .map_err(|error| TokenizerError::Load { path, reason: error.to_string() })?
+        } else {
+            Value::Null
+        };
+        Self::new(inner, &settings, config)
+    }
+
+    pub(crate) fn new(inner: Inner, settings: &Value, config: &ModelConfig) -> Result<Self, TokenizerError> {
+        let tokens = inner.get_vocab_size(true);
+        if tokens > config.vocab_size {
+            return Err(TokenizerError::Vocabulary { tokens, vocab_size: config.vocab_size });
+        }
+        // The token is a string, or an object with its content.
+        let named = |key: &str| {
+            let name = settings[key].as_str().or_else(|| settings[key]["content"].as_str())?;
+            inner.token_to_id(name)
+        };
+        let mut eos = config.eos_token_ids.clone();
+        if eos.is_empty() {
+            eos.extend(named("eos_token"));
+        }
+        if eos.is_empty() {
+            return Err(TokenizerError::NoEnd);
+        }
+        let bos = config.bos_token_id.or_else(|| named("bos_token"));
+        let begins = inner.encode("a", true).is_ok_and(|text| text.get_ids().first().copied() == bos);
+        let bos = bos.filter(|_| settings["add_bos_token"].as_bool().unwrap_or(begins));
+        Ok(Self { inner, bos, eos })
+    }
+
+    /// Tokens of `text`, with the one that begins a sequence if the model uses one.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        Ok(self.encode_parts(text, "")?.tokens)
+    }
+
+    /// Tokens of `first` followed by `second`, encoded as one text.
+    ///
+    /// A token that holds text of both counts to the second: then the prompt alone is a prefix of what was trained on,
+    /// up to that token.
+    pub(crate) fn encode_parts(&self, first: &str, second: &str) -> Result<Parts, TokenizerError> {
+        let text = [first, second].concat();
+        let encoding = self.inner.encode(text, false).map_err(convert)?;
+        let begin = usize::from(self.bos.is_some());
+        let tokens = self.bos.into_iter().chain(encoding.get_ids().iter().copied()).collect();
+        let beyond = encoding.get_offsets().iter().position(|(_, end)| *end > first.len());
+        let second_from = begin + beyond.unwrap_or(encoding.len());
+        Ok(Parts { tokens, second_from })
+    }
+
+    /// Text of `tokens`, without special ones.
+    pub fn decode(&self, tokens: &[u32]) -> Result<String, TokenizerError> {
+        self.inner.decode(tokens, true).map_err(convert)
+    }
+
+    /// The token that ends a trained answer.
+    pub fn end(&self) -> u32 {
+        self.eos[0]
+    }
+
+    /// All tokens that end a generated answer.
+    pub fn ends(&self) -> &[u32] {
+        &self.eos
+    }
+
+    /// Number of tokens.
+    pub fn vocab_size(&self) -> usize {
+        self.inner.get_vocab_size(true)
+    }
+
+    /// A decoder that turns one token after the other into text, holding back incomplete characters.
+    pub fn stream(&self) -> TextStream<'_> {
+        TextStream { tokenizer: self, tokens: Vec::new(), emitted: 0 }
+    }
+}
+
+/// Text of a growing list of tokens.
+#[derive(Debug)]
+pub struct TextStream<'a> {
+    tokenizer: &'a Tokenizer,
+    tokens: Vec<u32>,
+    /// Bytes of the text that were returned.
+    emitted: usize,
+}
+
+impl TextStream<'_> {
+    /// Adds a token and returns the text that became complete with it, which may be empty.
+    pub fn push(&mut self, token: u32) -> Result<String, TokenizerError> {
+        self.tokens.push(token);
+        // The whole list is decoded again since a token's text may depend on its neighbours (spaces, partial characters).
+        let text = self.tokenizer.decode(&self.tokens)?;
+        if text.ends_with('\u{fffd}') {
+            return Ok(String::new());
+        }
+        let new = text.get(self.emitted..).unwrap_or_default().to_owned();
+        self.emitted = text.len();
+        Ok(new)
+    }
+}
+
+fn convert(error: tokenizers::Error) -> TokenizerError {
+    TokenizerError::Convert { reason: error.to_string() }
+}

@@ -1,0 +1,2 @@
+//! The Tributary node.
+fn main() {}

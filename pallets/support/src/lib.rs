@@ -1,0 +1,14 @@
+//! The traits by which the pallets meet. A pallet names another only through these.
+#![cfg_attr(not(feature = "std"), no_std)]
+
+mod clock;
+mod datanets;
+mod grants;
+mod models;
+mod rewards;
+
+pub use clock::now;
+pub use datanets::DatanetInspect;
+pub use grants::GrantGate;
+pub use models::{BaseModelInspect, ModelRegistry, NewModel};
+pub use rewards::RewardSink;

@@ -1,0 +1,531 @@
+//! Training jobs: what is asked for, what is reported, and the legal transitions between.
+
+use crate::{
+    amount::{Amount, BlockNumber, Ppm},
+    datanet::Purpose,
+    ids::{BaseModelId, ContentHash, ModelId},
+    model::DataUse,
+    stream::{ContributionRoot, Split},
+};
+use bounded_collections::{BoundedVec, ConstU32};
+use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
+use core::fmt;
+use scale_info::TypeInfo;
+
+/// Most Datanet versions that one job may use.
+pub const JOB_VERSIONS_MAX: u32 = 8;
+
+/// How the base model is tuned.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+#[cfg_attr(feature = "std", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum Method {
+    /// Low-rank adaptation of an f32 base (arXiv 2106.09685).
+    Lora,
+}
+
+/// How the learning rate moves after the warm-up.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+#[cfg_attr(feature = "std", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum Schedule {
+    /// Stays.
+    Constant,
+    /// Falls in a line to zero.
+    Linear,
+    /// Falls along half a cosine to zero.
+    Cosine,
+}
+
+/// How contributions are scored.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+#[cfg_attr(feature = "std", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum AttributionMethod {
+    /// TracInCP (arXiv 2002.08484) on LoRA gradients at saved checkpoints against the validation split.
+    TracInCp {
+        /// How many checkpoints, evenly spaced, the last step's included.
+        checkpoints: u8,
+    },
+}
+
+/// The linear layers of a decoder block that get an adapter.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+#[cfg_attr(feature = "std", derive(serde::Serialize, serde::Deserialize))]
+#[expect(missing_docs, reason = "named as in the model's files")]
+pub struct TargetLayers {
+    pub q_proj: bool,
+    pub k_proj: bool,
+    pub v_proj: bool,
+    pub o_proj: bool,
+    pub gate_proj: bool,
+    pub up_proj: bool,
+    pub down_proj: bool,
+}
+
+impl TargetLayers {
+    /// Every linear layer of a block.
+    pub const ALL: Self = Self {
+        q_proj: true,
+        k_proj: true,
+        v_proj: true,
+        o_proj: true,
+        gate_proj: true,
+        up_proj: true,
+        down_proj: true,
+    };
+
+    /// Whether no layer is chosen.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The recipe of a run. Real numbers are integers in stated units, so that a recipe has one encoding.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+#[cfg_attr(feature = "std", derive(serde::Serialize, serde::Deserialize))]
+pub struct Hyperparameters {
+    /// Rank of the adapter.
+    pub rank: u16,
+    /// LoRA's alpha; the update is scaled by `alpha / rank`.
+    pub alpha: u16,
+    /// Layers that get an adapter.
+    pub targets: TargetLayers,
+    /// Peak learning rate, in 10^-9.
+    pub learning_rate_nano: u64,
+    /// Passes over the training split.
+    pub epochs: u16,
+    /// Samples in a micro-batch.
+    pub batch_size: u16,
+    /// Micro-batches in an optimiser step.
+    pub accumulation: u16,
+    /// Longest sample, in tokens.
+    pub sequence_tokens: u32,
+    /// How the learning rate moves.
+    pub schedule: Schedule,
+    /// Part of the steps that warm up.
+    pub warmup: Ppm,
+    /// Decoupled weight decay, in 10^-6.
+    pub weight_decay_micro: u32,
+    /// Largest norm of a step's gradient, in 10^-6; 0 clips nothing.
+    pub gradient_norm_max_micro: u32,
+    /// Part of the samples kept for validation.
+    pub validation: Ppm,
+    /// Seed of initialisation and order.
+    pub seed: u64,
+}
+
+/// Why a recipe makes no sense.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+pub enum RecipeFault {
+    /// Rank or alpha is 0, or rank is above 1,024.
+    Rank,
+    /// No layer is chosen.
+    Targets,
+    /// The learning rate is 0 or above 1.
+    LearningRate,
+    /// No epoch, an empty batch, or no accumulation step.
+    Size,
+    /// Sequences of fewer than 8 or more than 131,072 tokens.
+    Sequence,
+    /// All samples are kept for validation.
+    Validation,
+    /// No checkpoint to score at, or more than 32.
+    Checkpoints,
+}
+
+impl fmt::Display for RecipeFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rank => "rank and alpha must be at least 1, rank at most 1,024",
+            Self::Targets => "at least one target layer must be chosen",
+            Self::LearningRate => "the learning rate must be above 0 and at most 1",
+            Self::Size => "epochs, batch size and accumulation must each be at least 1",
+            Self::Sequence => "sequences have 8 to 131,072 tokens",
+            Self::Validation => "at most half of the samples may be kept for validation",
+            Self::Checkpoints => "attribution needs 1 to 32 checkpoints",
+        })
+    }
+}
+
+impl Hyperparameters {
+    /// Whether a run can be made of these.
+    pub fn check(&self) -> Result<(), RecipeFault> {
+        if self.rank == 0 || self.rank > 1_024 || self.alpha == 0 {
+            return Err(RecipeFault::Rank);
+        }
+        if self.targets.is_empty() {
+            return Err(RecipeFault::Targets);
+        }
+        if self.learning_rate_nano == 0 || self.learning_rate_nano > 1_000_000_000 {
+            return Err(RecipeFault::LearningRate);
+        }
+        if self.epochs == 0 || self.batch_size == 0 || self.accumulation == 0 {
+            return Err(RecipeFault::Size);
+        }
+        if !(8..=131_072).contains(&self.sequence_tokens) {
+            return Err(RecipeFault::Sequence);
+        }
+        if self.validation > Ppm::from_percent(50) {
+            return Err(RecipeFault::Validation);
+        }
+        Ok(())
+    }
+}
+
+/// What a requester asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+pub struct JobSpec {
+    /// The base model to tune.
+    pub base: BaseModelId,
+    /// The data, each version with the grant that opens it.
+    pub data: BoundedVec<DataUse, ConstU32<JOB_VERSIONS_MAX>>,
+    /// For what; each grant must be for the same.
+    pub purpose: Purpose,
+    /// How the base is tuned.
+    pub method: Method,
+    /// The recipe.
+    pub hyperparameters: Hyperparameters,
+    /// How contributions are scored.
+    pub attribution: AttributionMethod,
+    /// How the model's sales will split.
+    pub split: Split,
+    /// What the trainer is paid.
+    pub price: Amount,
+    /// The last block in which a report is taken; the job may be claimed before it.
+    pub deadline: BlockNumber,
+    /// How many blocks the requester has to accept or dispute a report.
+    pub acceptance_blocks: BlockNumber,
+}
+
+impl JobSpec {
+    /// Whether recipe and method fit together.
+    pub fn check(&self) -> Result<(), RecipeFault> {
+        self.hyperparameters.check()?;
+        match self.attribution {
+            AttributionMethod::TracInCp { checkpoints } if !(1..=32).contains(&checkpoints) => {
+                Err(RecipeFault::Checkpoints)
+            }
+            AttributionMethod::TracInCp { .. } => Ok(()),
+        }
+    }
+}
+
+/// What a training run measured. Losses are nats per token, in 10^-6.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+#[cfg_attr(feature = "std", derive(serde::Serialize, serde::Deserialize))]
+pub struct Metrics {
+    /// Optimiser steps.
+    pub steps: u32,
+    /// Tokens trained on, repeats counted.
+    pub tokens: u64,
+    /// Mean loss of the last epoch.
+    pub training_loss_micro: u32,
+    /// Loss on the validation split before training.
+    pub validation_loss_before_micro: u32,
+    /// Loss on the validation split after training.
+    pub validation_loss_micro: u32,
+}
+
+/// What a trainer reports.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+#[cfg_attr(feature = "std", derive(serde::Serialize, serde::Deserialize))]
+pub struct Report {
+    /// BLAKE3 of `adapter_model.safetensors`.
+    pub adapter: ContentHash,
+    /// BLAKE3 of the bundle that holds adapter, configuration and checkpoints, as it is served.
+    pub bundle: ContentHash,
+    /// Root of the training trace (see [`crate::trace`]).
+    pub trace: ContentHash,
+    /// What was measured.
+    pub metrics: Metrics,
+    /// Who shaped the model.
+    pub contributions: ContributionRoot,
+}
+
+/// How far a lease holder says it is.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+#[cfg_attr(feature = "std", derive(serde::Serialize, serde::Deserialize))]
+pub struct Progress {
+    /// Steps done.
+    pub step: u32,
+    /// Steps in all; 0 while not yet known.
+    pub steps: u32,
+}
+
+/// Where a job stands. Each stage carries what only it needs.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+#[cfg_attr(feature = "std", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum JobState<AccountId> {
+    /// Waits for a trainer.
+    Open,
+    /// A trainer holds it until a block.
+    Leased {
+        /// The lease holder.
+        trainer: AccountId,
+        /// The last block of the lease.
+        until: BlockNumber,
+        /// How far it is.
+        progress: Progress,
+        /// What of its bond is at risk.
+        at_risk: Amount,
+    },
+    /// A trainer has reported; the requester may accept or dispute until a block.
+    Reported {
+        /// Who reported.
+        trainer: AccountId,
+        /// What.
+        report: Report,
+        /// The last block in which the requester may dispute.
+        accept_until: BlockNumber,
+        /// What of its bond is at risk.
+        at_risk: Amount,
+    },
+    /// The requester says that the report is wrong.
+    Disputed {
+        /// Who reported.
+        trainer: AccountId,
+        /// What.
+        report: Report,
+        /// BLAKE3 of the requester's reasons and evidence.
+        evidence: ContentHash,
+        /// What of its bond is at risk.
+        at_risk: Amount,
+    },
+    /// Paid; a model was made.
+    Settled {
+        /// Who was paid.
+        trainer: AccountId,
+        /// What was reported.
+        report: Report,
+        /// The model.
+        model: ModelId,
+    },
+    /// The requester took it back before a trainer claimed it or won a dispute, or a grant that it needs covers it no
+    /// longer; the escrow was returned.
+    Cancelled,
+    /// Its deadline passed unreported; the escrow was returned.
+    Expired,
+}
+
+/// A job's stage without what it carries: for events, filters and error texts.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+#[cfg_attr(feature = "std", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+#[expect(missing_docs, reason = "see JobState")]
+pub enum Stage {
+    Open,
+    Leased,
+    Reported,
+    Disputed,
+    Settled,
+    Cancelled,
+    Expired,
+}
+
+/// What may happen to a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transition {
+    /// A trainer takes it.
+    Claim,
+    /// The lease holder says that it is alive.
+    Heartbeat,
+    /// The lease ran out; the job is open again.
+    Lapse,
+    /// The lease holder reports.
+    Report,
+    /// The requester accepts, or the acceptance window ends.
+    Settle,
+    /// The requester disputes.
+    Dispute,
+    /// A dispute is decided for the trainer.
+    Uphold,
+    /// A dispute is decided for the requester.
+    Overturn,
+    /// The requester takes an unclaimed job back.
+    Cancel,
+    /// The deadline passed.
+    Expire,
+    /// A grant that it needs covers it no longer.
+    Revoke,
+}
+
+impl Stage {
+    /// The stage after `transition`, or `None` where it is not legal. The whole state machine, in one place:
+    /// a job is settled at most once, because nothing leads out of `Settled`.
+    pub fn after(self, transition: Transition) -> Option<Self> {
+        use Transition as T;
+        Some(match (self, transition) {
+            (Self::Open, T::Claim) | (Self::Leased, T::Heartbeat) => Self::Leased,
+            (Self::Leased, T::Lapse) => Self::Open,
+            (Self::Leased, T::Report) => Self::Reported,
+            (Self::Reported, T::Settle) | (Self::Disputed, T::Uphold) => Self::Settled,
+            (Self::Reported, T::Dispute) => Self::Disputed,
+            (Self::Open, T::Cancel) | (Self::Disputed, T::Overturn) => Self::Cancelled,
+            (Self::Open, T::Expire) => Self::Expired,
+            (Self::Open | Self::Leased, T::Revoke) => Self::Cancelled,
+            _ => return None,
+        })
+    }
+
+    /// Whether nothing can happen any more.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Settled | Self::Cancelled | Self::Expired)
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Open => "open",
+            Self::Leased => "leased",
+            Self::Reported => "reported",
+            Self::Disputed => "disputed",
+            Self::Settled => "settled",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+        })
+    }
+}
+
+impl<AccountId> JobState<AccountId> {
+    /// The stage.
+    pub fn stage(&self) -> Stage {
+        match self {
+            Self::Open => Stage::Open,
+            Self::Leased { .. } => Stage::Leased,
+            Self::Reported { .. } => Stage::Reported,
+            Self::Disputed { .. } => Stage::Disputed,
+            Self::Settled { .. } => Stage::Settled,
+            Self::Cancelled => Stage::Cancelled,
+            Self::Expired => Stage::Expired,
+        }
+    }
+
+    /// The trainer of this stage, if it has one.
+    pub fn trainer(&self) -> Option<&AccountId> {
+        match self {
+            Self::Leased { trainer, .. }
+            | Self::Reported { trainer, .. }
+            | Self::Disputed { trainer, .. }
+            | Self::Settled { trainer, .. } => Some(trainer),
+            Self::Open | Self::Cancelled | Self::Expired => None,
+        }
+    }
+}
+
+/// A training job.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+pub struct Job<AccountId> {
+    /// Who pays, and will own the model.
+    pub requester: AccountId,
+    /// What is asked for.
+    pub spec: JobSpec,
+    /// What each Datanet of the spec is paid on settlement, in the same order; fixed when the job was posted.
+    pub data_fees: BoundedVec<Amount, ConstU32<JOB_VERSIONS_MAX>>,
+    /// What the requester has on hold: price and data fees.
+    pub escrow: Amount,
+    /// What the requester has on hold for the job's storage.
+    pub deposit: Amount,
+    /// Where it stands.
+    pub state: JobState<AccountId>,
+    /// How many leases it has had.
+    pub leases: u32,
+    /// When it was posted.
+    pub posted_at: BlockNumber,
+}
+
+/// A trainer's bond and record.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+#[cfg_attr(feature = "std", derive(serde::Serialize, serde::Deserialize))]
+pub struct TrainerRecord {
+    /// What is on hold.
+    pub bonded: Amount,
+    /// What of it is at risk in jobs now; cannot be taken back.
+    pub at_risk: Amount,
+    /// Jobs held now: leased, reported or disputed.
+    pub active: u32,
+    /// Jobs settled.
+    pub settled: u32,
+    /// Leases lapsed.
+    pub lapsed: u32,
+    /// Disputes lost.
+    pub overturned: u32,
+}
+
+/// A dispute's outcome.
+#[derive(
+    Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+#[cfg_attr(feature = "std", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum Verdict {
+    /// The report stands: trainer and Datanets are paid.
+    Uphold,
+    /// The report is wrong: the escrow returns, the bond at risk goes to the requester.
+    Overturn,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STAGES: [Stage; 7] = [
+        Stage::Open,
+        Stage::Leased,
+        Stage::Reported,
+        Stage::Disputed,
+        Stage::Settled,
+        Stage::Cancelled,
+        Stage::Expired,
+    ];
+    const TRANSITIONS: [Transition; 11] = [
+        Transition::Claim,
+        Transition::Heartbeat,
+        Transition::Lapse,
+        Transition::Report,
+        Transition::Settle,
+        Transition::Dispute,
+        Transition::Uphold,
+        Transition::Overturn,
+        Transition::Cancel,
+        Transition::Expire,
+        Transition::Revoke,
+    ];
+
+    #[test]
+    fn nothing_leads_out_of_a_final_stage_and_something_out_of_every_other() {
+        for stage in STAGES {
+            let exits = TRANSITIONS.iter().filter(|t| stage.after(**t).is_some()).count();
+            assert_eq!(exits == 0, stage.is_final(), "{stage}");
+        }
+    }
+
+    #[test]
+    fn only_a_report_leads_to_payment() {
+        for stage in STAGES {
+            for transition in TRANSITIONS {
+                if stage.after(transition) == Some(Stage::Settled) {
+                    assert!(matches!(stage, Stage::Reported | Stage::Disputed));
+                }
+            }
+        }
+    }
+}

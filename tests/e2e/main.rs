@@ -1,0 +1,2 @@
+//! Real binaries, few tests, by module path.
+#![allow(clippy::unwrap_used, missing_docs)]

@@ -1,0 +1,9 @@
+//! Starts the project's real binaries on free ports and folders of their own, and ends them with the test.
+
+mod binaries;
+mod node;
+mod ports;
+
+pub use binaries::{binary, fixtures, repository};
+pub use node::Node;
+pub use ports::free_port;

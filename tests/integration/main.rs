@@ -1,0 +1,4 @@
+//! Tests over several crates, without a chain process.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod layering;
