@@ -204,12 +204,13 @@ impl ChainClient {
         self.ask("chain_getBlockHash", || self.rpc().chain_get_block_hash(Some(number.into()))).await
     }
 
-    /// The transactions of a block, as they were sent.
-    pub(crate) async fn transactions(&self, block: BlockHash) -> Result<Vec<Vec<u8>>, ChainError> {
+    /// A block's height and its transactions, as they were sent.
+    pub(crate) async fn block(&self, block: BlockHash) -> Result<(Head, Vec<Vec<u8>>), ChainError> {
         let details: Option<BlockDetails<_>> =
             self.ask("chain_getBlock", || self.rpc().chain_get_block(Some(block))).await?;
         let details = details.ok_or_else(|| ChainError::NoSuchBlock { block: format!("{block:?}") })?;
-        Ok(details.block.extrinsics.into_iter().map(|bytes| bytes.0).collect())
+        let transactions = details.block.extrinsics.into_iter().map(|bytes| bytes.0).collect();
+        Ok((head_of(&details.block.header), transactions))
     }
 
     /// Calls a function of the runtime at a block.

@@ -97,7 +97,7 @@ impl Receipt {
 
     /// By [`crate::calls::models::register_base`].
     pub fn base_model(&self) -> Result<BaseModelId, EventsUnreadable> {
-        self.expect("Models", "BaseModelRegistered")
+        self.expect("Models", "BaseRegistered")
     }
 
     /// By [`crate::calls::jobs::post`].

@@ -9,6 +9,8 @@ pub type Datanet = datanet::Datanet<Account>;
 pub type Contribution = datanet::Contribution<Account>;
 /// See [`grant::Grant`].
 pub type Grant = grant::Grant<Account>;
+/// See [`grant::GrantOffer`].
+pub type GrantOffer = grant::GrantOffer<Account>;
 /// See [`grant::Use`].
 pub type Use = grant::Use<Account>;
 /// See [`job::Job`].

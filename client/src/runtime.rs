@@ -37,10 +37,12 @@ pub(crate) fn pinned_metadata_version() -> u32 {
 
 /// The pinned metadata, decoded once.
 pub(crate) fn pinned() -> &'static Metadata {
-    static PINNED: LazyLock<Metadata> = LazyLock::new(|| {
-        Metadata::decode_from(PINNED_METADATA).expect("the pinned metadata is checked by a test")
-    });
+    static PINNED: LazyLock<Metadata> = LazyLock::new(decode_pinned);
     &PINNED
+}
+
+pub(crate) fn decode_pinned() -> Metadata {
+    Metadata::decode_from(PINNED_METADATA).expect("tests decode the pinned metadata")
 }
 
 /// Everything that the pinned metadata has of our pallets and APIs and `live` has not, or has otherwise:
@@ -251,4 +253,91 @@ pub(crate) fn decode_metadata(answer: &[u8]) -> Result<Metadata, String> {
         .map_err(|error| error.to_string())?
         .ok_or_else(|| format!("the chain has no metadata of version {}", pinned_metadata_version()))?;
     Metadata::decode_from(&bytes).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use codec::Encode;
+
+    fn runtime() -> Runtime {
+        Runtime::new(BlockHash::repeat_byte(1), 1, 1, decode_pinned())
+    }
+
+    #[test]
+    fn pinned_metadata_has_all_that_this_crate_uses() {
+        for name in PALLETS {
+            assert!(pinned().pallet_by_name(name).is_some(), "{name}");
+        }
+        for name in RUNTIME_APIS {
+            assert!(pinned().runtime_api_trait_by_name(name).is_some(), "{name}");
+        }
+        assert_eq!(check_compatible(pinned(), pinned()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_storage_entry_this_crate_reads_has_a_key() {
+        let account = || vec![Value::from_bytes([7u8; 32])];
+        let key = runtime().storage_key("System", "Account", account()).unwrap();
+        // Two 16-byte names, then Blake2_128Concat of the account.
+        assert_eq!(key.len(), 32 + 16 + 32);
+        assert!(key.ends_with(&[7; 32]));
+        assert!(runtime().storage_key("Balances", "Holds", account()).is_some());
+        assert!(runtime().storage_key("Balances", "TotalIssuance", Vec::new()).is_some());
+        assert!(runtime().storage_key("System", "Events", Vec::new()).is_some());
+        assert!(runtime().storage_key("System", "Nothing", Vec::new()).is_none());
+    }
+
+    #[test]
+    fn a_pallets_error_is_told_in_its_own_words() {
+        let grants = pinned().pallet_by_name("Grants").unwrap();
+        let variant = grants.error_variants().unwrap().first().unwrap();
+        let error = (3u8, grants.error_index(), [variant.index, 0, 0, 0]).encode();
+        let event = |pallet: &str, name: &str, fields: Vec<u8>| Event { pallet: pallet.into(), name: name.into(), fields };
+        // A failed transaction's event goes on with the weight used; sudo's result is wrapped in `Err`.
+        let failed = event("System", "ExtrinsicFailed", [error.clone(), vec![0x11; 5]].concat());
+        let sudid = event("Sudo", "Sudid", [vec![1], error].concat());
+        for event in [failed, sudid] {
+            let failure = runtime().failure(&[event]).unwrap();
+            assert!(failure.is("Grants", &variant.name), "{failure}");
+            let words = variant.docs.first().unwrap().trim().trim_end_matches('.');
+            assert!(failure.to_string().contains(words), "{failure}");
+        }
+        let fine = [event("Sudo", "Sudid", vec![0]), event("System", "ExtrinsicSuccess", vec![0; 5])];
+        assert_eq!(runtime().failure(&fine), None);
+    }
+
+    #[test]
+    fn errors_of_the_runtime_itself_are_told_too() {
+        let failed = |bytes: &[u8]| Event { pallet: "System".into(), name: "ExtrinsicFailed".into(), fields: bytes.to_vec() };
+        let text = |bytes: &[u8]| runtime().failure(&[failed(bytes)]).unwrap().to_string();
+        assert_eq!(text(&[2, 0, 0]), "Bad origin.");
+        assert_eq!(text(&[7, 0, 0, 0]), "Token error: Funds are unavailable.");
+    }
+
+    #[test]
+    fn every_hold_of_our_pallets_has_a_name() {
+        let mut names = Vec::new();
+        for pallet in 0..=u8::MAX {
+            for reason in 0..8 {
+                names.extend(runtime().hold_reason([pallet, reason]));
+            }
+        }
+        assert!(names.contains(&("Jobs".to_owned(), "Escrow".to_owned())), "{names:?}");
+    }
+
+    #[test]
+    fn a_changed_type_is_a_difference_wherever_it_is_used() {
+        let mut changed = decode_pinned();
+        // Every `u64` becomes a `u32`: a change that any runtime API or call with an id shows.
+        let wide = changed.types().types.iter().position(|entry| {
+            matches!(entry.ty.type_def, scale_info::TypeDef::Primitive(scale_info::TypeDefPrimitive::U64))
+        });
+        changed.types_mut().types[wide.unwrap()].ty.type_def =
+            scale_info::TypeDef::Primitive(scale_info::TypeDefPrimitive::U32);
+        let differences = check_compatible(pinned(), &changed);
+        assert!(differences.contains(&"call Jobs.claim".to_owned()), "{differences:?}");
+        assert!(differences.contains(&"runtime function JobsApi.job".to_owned()), "{differences:?}");
+        assert!(!differences.contains(&"call Jobs.bond".to_owned()), "{differences:?}");
+    }
 }

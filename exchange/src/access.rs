@@ -60,12 +60,7 @@ pub struct GrantSourceError {
 pub trait GrantSource: Send + Sync + 'static {
     /// Whether `account` may read `blob` under `scope`, at the latest finalised block.
     /// Must answer `false`, not an error, for scopes and blobs that the chain does not know.
-    async fn may_read(
-        &self,
-        account: AccountKey,
-        scope: Scope,
-        blob: BlobHash,
-    ) -> Result<bool, GrantSourceError>;
+    async fn may_read(&self, account: AccountKey, scope: Scope, blob: BlobHash) -> Result<bool, GrantSourceError>;
 
     /// The height of the latest finalised block. Every change makes running transfers ask again; a closed channel stops them.
     fn finalised(&self) -> watch::Receiver<u32>;
@@ -90,8 +85,7 @@ impl Sr25519Signer {
     /// The key of a 32-byte seed, expanded as Substrate expands it, so that `0x` seeds of its tools name the same account.
     pub fn from_seed(seed: &[u8; 32]) -> Self {
         let seed = Zeroizing::new(*seed);
-        let mini = MiniSecretKey::from_bytes(seed.as_slice())
-            .expect("every 32-byte string is a mini secret key");
+        let mini = MiniSecretKey::from_bytes(seed.as_slice()).expect("every 32-byte string is a mini secret key");
         Self(mini.expand_to_keypair(ExpansionMode::Ed25519))
     }
 }
@@ -153,14 +147,10 @@ impl ReadClaim {
 
     /// Whether `signature` is the account's over this claim.
     pub fn is_signed_by_account(&self, signature: &[u8; 64]) -> bool {
-        let (Ok(key), Ok(signature)) = (
-            PublicKey::from_bytes(&self.account),
-            Signature::from_bytes(signature),
-        ) else {
+        let (Ok(key), Ok(signature)) = (PublicKey::from_bytes(&self.account), Signature::from_bytes(signature)) else {
             return false;
         };
-        key.verify_simple(SIGNING_CONTEXT, &self.message(), &signature)
-            .is_ok()
+        key.verify_simple(SIGNING_CONTEXT, &self.message(), &signature).is_ok()
     }
 }
 

@@ -47,11 +47,7 @@ pub(crate) fn build(identity: Keypair) -> Result<Swarm<Behaviour>, noise::Error>
         .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX));
     let swarm = SwarmBuilder::with_existing_identity(identity)
         .with_tokio()
-        .with_tcp(
-            tcp::Config::default().nodelay(true),
-            noise::Config::new,
-            yamux::Config::default,
-        )?
+        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)?
         .with_quic_config(|mut config| {
             config.max_stream_data = QUIC_STREAM_BYTES;
             config
@@ -69,10 +65,7 @@ pub(crate) fn build(identity: Keypair) -> Result<Swarm<Behaviour>, noise::Error>
 /// What the node asks of the driver.
 pub(crate) enum Command {
     /// Connect, and say to whom, or why not.
-    Dial {
-        address: Multiaddr,
-        reply: oneshot::Sender<Result<PeerId, String>>,
-    },
+    Dial { address: Multiaddr, reply: oneshot::Sender<Result<PeerId, String>> },
     /// Close all connections and return.
     Stop,
 }
@@ -133,10 +126,7 @@ impl Driver {
             return;
         }
         let options = match peer {
-            Some(peer) => DialOpts::peer_id(peer)
-                .addresses(vec![address])
-                .condition(PeerCondition::Always)
-                .build(),
+            Some(peer) => DialOpts::peer_id(peer).addresses(vec![address]).condition(PeerCondition::Always).build(),
             None => DialOpts::unknown_peer_id().address(address).build(),
         };
         let connection = options.connection_id();

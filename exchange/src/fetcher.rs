@@ -19,7 +19,7 @@ use crate::{
     geometry::{BLOB_BYTES_MAX, GroupRange},
     node::Connector,
     provider::blocking,
-    store::{PartialWriter, ReceiveError, SizeProof, Store, StoreError},
+    store::{ReceiveError, SizeProof, Store, StoreError, WriteTarget},
     wire::{self, EndReason, Hello, ProviderMessage, RANGES_MAX, ReaderMessage, WireError},
 };
 
@@ -166,7 +166,11 @@ pub enum FetchError {
     #[error("no provider was named")]
     NoProviders,
     /// Every provider failed.
-    #[error("no provider delivered blob {} ({verified} bytes verified and kept): {}", hex::encode(blob), summary(faults))]
+    #[error(
+        "no provider delivered blob {} ({verified} bytes verified and kept): {}",
+        hex::encode(blob),
+        summary(faults)
+    )]
     AllFailed {
         /// The blob.
         blob: BlobHash,
@@ -193,10 +197,7 @@ impl FetchError {
 }
 
 fn summary(faults: &[(Multiaddr, ProviderFault)]) -> String {
-    let parts: Vec<String> = faults
-        .iter()
-        .map(|(address, fault)| format!("{address}: {fault}"))
-        .collect();
+    let parts: Vec<String> = faults.iter().map(|(address, fault)| format!("{address}: {fault}")).collect();
     parts.join("; ")
 }
 
@@ -246,23 +247,21 @@ pub(crate) struct Fetch<'a> {
 impl Fetch<'_> {
     pub(crate) async fn run(mut self, providers: &[Multiaddr]) -> Result<Fetched, FetchError> {
         let blob = self.request.blob;
-        let mut writer = match self.resume().await {
-            Ok(writer) => writer,
+        let target = match self.resume().await {
+            Ok(target) => target,
             Err(StoreError::AlreadyComplete { .. }) => return self.already_complete(),
             Err(error) => return Err(error.into()),
         };
         if providers.is_empty() {
             return Err(FetchError::NoProviders);
         }
-        let resumed = writer.as_ref().map_or(0, PartialWriter::verified_bytes);
+        let resumed = target.verified_bytes();
+        let mut slot = Some(target);
         let mut faults = Vec::new();
         for address in providers {
-            match self.from_provider(address, &mut writer).await {
+            match self.try_provider(address, &mut slot).await {
                 Ok(bytes) => {
                     return Ok(Fetched { blob, bytes, resumed, received: self.received, faults });
-                }
-                Err(Trouble::Store(StoreError::AlreadyComplete { .. })) => {
-                    return self.already_complete();
                 }
                 Err(Trouble::Store(error)) => return Err(error.into()),
                 Err(Trouble::Provider(fault)) => {
@@ -271,8 +270,9 @@ impl Fetch<'_> {
                 }
             }
         }
-        let verified = writer.as_ref().map_or(0, PartialWriter::verified_bytes);
-        blocking(move || drop(writer)).await;
+        let verified = slot.as_ref().map_or(0, WriteTarget::verified_bytes);
+        // Dropping records the progress, which blocks.
+        blocking(move || drop(slot)).await;
         Err(FetchError::AllFailed { blob, verified, faults })
     }
 
@@ -284,7 +284,7 @@ impl Fetch<'_> {
     }
 
     /// What an earlier fetch left. Waits while another fetch of this node writes the blob.
-    async fn resume(&self) -> Result<Option<PartialWriter>, StoreError> {
+    async fn resume(&self) -> Result<WriteTarget, StoreError> {
         let mut released = self.store.released();
         loop {
             released.borrow_and_update();
@@ -300,18 +300,12 @@ impl Fetch<'_> {
     }
 
     /// Tries one provider until it delivers, or until trying again is of no use.
-    async fn from_provider(
-        &mut self,
-        address: &Multiaddr,
-        writer: &mut Option<PartialWriter>,
-    ) -> Result<u64, Trouble> {
+    async fn try_provider(&mut self, address: &Multiaddr, slot: &mut Option<WriteTarget>) -> Result<u64, Trouble> {
         let mut pause = self.limits.retry_pause;
         let mut attempt = 1;
         loop {
-            match self.converse(address, writer).await {
-                Err(Trouble::Provider(fault))
-                    if fault.is_passing() && attempt < self.limits.attempts =>
-                {
+            match self.converse(address, slot).await {
+                Err(Trouble::Provider(fault)) if fault.is_passing() && attempt < self.limits.attempts => {
                     tracing::debug!(%address, %fault, attempt, "a provider is tried again");
                     sleep(pause).await;
                     pause *= 2;
@@ -322,24 +316,25 @@ impl Fetch<'_> {
         }
     }
 
-    /// One conversation: handshake, size, missing groups.
-    async fn converse(
-        &mut self,
-        address: &Multiaddr,
-        slot: &mut Option<PartialWriter>,
-    ) -> Result<u64, Trouble> {
+    /// One conversation: handshake, size, missing groups. Puts the target back into the slot if the provider fails.
+    async fn converse(&mut self, address: &Multiaddr, slot: &mut Option<WriteTarget>) -> Result<u64, Trouble> {
         let (provider, mut stream) = self.connector.open(address, self.limits.connect_timeout).await?;
         let size = self.handshake(provider, &mut stream).await?;
-        let known = slot.as_ref().map(PartialWriter::size).or(self.request.bytes);
+        let known = slot.as_ref().and_then(WriteTarget::size).or(self.request.bytes);
         if let Some(known) = known.filter(|known| *known != size) {
             return Err(ProviderFault::WrongSize { claimed: size, known }.into());
         }
         if size > BLOB_BYTES_MAX {
             return Err(ProviderFault::WrongSize { claimed: size, known: BLOB_BYTES_MAX }.into());
         }
-        let mut writer = match slot.take() {
-            Some(writer) => writer,
-            None => self.start(size, &mut stream).await?,
+        if let Some(WriteTarget::Fresh(_)) = slot {
+            let proof = self.prove_size(size, &mut stream).await?;
+            if let Some(WriteTarget::Fresh(turn)) = slot.take() {
+                *slot = Some(WriteTarget::Partial(blocking(move || turn.begin(proof)).await?));
+            }
+        }
+        let Some(WriteTarget::Partial(mut writer)) = slot.take() else {
+            unreachable!("a fetch ends with the first trouble that takes its target");
         };
         let total = size;
         (self.progress)(Progress { verified: writer.verified_bytes(), total });
@@ -357,7 +352,7 @@ impl Fetch<'_> {
                 .await;
             writer = back;
             if let Err(trouble) = outcome {
-                *slot = Some(writer);
+                *slot = Some(WriteTarget::Partial(writer));
                 return Err(trouble);
             }
         }
@@ -365,25 +360,21 @@ impl Fetch<'_> {
         Ok(size)
     }
 
-    /// Proves the size and starts the partial blob.
-    async fn start(
+    /// Has the provider prove the size it claims.
+    async fn prove_size(
         &mut self,
         size: u64,
         stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    ) -> Result<PartialWriter, Trouble> {
+    ) -> Result<SizeProof, Trouble> {
         let blob = self.request.blob;
         let (proof, outcome) = self
-            .pull(stream, vec![SizeProof::range(size)], move |encoded| {
-                match SizeProof::verify(blob, size, encoded) {
-                    Ok(proof) => (Some(proof), Ok(())),
-                    Err(error) => (None, Err(error)),
-                }
+            .pull(stream, vec![SizeProof::range(size)], move |encoded| match SizeProof::verify(blob, size, encoded) {
+                Ok(proof) => (Some(proof), Ok(())),
+                Err(error) => (None, Err(error)),
             })
             .await;
         outcome?;
-        let proof = proof.expect("a pull without trouble has verified its range");
-        let store = self.store.clone();
-        Ok(blocking(move || store.begin(proof)).await?)
+        Ok(proof.expect("a pull without trouble has verified its range"))
     }
 
     /// Asks to read, and returns the size that the provider claims.
@@ -431,8 +422,7 @@ impl Fetch<'_> {
     ) -> (T, Result<(), Trouble>) {
         let (frames, receiver) = mpsc::channel(FRAMES_AHEAD);
         let consumer = blocking(move || consume(FrameReader { frames: receiver, current: Bytes::new() }));
-        let (network, (value, verdict)) =
-            futures::future::join(self.pump(stream, ranges, frames), consumer).await;
+        let (network, (value, verdict)) = futures::future::join(self.pump(stream, ranges, frames), consumer).await;
         let outcome = match (verdict, network) {
             // Wrong bytes and our own disk explain whatever the network saw afterwards.
             (Err(ReceiveError::WrongBytes { detail }), _) => Err(ProviderFault::WrongBytes { detail }.into()),
@@ -489,11 +479,7 @@ impl Fetch<'_> {
             .ok_or(WireError::Ended { expected }.into())
     }
 
-    async fn say(
-        &self,
-        stream: &mut (impl AsyncWrite + Unpin),
-        message: &ReaderMessage,
-    ) -> Result<(), ProviderFault> {
+    async fn say(&self, stream: &mut (impl AsyncWrite + Unpin), message: &ReaderMessage) -> Result<(), ProviderFault> {
         timeout(self.limits.stall_timeout, wire::send(stream, message))
             .await
             .map_err(|_| ProviderFault::Stalled(self.limits.stall_timeout))?

@@ -26,8 +26,7 @@ pub(crate) fn group_count(size: u64) -> u32 {
 
 /// Bytes of one group of a blob of `size` bytes: [`GROUP_BYTES`], except for the last.
 pub(crate) fn group_bytes(group: u32, size: u64) -> u64 {
-    size.saturating_sub(u64::from(group) * GROUP_BYTES)
-        .min(GROUP_BYTES)
+    size.saturating_sub(u64::from(group) * GROUP_BYTES).min(GROUP_BYTES)
 }
 
 /// Bytes that a blob takes on disk: its data and its hash pairs.
@@ -116,9 +115,7 @@ impl GroupSet {
 
     /// Whether the group is in the set.
     pub fn contains(&self, group: u32) -> bool {
-        self.bits
-            .get((group / 8) as usize)
-            .is_some_and(|byte| byte >> (group % 8) & 1 == 1)
+        self.bits.get((group / 8) as usize).is_some_and(|byte| byte >> (group % 8) & 1 == 1)
     }
 
     /// How many groups are in the set.
@@ -140,11 +137,7 @@ impl GroupSet {
     pub fn bytes(&self, size: u64) -> u64 {
         let last = self.groups - 1;
         let whole = u64::from(self.count) * GROUP_BYTES;
-        if self.contains(last) {
-            whole - (GROUP_BYTES - group_bytes(last, size))
-        } else {
-            whole
-        }
+        if self.contains(last) { whole - (GROUP_BYTES - group_bytes(last, size)) } else { whole }
     }
 
     /// The first `limit` ranges of groups that are not in the set, ascending.

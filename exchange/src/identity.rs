@@ -57,28 +57,19 @@ pub fn load_or_create(path: &Path) -> Result<Keypair, IdentityError> {
 
 fn load(path: &Path) -> Result<Keypair, IdentityError> {
     let bytes = fs::read(path).map_err(|source| IdentityError::Io { path: path.into(), source })?;
-    Keypair::from_protobuf_encoding(&Zeroizing::new(bytes))
-        .map_err(|_| IdentityError::NotAKey { path: path.into() })
+    Keypair::from_protobuf_encoding(&Zeroizing::new(bytes)).map_err(|_| IdentityError::NotAKey { path: path.into() })
 }
 
 fn create(path: &Path) -> Result<Keypair, IdentityError> {
     let key = Keypair::generate_ed25519();
-    let bytes = Zeroizing::new(
-        key.to_protobuf_encoding()
-            .expect("an Ed25519 key has an encoding"),
-    );
+    let bytes = Zeroizing::new(key.to_protobuf_encoding().expect("an Ed25519 key has an encoding"));
     let write = || -> io::Result<()> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
         // Through a neighbour: a crash here leaves no half-written key under the final name.
         let half = path.with_extension("new");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&half)?;
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&half)?;
         file.set_permissions(fs::Permissions::from_mode(0o600))?;
         file.write_all(&bytes)?;
         file.sync_all()?;

@@ -34,13 +34,15 @@ pub use libp2p::{Multiaddr, PeerId};
 
 pub use crate::{
     access::{
-        AccountKey, AccountSigner, BlobHash, GenesisHash, GrantSource, GrantSourceError, ReadClaim,
-        Scope, Sr25519Signer,
+        AccountKey, AccountSigner, BlobHash, GenesisHash, GrantSource, GrantSourceError, ReadClaim, Scope,
+        Sr25519Signer,
     },
     fetcher::{FetchError, FetchLimits, FetchRequest, Fetched, Progress, ProviderFault, Reader},
     geometry::{BLOB_BYTES_MAX, GROUP_BYTES, GroupRange, GroupSet},
     identity::{IdentityError, load_or_create},
     node::{Identity, Node, NodeConfig, NodeError},
     provider::{ProviderLimits, ProviderStats},
-    store::{Blob, BlobInfo, PartialInfo, PartialWriter, ReceiveError, SizeProof, Store, StoreError},
+    store::{
+        Blob, BlobInfo, PartialInfo, PartialWriter, ReceiveError, SizeProof, Store, StoreError, WriteTarget, WriteTurn,
+    },
 };

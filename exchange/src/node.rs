@@ -1,14 +1,16 @@
 //! The node: one swarm that serves and fetches, behind a handle that any task may hold.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, TcpListener, UdpSocket},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::StreamExt;
 use libp2p::{
-    Multiaddr, PeerId, Stream,
-    core::transport::ListenerId,
-    identity::Keypair,
-    multiaddr::Protocol,
-    swarm::SwarmEvent,
+    Multiaddr, PeerId, Stream, core::transport::ListenerId, identity::Keypair, multiaddr::Protocol, swarm::SwarmEvent,
 };
 use libp2p_stream::OpenStreamError;
 use tokio::{
@@ -128,23 +130,13 @@ impl Node {
         let streams = TaskTracker::new();
 
         let provider = config.grants.map(|grants| {
-            Arc::new(Provider::new(
-                config.store.clone(),
-                grants,
-                config.provider_limits,
-                local,
-                stopping.clone(),
-            ))
+            Arc::new(Provider::new(config.store.clone(), grants, config.provider_limits, local, stopping.clone()))
         });
         if let Some(provider) = provider.clone() {
-            let mut incoming = control
-                .accept(PROTOCOL)
-                .expect("a new swarm has no protocol registered");
+            let mut incoming = control.accept(PROTOCOL).expect("a new swarm has no protocol registered");
             let (stopping, tracker) = (stopping.clone(), streams.clone());
             streams.spawn(async move {
-                while let Some(Some((reader, stream))) =
-                    stopping.run_until_cancelled(incoming.next()).await
-                {
+                while let Some(Some((reader, stream))) = stopping.run_until_cancelled(incoming.next()).await {
                     tracker.spawn(Arc::clone(&provider).serve(reader, stream));
                 }
             });
@@ -174,10 +166,7 @@ impl Node {
     /// Where the node listens, each address ending in its peer id: what other nodes dial.
     pub fn addresses(&self) -> Vec<Multiaddr> {
         let addresses = self.0.addresses.borrow();
-        addresses
-            .iter()
-            .map(|address| address.clone().with(Protocol::P2p(self.peer_id())))
-            .collect()
+        addresses.iter().map(|address| address.clone().with(Protocol::P2p(self.peer_id()))).collect()
     }
 
     /// The node's store.
@@ -214,11 +203,7 @@ impl Node {
             progress: Arc::new(progress),
             received: 0,
         };
-        inner
-            .stopping
-            .run_until_cancelled(fetch.run(providers))
-            .await
-            .unwrap_or(Err(FetchError::Stopping))
+        inner.stopping.run_until_cancelled(fetch.run(providers)).await.unwrap_or(Err(FetchError::Stopping))
     }
 
     /// Stops the node: no new streams; running transfers end after their current group, and their readers are told;
@@ -249,15 +234,11 @@ async fn listen(
     swarm: &mut libp2p::Swarm<behaviour::Behaviour>,
     wanted: &[Multiaddr],
 ) -> Result<Vec<Multiaddr>, NodeError> {
-    let failure = |address: &Multiaddr, reason: String| NodeError::Listen {
-        address: address.clone(),
-        reason,
-    };
+    let failure = |address: &Multiaddr, reason: String| NodeError::Listen { address: address.clone(), reason };
     let mut pending: Vec<(ListenerId, &Multiaddr)> = Vec::new();
     for address in wanted {
-        let id = swarm
-            .listen_on(address.clone())
-            .map_err(|error| failure(address, error.to_string()))?;
+        probe(address).map_err(|error| failure(address, error.to_string()))?;
+        let id = swarm.listen_on(address.clone()).map_err(|error| failure(address, error.to_string()))?;
         pending.push((id, address));
     }
     let mut bound = Vec::new();
@@ -282,6 +263,22 @@ async fn listen(
     Ok(bound)
 }
 
+/// Fails if another process has the port. The transports themselves share ports (SO_REUSEPORT), and the
+/// system would then hand half of the connections to the other process.
+fn probe(address: &Multiaddr) -> io::Result<()> {
+    let mut parts = address.iter();
+    let ip: IpAddr = match parts.next() {
+        Some(Protocol::Ip4(ip)) => ip.into(),
+        Some(Protocol::Ip6(ip)) => ip.into(),
+        _ => return Ok(()),
+    };
+    match parts.next() {
+        Some(Protocol::Tcp(port)) if port != 0 => TcpListener::bind((ip, port)).map(drop),
+        Some(Protocol::Udp(port)) if port != 0 => UdpSocket::bind((ip, port)).map(drop),
+        _ => Ok(()),
+    }
+}
+
 /// Opens streams to providers.
 pub(crate) struct Connector {
     pub(crate) local: PeerId,
@@ -291,11 +288,7 @@ pub(crate) struct Connector {
 
 impl Connector {
     /// Connects if need be and opens a stream; says to whom.
-    pub(crate) async fn open(
-        &self,
-        address: &Multiaddr,
-        within: Duration,
-    ) -> Result<(PeerId, Stream), ProviderFault> {
+    pub(crate) async fn open(&self, address: &Multiaddr, within: Duration) -> Result<(PeerId, Stream), ProviderFault> {
         let unreachable = |reason: String| ProviderFault::Unreachable { reason };
         let connect = async {
             let (reply, answer) = oneshot::channel();
@@ -314,8 +307,6 @@ impl Connector {
             })?;
             Ok((peer, stream))
         };
-        timeout(within, connect)
-            .await
-            .unwrap_or_else(|_| Err(unreachable(format!("no connection within {within:?}"))))
+        timeout(within, connect).await.unwrap_or_else(|_| Err(unreachable(format!("no connection within {within:?}"))))
     }
 }

@@ -116,15 +116,7 @@ impl Provider {
         local: PeerId,
         stopping: CancellationToken,
     ) -> Self {
-        Self {
-            store,
-            grants,
-            limits,
-            local,
-            stopping,
-            open: Mutex::default(),
-            counters: Counters::default(),
-        }
+        Self { store, grants, limits, local, stopping, open: Mutex::default(), counters: Counters::default() }
     }
 
     pub(crate) fn stats(&self) -> ProviderStats {
@@ -185,8 +177,7 @@ impl Provider {
         };
         count(&self.counters.granted, 1);
         tracing::debug!(%reader, scope = %hello.scope, blob = hex::encode(hello.blob), "serving");
-        self.say(stream, &ProviderMessage::Granted { bytes: blob.info().bytes })
-            .await?;
+        self.say(stream, &ProviderMessage::Granted { bytes: blob.info().bytes }).await?;
 
         let blob = Arc::new(blob);
         loop {
@@ -342,11 +333,7 @@ impl Provider {
             .ok_or(WireError::Ended { expected }.into())
     }
 
-    async fn say(
-        &self,
-        stream: &mut (impl AsyncWrite + Unpin),
-        message: &ProviderMessage,
-    ) -> Result<(), ServeError> {
+    async fn say(&self, stream: &mut (impl AsyncWrite + Unpin), message: &ProviderMessage) -> Result<(), ServeError> {
         timeout(self.limits.idle_timeout, wire::send(stream, message))
             .await
             .map_err(|_| ServeError::Idle(self.limits.idle_timeout))?
@@ -401,8 +388,6 @@ impl Write for FrameWriter {
         if self.pending.is_empty() {
             return Ok(());
         }
-        self.frames
-            .blocking_send(mem::take(&mut self.pending))
-            .map_err(|_| io::ErrorKind::BrokenPipe.into())
+        self.frames.blocking_send(mem::take(&mut self.pending)).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }

@@ -171,9 +171,7 @@ pub fn encode_frame<M: Message>(message: &M) -> Vec<u8> {
 pub fn decode_frame<M: Message>(frame: &[u8]) -> Result<M, WireError> {
     match frame.split_first() {
         Some((&VERSION, mut message)) => Ok(M::decode_all(&mut message)?),
-        other => Err(WireError::Version {
-            version: other.map_or(0, |(version, _)| *version),
-        }),
+        other => Err(WireError::Version { version: other.map_or(0, |(version, _)| *version) }),
     }
 }
 
@@ -181,10 +179,7 @@ pub fn decode_frame<M: Message>(frame: &[u8]) -> Result<M, WireError> {
 ///
 /// # Errors
 /// [`WireError::Io`] when the stream breaks.
-pub async fn write_frame<M: Message>(
-    io: &mut (impl AsyncWrite + Unpin),
-    message: &M,
-) -> Result<(), WireError> {
+pub async fn write_frame<M: Message>(io: &mut (impl AsyncWrite + Unpin), message: &M) -> Result<(), WireError> {
     Ok(io.write_all(&encode_frame(message)).await?)
 }
 
@@ -192,10 +187,7 @@ pub async fn write_frame<M: Message>(
 ///
 /// # Errors
 /// [`WireError::Io`] when the stream breaks.
-pub async fn send<M: Message>(
-    io: &mut (impl AsyncWrite + Unpin),
-    message: &M,
-) -> Result<(), WireError> {
+pub async fn send<M: Message>(io: &mut (impl AsyncWrite + Unpin), message: &M) -> Result<(), WireError> {
     write_frame(io, message).await?;
     Ok(io.flush().await?)
 }
@@ -204,9 +196,7 @@ pub async fn send<M: Message>(
 ///
 /// # Errors
 /// Any [`WireError`]; the stream is of no use after one.
-pub async fn receive<M: Message>(
-    io: &mut (impl AsyncRead + Unpin),
-) -> Result<Option<M>, WireError> {
+pub async fn receive<M: Message>(io: &mut (impl AsyncRead + Unpin)) -> Result<Option<M>, WireError> {
     let mut length = [0; 4];
     let first = io.read(&mut length).await?;
     if first == 0 {
@@ -239,18 +229,15 @@ mod tests {
         let range = any::<(u32, u32)>().prop_map(|(start, end)| GroupRange { start, end });
         prop_oneof![
             (any::<[u8; 32]>(), scope(), any::<[u8; 32]>(), any::<[u8; 32]>()).prop_map(
-                |(account, scope, blob, nonce)| {
-                    ReaderMessage::Hello(Hello { account, scope, blob, nonce })
-                }
+                |(account, scope, blob, nonce)| { ReaderMessage::Hello(Hello { account, scope, blob, nonce }) }
             ),
             any::<[u8; 32]>().prop_map(|half| {
                 let mut signature = [0; 64];
                 signature[..32].copy_from_slice(&half);
                 ReaderMessage::Proof { signature }
             }),
-            prop::collection::vec(range, 0..=RANGES_MAX as usize).prop_map(|ranges| {
-                ReaderMessage::Want { ranges: ranges.try_into().unwrap() }
-            }),
+            prop::collection::vec(range, 0..=RANGES_MAX as usize)
+                .prop_map(|ranges| { ReaderMessage::Want { ranges: ranges.try_into().unwrap() } }),
         ]
     }
 
@@ -272,9 +259,7 @@ mod tests {
         ]
     }
 
-    fn check_round_trip<M: Message + PartialEq + std::fmt::Debug>(
-        message: M,
-    ) -> Result<(), TestCaseError> {
+    fn check_round_trip<M: Message + PartialEq + std::fmt::Debug>(message: M) -> Result<(), TestCaseError> {
         let frame = encode_frame(&message);
         prop_assert!(frame.len() as u32 - 4 <= M::FRAME_BYTES_MAX);
         let mut stream = frame.as_slice();

@@ -5,6 +5,7 @@ use crate::{
     datanet::{Purpose, Text},
     ids::{BaseModelId, DatanetId, GrantId, VersionRef},
 };
+use alloc::vec::Vec;
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use core::fmt;
 use scale_info::TypeInfo;
@@ -114,6 +115,34 @@ pub struct Grant<AccountId> {
     pub deposit: Amount,
     /// When it was asked for.
     pub requested_at: BlockNumber,
+}
+
+/// What the bytes of a signed offer begin with, so that no other signature of an owner can be taken for one.
+pub const OFFER_CONTEXT: [u8; 24] = *b"tributary grant offer v1";
+
+/// A grant that a Datanet's owner signs ahead, off chain, and its grantee presents.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+#[cfg_attr(feature = "std", derive(serde::Serialize, serde::Deserialize))]
+pub struct GrantOffer<AccountId> {
+    /// The Datanet it opens.
+    pub datanet: DatanetId,
+    /// Who may present it.
+    pub grantee: AccountId,
+    /// What it allows.
+    pub terms: GrantTerms,
+    /// Chosen by the owner; each number of a Datanet makes at most one grant.
+    pub nonce: u64,
+    /// The last block in which it may be presented.
+    pub valid_until: BlockNumber,
+}
+
+impl<AccountId: Encode> GrantOffer<AccountId> {
+    /// The bytes that the owner signs, on the chain with this genesis: SCALE of context, genesis hash and offer.
+    pub fn payload(&self, genesis: [u8; 32]) -> Vec<u8> {
+        (OFFER_CONTEXT, genesis, self).encode()
+    }
 }
 
 /// One use of a Datanet's version that somebody wants to make.

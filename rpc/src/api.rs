@@ -6,14 +6,14 @@
 use crate::{
     error::Error,
     views::{
-        AmountText, BaseModelView, ContributionView, DatanetView, DeploymentView, EntryView, GrantView, JobChange,
+        AmountText, BaseModelView, ContributionView, DatanetView, DeploymentView, DomainView, EntryView, GrantView, JobChange,
         JobView, ModelView, Page, ReadRequestView, RefusalView, StreamView, TrainerView, UseView, VersionView,
     },
 };
 use jsonrpsee::proc_macros::rpc;
 use sp_runtime::AccountId32;
 use tributary_protocol::{
-    BaseModelId, ContributionId, DatanetId, GrantId, JobId, ModelId, job::Stage, sum_tree::Domain,
+    BaseModelId, ContributionId, DatanetId, GrantId, JobId, ModelId, job::Stage,
 };
 
 /// Datanets, contributions and versions.
@@ -179,5 +179,5 @@ pub trait AttributionRpc<Hash> {
 
     /// What a job's contribution root is bound to: leaves and proofs are hashed under it.
     #[method(name = "proofDomain")]
-    fn proof_domain(&self, job: JobId) -> Result<Domain, Error>;
+    fn proof_domain(&self, job: JobId) -> Result<DomainView, Error>;
 }

@@ -3,6 +3,8 @@
 //! [`api`] lists the methods, [`views`] what they return as JSON, [`error`] their error codes; [`Reader`] answers them.
 //! A method reads at the last finalised block unless it is given another in `at`.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 pub mod api;
 pub mod error;
 mod reader;
@@ -31,6 +33,7 @@ pub fn module<C, B>(
 ) -> Result<RpcModule<()>, RegisterMethodError>
 where
     B: BlockT,
+    B::Hash: Into<[u8; 32]>,
     C: ProvideRuntimeApi<B> + HeaderBackend<B> + BlockBackend<B> + BlockchainEvents<B> + Send + Sync + 'static,
     C::Api: DatanetsApi<B, AccountId32>
         + GrantsApi<B, AccountId32>

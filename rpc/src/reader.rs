@@ -78,3 +78,37 @@ pub(crate) fn page_by_place<T, V>(found: Vec<T>, from: u32, limit: u32, view: im
 fn is_full(found: usize, limit: u32) -> bool {
     u32::try_from(found).is_ok_and(|found| found >= limit)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_has_one_to_a_hundred_entries() {
+        assert_eq!(page_size(None).unwrap(), PAGE_MAX);
+        assert_eq!(page_size(Some(1)).unwrap(), 1);
+        assert_eq!(page_size(Some(PAGE_MAX)).unwrap(), PAGE_MAX);
+        assert!(matches!(page_size(Some(0)), Err(Error::BadParameter { name: "limit", .. })));
+        assert!(matches!(page_size(Some(PAGE_MAX + 1)), Err(Error::PageTooLarge { asked: 101 })));
+    }
+
+    #[test]
+    fn a_full_page_names_its_successor_and_a_short_one_none() {
+        let found = vec![(4u64, 'a'), (9, 'b')];
+        let page = page_by_id(found.clone(), 2, |id| *id, |_, letter| letter);
+        assert_eq!((page.items, page.next), (vec!['a', 'b'], Some(10)));
+        assert_eq!(page_by_id(found, 3, |id| *id, |_, letter| letter).next, None);
+        assert_eq!(page_by_id(vec![(u64::MAX, 'a')], 1, |id| *id, |_, letter| letter).next, None);
+
+        assert_eq!(page_by_place(vec!['a', 'b'], 7, 2, |letter| letter).next, Some(9));
+        assert_eq!(page_by_place(vec!['a', 'b'], 7, 3, |letter| letter).next, None);
+        assert_eq!(page_by_place(Vec::<char>::new(), 0, 1, |letter| letter).next, None);
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let error = found(None::<()>, "job", 7).unwrap_err();
+        assert_eq!(error.code(), 8001);
+        assert_eq!(error.to_string(), "job 7 does not exist at this block");
+    }
+}

@@ -8,7 +8,14 @@
 extern crate alloc;
 
 #[cfg(feature = "std")]
-include!(concat!(env!("OUT_DIR"), "/wasm_binary.rs"));
+pub use wasm::{WASM_BINARY, WASM_BINARY_BLOATY};
+
+/// The runtime's Wasm as `build.rs` made it; nothing where it was told to skip that.
+#[cfg(feature = "std")]
+#[expect(missing_docs, reason = "generated")]
+mod wasm {
+    include!(concat!(env!("OUT_DIR"), "/wasm_binary.rs"));
+}
 
 pub mod apis;
 #[cfg(feature = "runtime-benchmarks")]

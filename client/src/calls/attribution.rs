@@ -1,6 +1,7 @@
 //! Revenue streams: pay in, claim.
 
 use crate::call::Call;
+use codec::Compact;
 use tributary_protocol::{
     Amount, ModelId,
     sum_tree::{SumLeaf, SumProof},
@@ -10,7 +11,7 @@ const PALLET: &str = "Attribution";
 
 /// Pays into a model's stream, as a sale does.
 pub fn fund(model: ModelId, amount: Amount) -> Call {
-    Call::new(PALLET, "fund").with(model).with(amount)
+    Call::new(PALLET, "fund").with(model).with(Compact(amount))
 }
 
 /// Claims what a leaf of the model's contribution tree has earned since the last claim.

@@ -1,6 +1,7 @@
 //! Base models, models and where they are offered.
 
 use crate::call::Call;
+use codec::Compact;
 use tributary_protocol::{
     ContentHash, ModelId,
     datanet::Name,
@@ -11,7 +12,7 @@ const PALLET: &str = "Models";
 
 /// Registers a base model by the hash of its folder.
 pub fn register_base(name: &Name, family: ModelFamily, content: ContentHash, parameters: u64, licence: &Name) -> Call {
-    Call::new(PALLET, "register_base").with(name).with(family).with(content).with(parameters).with(licence)
+    Call::new(PALLET, "register_base").with(name).with(family).with(content).with(Compact(parameters)).with(licence)
 }
 
 /// Offers a model at these prices.

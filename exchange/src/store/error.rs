@@ -17,7 +17,9 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The store's own limit leaves no room.
-    #[error("the store's quota of {quota} bytes leaves {free}, but {needed} are needed; hint: remove blobs or raise the quota")]
+    #[error(
+        "the store's quota of {quota} bytes leaves {free}, but {needed} are needed; hint: remove blobs or raise the quota"
+    )]
     QuotaExceeded {
         /// Bytes the operation needs, hash pairs included.
         needed: u64,
@@ -92,9 +94,7 @@ pub enum StoreError {
 /// Names the file in an I/O error, and tells a full disk from the rest.
 pub(crate) fn at(path: &Path) -> impl Fn(io::Error) -> StoreError + '_ {
     move |source| match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            StoreError::DiskFull { path: path.into() }
-        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::DiskFull { path: path.into() },
         _ => StoreError::Io { path: path.into(), source },
     }
 }

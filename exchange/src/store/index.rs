@@ -9,8 +9,8 @@ use std::{
 
 use codec::{Decode, Encode};
 use redb::{
-    Database, DatabaseError, Durability, ReadTransaction, ReadableDatabase, ReadableTable,
-    TableDefinition, WriteTransaction,
+    Database, DatabaseError, Durability, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
+    WriteTransaction,
 };
 
 use super::error::{StoreError, at};
@@ -69,9 +69,7 @@ impl Index {
     }
 
     pub(crate) fn complete_size(&self, hash: &BlobHash) -> Result<Option<u64>, StoreError> {
-        self.read(|transaction| {
-            Ok(transaction.open_table(COMPLETE)?.get(hash)?.map(|size| size.value()))
-        })
+        self.read(|transaction| Ok(transaction.open_table(COMPLETE)?.get(hash)?.map(|size| size.value())))
     }
 
     pub(crate) fn partial(&self, hash: &BlobHash) -> Result<Option<PartialRecord>, StoreError> {
@@ -182,9 +180,7 @@ fn decode(bytes: &[u8]) -> Option<PartialRecord> {
 
 fn open_database(path: &Path) -> Result<Database, StoreError> {
     Database::create(path).map_err(|error| match error {
-        DatabaseError::DatabaseAlreadyOpen => StoreError::InUse {
-            path: path.parent().unwrap_or(path).into(),
-        },
+        DatabaseError::DatabaseAlreadyOpen => StoreError::InUse { path: path.parent().unwrap_or(path).into() },
         DatabaseError::Storage(redb::StorageError::Io(source)) => at(path)(source),
         other => StoreError::Index(Box::new(other.into())),
     })

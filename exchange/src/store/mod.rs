@@ -31,7 +31,7 @@ pub(crate) use self::error::at;
 use self::index::Index;
 pub use self::{
     error::StoreError,
-    partial::{PartialWriter, ReceiveError, SizeProof},
+    partial::{PartialWriter, ReceiveError, SizeProof, WriteTarget, WriteTurn},
 };
 use crate::{
     access::BlobHash,
@@ -90,13 +90,7 @@ impl Store {
             fs::create_dir_all(&path).map_err(at(&path))?;
         }
         let index = Index::open(folder.join("index.redb"))?;
-        let inner = Inner {
-            folder,
-            quota,
-            index,
-            state: Mutex::default(),
-            released: watch::Sender::new(0),
-        };
+        let inner = Inner { folder, quota, index, state: Mutex::default(), released: watch::Sender::new(0) };
         inner.clean()?;
         Ok(Self(Arc::new(inner)))
     }
@@ -137,18 +131,14 @@ impl Store {
         let pairs_file = File::create(&pairs.0).map_err(at(&pairs.0))?;
         let mut pairs_out = BufWriter::new(pairs_file);
         let mut tee = Tee { source, copy: &mut data_file };
-        let root = outboard_post_order(&mut tee, tree(size), &mut pairs_out).map_err(|error| {
-            match error.kind() {
-                io::ErrorKind::UnexpectedEof => StoreError::SourceChanged { expected: size },
-                _ => at(&data.0)(error),
-            }
+        let root = outboard_post_order(&mut tee, tree(size), &mut pairs_out).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => StoreError::SourceChanged { expected: size },
+            _ => at(&data.0)(error),
         })?;
         if tee.source.read(&mut [0]).map_err(at(&data.0))? != 0 {
             return Err(StoreError::SourceChanged { expected: size });
         }
-        let pairs_file = pairs_out
-            .into_inner()
-            .map_err(|error| at(&pairs.0)(error.into_error()))?;
+        let pairs_file = pairs_out.into_inner().map_err(|error| at(&pairs.0)(error.into_error()))?;
         data_file.sync_all().map_err(at(&data.0))?;
         pairs_file.sync_all().map_err(at(&pairs.0))?;
 
@@ -184,11 +174,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Damaged`] when its files are gone or of another size.
     pub fn get(&self, hash: &BlobHash) -> Result<Blob, StoreError> {
-        let bytes = self
-            .0
-            .index
-            .complete_size(hash)?
-            .ok_or(StoreError::NotFound { hash: *hash })?;
+        let bytes = self.0.index.complete_size(hash)?.ok_or(StoreError::NotFound { hash: *hash })?;
         let open = |path: &Path, expected: u64| {
             let damaged = || StoreError::Damaged { hash: *hash };
             let file = File::open(path).map_err(|error| match error.kind() {
@@ -215,11 +201,7 @@ impl Store {
         let blob = self.get(hash)?;
         let mut bytes = Vec::with_capacity(usize::try_from(blob.info.bytes).unwrap_or(0));
         (&blob.data).read_to_end(&mut bytes).map_err(at(&blob.path))?;
-        if blake3::hash(&bytes) == *hash {
-            Ok(bytes)
-        } else {
-            Err(StoreError::Damaged { hash: *hash })
-        }
+        if blake3::hash(&bytes) == *hash { Ok(bytes) } else { Err(StoreError::Damaged { hash: *hash }) }
     }
 
     /// Removes a blob, complete or partial, and says whether there was one.
@@ -262,10 +244,7 @@ impl Store {
     /// When the index cannot be read.
     pub fn partial(&self, hash: &BlobHash) -> Result<Option<PartialInfo>, StoreError> {
         let record = self.0.index.partial(hash)?;
-        Ok(record.map(|record| PartialInfo {
-            bytes: record.size,
-            verified: record.groups().bytes(record.size),
-        }))
+        Ok(record.map(|record| PartialInfo { bytes: record.size, verified: record.groups().bytes(record.size) }))
     }
 
     /// Bytes that the store's blobs take; partial blobs count in full.
@@ -323,10 +302,8 @@ impl Inner {
             .map(|(hash, record)| (hash, record.size))
             .chain(self.index.all_complete()?)
             .collect();
-        let named: HashSet<PathBuf> = sizes
-            .iter()
-            .flat_map(|(hash, _)| [self.data_path(hash), self.tree_path(hash)])
-            .collect();
+        let named: HashSet<PathBuf> =
+            sizes.iter().flat_map(|(hash, _)| [self.data_path(hash), self.tree_path(hash)]).collect();
         for folder in ["tmp", "blobs"].map(|name| self.folder.join(name)) {
             for entry in fs::read_dir(&folder).map_err(at(&folder))? {
                 let path = entry.map_err(at(&folder))?.path();
@@ -335,9 +312,7 @@ impl Inner {
                 }
             }
         }
-        self.state().used = sizes
-            .iter()
-            .fold(0, |used: u64, (_, size)| used.saturating_add(footprint(*size)));
+        self.state().used = sizes.iter().fold(0, |used: u64, (_, size)| used.saturating_add(footprint(*size)));
         Ok(())
     }
 }
@@ -435,11 +410,8 @@ impl Blob {
     pub fn encode(&self, ranges: &[GroupRange], out: impl Write) -> io::Result<()> {
         let chunks = chunk_ranges(ranges, self.groups())
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no valid ranges"))?;
-        let outboard = PostOrderOutboard {
-            root: self.info.hash.into(),
-            tree: tree(self.info.bytes),
-            data: &self.pairs,
-        };
+        let outboard =
+            PostOrderOutboard { root: self.info.hash.into(), tree: tree(self.info.bytes), data: &self.pairs };
         Ok(encode_ranges_validated(&self.data, outboard, &chunks, out)?)
     }
 }

@@ -40,9 +40,7 @@ pub enum ReceiveError {
 impl From<DecodeError> for ReceiveError {
     fn from(error: DecodeError) -> Self {
         match error {
-            DecodeError::ParentNotFound(_) | DecodeError::LeafNotFound(_) | DecodeError::Io(_) => {
-                Self::Truncated
-            }
+            DecodeError::ParentNotFound(_) | DecodeError::LeafNotFound(_) | DecodeError::Io(_) => Self::Truncated,
             DecodeError::ParentHashMismatch(_) | DecodeError::LeafHashMismatch(_) => {
                 Self::WrongBytes { detail: error.to_string() }
             }
@@ -73,10 +71,9 @@ impl SizeProof {
         if size > BLOB_BYTES_MAX {
             return Err(StoreError::TooLarge { bytes: size }.into());
         }
-        let chunks = chunk_ranges(&[Self::range(size)], group_count(size))
-            .expect("the last group is inside the blob");
-        let items = DecodeResponseIter::new(hash.into(), tree(size), encoded, &chunks)
-            .collect::<Result<Vec<_>, _>>()?;
+        let chunks = chunk_ranges(&[Self::range(size)], group_count(size)).expect("the last group is inside the blob");
+        let items =
+            DecodeResponseIter::new(hash.into(), tree(size), encoded, &chunks).collect::<Result<Vec<_>, _>>()?;
         // An empty blob has no chunk that the decoder would check.
         if size == 0 && hash != *blake3::hash(&[]).as_bytes() {
             return Err(ReceiveError::WrongBytes { detail: "not the empty blob".into() });
@@ -93,7 +90,7 @@ impl SizeProof {
 /// The only writer of an unfinished blob. Dropping it keeps what is verified.
 pub struct PartialWriter {
     /// Last to be dropped, so that the next writer sees all that this one recorded.
-    turn: Turn,
+    turn: WriteTurn,
     size: u64,
     data: File,
     pairs: PostOrderOutboard<File>,
@@ -104,12 +101,20 @@ pub struct PartialWriter {
 }
 
 /// The right to be the one writer of a blob; gives way on drop.
-struct Turn {
+pub struct WriteTurn {
     store: Store,
     hash: BlobHash,
 }
 
-impl Turn {
+/// Where a transfer of a blob stands.
+pub enum WriteTarget {
+    /// Nothing is there: the next step is to prove the size and [`WriteTurn::begin`].
+    Fresh(WriteTurn),
+    /// It was begun before.
+    Partial(PartialWriter),
+}
+
+impl WriteTurn {
     fn take(store: &Store, hash: BlobHash) -> Result<Self, StoreError> {
         let mut state = store.0.state();
         if store.0.index.complete_size(&hash)?.is_some() {
@@ -122,7 +127,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for WriteTurn {
     fn drop(&mut self) {
         let store = &self.store.0;
         store.state().writing.remove(&self.hash);
@@ -130,48 +135,66 @@ impl Drop for Turn {
     }
 }
 
-impl Store {
-    /// Starts a blob of proven size; goes on with what there is if it was started before.
+impl WriteTarget {
+    /// Verified bytes so far.
+    pub fn verified_bytes(&self) -> u64 {
+        match self {
+            Self::Fresh(_) => 0,
+            Self::Partial(writer) => writer.verified_bytes(),
+        }
+    }
+
+    /// Size of the blob, once proven.
+    pub fn size(&self) -> Option<u64> {
+        match self {
+            Self::Fresh(_) => None,
+            Self::Partial(writer) => Some(writer.size()),
+        }
+    }
+}
+
+impl WriteTurn {
+    /// Starts the blob, whose size is proven.
     ///
     /// # Errors
-    /// [`StoreError::AlreadyComplete`], [`StoreError::Busy`], [`StoreError::QuotaExceeded`], [`StoreError::DiskFull`].
-    pub fn begin(&self, proof: SizeProof) -> Result<PartialWriter, StoreError> {
-        let turn = Turn::take(self, proof.hash)?;
-        let mut writer = match self.0.index.partial(&proof.hash)? {
-            Some(record) => PartialWriter::reopen(turn, record)?,
-            None => {
-                let reservation = self.0.reserve(footprint(proof.size))?;
-                let have = GroupSet::empty(group_count(proof.size));
-                let record = PartialRecord::new(proof.size, false, &have);
-                // The record before the files, so that the quota counts them whatever happens next.
-                self.0.index.set_partial(&proof.hash, &record)?;
-                reservation.keep();
-                PartialWriter::open(turn, proof.size, have, true)?
-            }
-        };
+    /// [`StoreError::QuotaExceeded`], [`StoreError::DiskFull`], I/O errors.
+    ///
+    /// # Panics
+    /// If the proof is for another blob.
+    pub fn begin(self, proof: SizeProof) -> Result<PartialWriter, StoreError> {
+        assert_eq!(self.hash, proof.hash, "a proof is used for the blob it was asked for");
+        let store = self.store.clone();
+        let reservation = store.0.reserve(footprint(proof.size))?;
+        let have = GroupSet::empty(group_count(proof.size));
+        let record = PartialRecord::new(proof.size, false, &have);
+        // The record before the files, so that the quota counts them whatever happens next.
+        store.0.index.set_partial(&proof.hash, &record)?;
+        reservation.keep();
+        let mut writer = PartialWriter::open(self, proof.size, have, true)?;
         for item in proof.items {
             writer.store_item(item)?;
         }
         Ok(writer)
     }
+}
 
-    /// Goes on with an unfinished blob; `None` when it was never started. After a crash this looks through the
-    /// groups that the index does not know, and keeps those that verify: a kill costs no verified group.
+impl Store {
+    /// Takes the turn to write a blob, and goes on with it if it was begun before. After a crash this looks through
+    /// the groups that the index does not know, and keeps those that verify: a kill costs no verified group.
     ///
     /// # Errors
     /// [`StoreError::AlreadyComplete`], [`StoreError::Busy`], I/O errors.
-    pub fn resume(&self, hash: BlobHash) -> Result<Option<PartialWriter>, StoreError> {
-        let turn = Turn::take(self, hash)?;
-        self.0
-            .index
-            .partial(&hash)?
-            .map(|record| PartialWriter::reopen(turn, record))
-            .transpose()
+    pub fn resume(&self, hash: BlobHash) -> Result<WriteTarget, StoreError> {
+        let turn = WriteTurn::take(self, hash)?;
+        Ok(match self.0.index.partial(&hash)? {
+            Some(record) => WriteTarget::Partial(PartialWriter::reopen(turn, record)?),
+            None => WriteTarget::Fresh(turn),
+        })
     }
 }
 
 impl PartialWriter {
-    fn reopen(turn: Turn, record: PartialRecord) -> Result<Self, StoreError> {
+    fn reopen(turn: WriteTurn, record: PartialRecord) -> Result<Self, StoreError> {
         let mut writer = Self::open(turn, record.size, record.groups(), false)?;
         if !record.settled {
             writer.recover()?;
@@ -181,16 +204,11 @@ impl PartialWriter {
     }
 
     /// Opens the files, empty if `fresh`. Files that are gone or short hold nothing, whatever the bitmap says.
-    fn open(turn: Turn, size: u64, have: GroupSet, fresh: bool) -> Result<Self, StoreError> {
+    fn open(turn: WriteTurn, size: u64, have: GroupSet, fresh: bool) -> Result<Self, StoreError> {
         let tree = tree(size);
         let open = |path: PathBuf, length: u64| -> Result<(File, bool), StoreError> {
-            let file = File::options()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(fresh)
-                .open(&path)
-                .map_err(at(&path))?;
+            let file =
+                File::options().read(true).write(true).create(true).truncate(fresh).open(&path).map_err(at(&path))?;
             let whole = file.metadata().map_err(at(&path))?.len() == length;
             // Sparse: groups take space as they come.
             file.set_len(length).map_err(at(&path))?;
@@ -243,8 +261,7 @@ impl PartialWriter {
         encoded: impl Read,
         mut on_group: impl FnMut(u64),
     ) -> Result<(), ReceiveError> {
-        let chunks = chunk_ranges(ranges, self.have.groups())
-            .expect("a reader asks only for ranges of the blob");
+        let chunks = chunk_ranges(ranges, self.have.groups()).expect("a reader asks only for ranges of the blob");
         for item in DecodeResponseIter::new(self.turn.hash.into(), self.pairs.tree, encoded, &chunks) {
             if self.store_item(item?)? {
                 on_group(self.verified_bytes());
@@ -335,7 +352,9 @@ impl PartialWriter {
 
 impl Drop for PartialWriter {
     fn drop(&mut self) {
-        if !self.complete && let Err(error) = self.checkpoint(true) {
+        if !self.complete
+            && let Err(error) = self.checkpoint(true)
+        {
             // The record stays unsettled, so the next writer finds these groups by verifying them.
             tracing::warn!(blob = hex::encode(self.turn.hash), %error, "progress of a partial blob was not recorded");
         }

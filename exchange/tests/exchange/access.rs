@@ -5,12 +5,14 @@ use std::{sync::Arc, time::Duration};
 use futures::AsyncReadExt;
 use libp2p::PeerId;
 use tributary_exchange::{
-    AccountSigner, FetchError, GroupRange, ProviderFault, ProviderLimits, ReadClaim, Reader, Scope,
-    Sr25519Signer,
+    AccountSigner, FetchError, GroupRange, ProviderFault, ProviderLimits, ReadClaim, Reader, Scope, Sr25519Signer,
     wire::{self, EndReason, ProviderMessage, ReaderMessage},
 };
 
 use crate::{chain::Chain, support::*};
+
+/// A change to the claim that is signed.
+type Tamper = fn(&mut ReadClaim);
 
 /// All that a refused reader gets after its proof.
 async fn bytes_after_proof(node: &TestNode, claim: ReadClaim, raw: &mut RawPeer) -> Vec<u8> {
@@ -81,7 +83,7 @@ async fn proof_for_another_handshake_is_refused() {
     let mut raw = RawPeer::connect(node.address()).await;
     let claim = raw.claim(id, blob);
 
-    let tampers: [(&str, fn(&mut ReadClaim)); 6] = [
+    let tampers: [(&str, Tamper); 6] = [
         ("another reader's peer", |claim| claim.reader = PeerId::random()),
         ("another provider's peer", |claim| claim.provider = PeerId::random()),
         ("another chain", |claim| claim.genesis = [0; 32]),
@@ -178,7 +180,7 @@ async fn revoked_grant_stops_the_transfer_at_the_next_group() {
         assert!(error.is_access_denied(), "{error}");
         let FetchError::AllFailed { faults, verified, .. } = error else { unreachable!() };
         assert!(matches!(faults[0].1, ProviderFault::Revoked), "{faults:?}");
-        assert!(verified >= 10 * GROUP && verified < 2048 * GROUP, "{verified}");
+        assert!((10 * GROUP..2048 * GROUP).contains(&verified), "{verified}");
         assert!(fetch(&reader, &node.addresses(), blob).await.unwrap_err().is_access_denied());
 
         chain.grant(account(), SCOPE, blob);

@@ -10,9 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use tokio::sync::watch;
-use tributary_exchange::{
-    AccountKey, BlobHash, GenesisHash, GrantSource, GrantSourceError, Scope,
-};
+use tributary_exchange::{AccountKey, BlobHash, GenesisHash, GrantSource, GrantSourceError, Scope};
 
 pub const GENESIS: GenesisHash = [0x42; 32];
 
@@ -57,12 +55,7 @@ impl Chain {
 
 #[async_trait]
 impl GrantSource for Chain {
-    async fn may_read(
-        &self,
-        account: AccountKey,
-        scope: Scope,
-        blob: BlobHash,
-    ) -> Result<bool, GrantSourceError> {
+    async fn may_read(&self, account: AccountKey, scope: Scope, blob: BlobHash) -> Result<bool, GrantSourceError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         if self.down.load(Ordering::SeqCst) {
             return Err(GrantSourceError { reason: "the test's node is down".into() });

@@ -4,13 +4,12 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use libp2p::{
-    Multiaddr, PeerId, Stream, Swarm, SwarmBuilder, multiaddr::Protocol, noise, swarm::SwarmEvent,
-    tcp, yamux,
+    Multiaddr, PeerId, Stream, Swarm, SwarmBuilder, multiaddr::Protocol, noise, swarm::SwarmEvent, tcp, yamux,
 };
 use tempfile::TempDir;
 use tributary_exchange::{
-    AccountKey, AccountSigner, BlobHash, FetchRequest, Identity, Node, NodeConfig, ProviderLimits,
-    ReadClaim, Reader, Scope, Sr25519Signer, Store,
+    AccountKey, AccountSigner, BlobHash, FetchRequest, Identity, Node, NodeConfig, ProviderLimits, ReadClaim, Reader,
+    Scope, Sr25519Signer, Store,
     wire::{self, Hello, PROTOCOL, ProviderMessage, ReaderMessage},
 };
 
@@ -58,7 +57,7 @@ pub fn request(blob: BlobHash) -> FetchRequest {
 
 pub struct TestNode {
     pub node: Node,
-    pub folder: TempDir,
+    _folder: TempDir,
 }
 
 impl TestNode {
@@ -82,7 +81,7 @@ pub async fn provider_with(chain: &Arc<Chain>, transport: Transport, limits: Pro
     config.listen = vec![transport.any_port()];
     config.grants = Some(chain.clone());
     config.provider_limits = limits;
-    TestNode { node: Node::spawn(config).await.unwrap(), folder }
+    TestNode { node: Node::spawn(config).await.unwrap(), _folder: folder }
 }
 
 pub async fn provider(chain: &Arc<Chain>, transport: Transport) -> TestNode {
@@ -107,7 +106,7 @@ pub async fn reader_with(store: Store, adjust: impl FnOnce(&mut NodeConfig)) -> 
 pub async fn reader() -> TestNode {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path(), QUOTA).unwrap();
-    TestNode { node: reader_with(store, |_| ()).await, folder }
+    TestNode { node: reader_with(store, |_| ()).await, _folder: folder }
 }
 
 /// A reader that calls a provider silent after two seconds.
@@ -118,7 +117,7 @@ pub async fn impatient_reader() -> TestNode {
         config.fetch_limits.stall_timeout = Duration::from_secs(2);
         config.fetch_limits.retry_pause = Duration::from_millis(10);
     });
-    TestNode { node: node.await, folder }
+    TestNode { node: node.await, _folder: folder }
 }
 
 pub async fn fetch(
@@ -206,12 +205,7 @@ impl RawPeer {
 
     /// Says hello as `claim` says; returns the provider's nonce.
     pub async fn hello(stream: &mut Stream, claim: &ReadClaim) -> [u8; 32] {
-        let hello = Hello {
-            account: claim.account,
-            scope: claim.scope,
-            blob: claim.blob,
-            nonce: claim.reader_nonce,
-        };
+        let hello = Hello { account: claim.account, scope: claim.scope, blob: claim.blob, nonce: claim.reader_nonce };
         wire::send(stream, &ReaderMessage::Hello(hello)).await.unwrap();
         match wire::receive(stream).await.unwrap().unwrap() {
             ProviderMessage::Challenge { nonce } => nonce,

@@ -32,7 +32,7 @@ async fn arrives_whole(transport: Transport) {
         assert!(fetched.faults.is_empty());
         assert_eq!(reader.store().read(&blob).unwrap(), bytes);
 
-        let seen = seen.lock().unwrap();
+        let seen = std::mem::take(&mut *seen.lock().unwrap());
         assert_eq!(seen.last(), Some(&Progress { verified: size, total: size }));
         assert!(seen.is_sorted_by_key(|progress| progress.verified));
         provider.node.shutdown().await;
@@ -83,7 +83,7 @@ async fn interrupted_fetch_resumes_with_what_is_missing() {
     let chain = Chain::new();
     let bytes = sample(256 * GROUP, 2);
     let (provider, blob) = provider_of(&chain, Transport::Tcp, &bytes).await;
-    let (vanishing, _peer) = hostile(&bytes, Evil::VanishAfter(100)).await;
+    let (vanishing, _peer) = hostile(&bytes, Evil::VanishAfter(40)).await;
     let reader = impatient_reader().await;
     let error = fetch(&reader, &[vanishing], blob).await.unwrap_err();
     let FetchError::AllFailed { verified, .. } = error else { panic!("{error}") };
@@ -147,9 +147,8 @@ async fn two_fetches_of_a_blob_download_it_once() {
 async fn many_blobs_at_once_from_one_provider() {
     let chain = Chain::new();
     let provider = provider(&chain, Transport::Tcp).await;
-    let blobs: Vec<_> = (0..24)
-        .map(|seed| provider.store().import_bytes(&sample(9 * GROUP, seed)).unwrap().hash)
-        .collect();
+    let blobs: Vec<_> =
+        (0..24).map(|seed| provider.store().import_bytes(&sample(9 * GROUP, seed)).unwrap().hash).collect();
     for blob in &blobs {
         chain.grant(account(), SCOPE, *blob);
     }
@@ -218,7 +217,9 @@ async fn size_from_the_manifest_is_held_against_the_provider() {
     let wrong = FetchRequest { bytes: Some(GROUP), ..request(blob) };
     let error = reader.node.fetch(&provider.addresses(), wrong, |_| ()).await.unwrap_err();
     let FetchError::AllFailed { faults, .. } = error else { panic!("{error}") };
-    assert!(matches!(faults[0].1, ProviderFault::WrongSize { claimed, known } if claimed == 3 * GROUP && known == GROUP));
+    assert!(
+        matches!(faults[0].1, ProviderFault::WrongSize { claimed, known } if claimed == 3 * GROUP && known == GROUP)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

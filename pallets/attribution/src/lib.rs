@@ -54,24 +54,18 @@
 //! - Parties are fixed when the stream is opened. Selling a Datanet does not move its part of earlier models.
 //! - Whether the root is right is not checked here but by whoever recomputes it while the job's report may be disputed.
 #![cfg_attr(not(feature = "std"), no_std)]
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::float_arithmetic,
-        clippy::as_conversions
-    )
-)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::float_arithmetic))]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 extern crate alloc;
 
 #[cfg(feature = "runtime-benchmarks")]
 mod benchmarking;
+#[deny(clippy::as_conversions)] // Not crate-wide: the pallet macro's own code uses `as`.
 mod logic;
 #[cfg(test)]
 mod mock;
+#[deny(clippy::as_conversions)]
 mod reads;
 #[cfg(test)]
 mod tests;
@@ -157,8 +151,7 @@ pub mod pallet {
     /// The leaves that have claimed, by model and index. An index is at most 2^24 and must be in a proven tree, too little to
     /// grind, so Twox64 serves. The contributor has a deposit on hold for each.
     #[pallet::storage]
-    pub type Claims<T: Config> =
-        StorageDoubleMap<_, Twox64Concat, ModelId, Twox64Concat, u32, Claim<T::AccountId>>;
+    pub type Claims<T: Config> = StorageDoubleMap<_, Twox64Concat, ModelId, Twox64Concat, u32, Claim<T::AccountId>>;
 
     #[pallet::event]
     #[pallet::generate_deposit(pub(crate) fn deposit_event)]

@@ -5,9 +5,9 @@ use frame_support::{
     dispatch::DispatchResult,
     ensure,
     traits::{
+        Get,
         fungible::{Inspect, Mutate, MutateHold},
         tokens::{DepositConsequence, Fortitude, Precision, Preservation, Provenance, Restriction},
-        Get,
     },
 };
 use frame_system::pallet_prelude::BlockNumberFor;
@@ -180,11 +180,7 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Checks that `leaf` is in the stream's contribution root.
-    pub(crate) fn ensure_proven(
-        stream: &Stream<T::AccountId>,
-        leaf: &SumLeaf,
-        proof: &SumProof,
-    ) -> DispatchResult {
+    pub(crate) fn ensure_proven(stream: &Stream<T::AccountId>, leaf: &SumLeaf, proof: &SumProof) -> DispatchResult {
         let domain = Self::proof_domain(stream.job);
         sum_tree::verify(&domain, &stream.contributions.shares, leaf, proof)
             .map_err(|fault| Error::<T>::from(fault).into())
@@ -217,10 +213,7 @@ impl<T: Config> RewardSink<T::AccountId> for Pallet<T> {
         ensure!(!Streams::<T>::contains_key(model), Error::<T>::StreamExists);
         ensure!(split.is_whole(), Error::<T>::SplitNotWhole);
         ensure!(contributions.shares.total == SHARE_UNITS, Error::<T>::NotShareUnits);
-        ensure!(
-            (1..=SHARE_LEAVES_MAX).contains(&contributions.shares.leaves),
-            Error::<T>::LeavesOutOfBounds
-        );
+        ensure!((1..=SHARE_LEAVES_MAX).contains(&contributions.shares.leaves), Error::<T>::LeavesOutOfBounds);
         let stream = Stream {
             job,
             parties: parties.clone(),

@@ -1,13 +1,10 @@
 //! The pallet's invariants.
 
 use crate::{Claims, Config, HoldReason, Pallet, Streams};
-use frame_support::{
-    ensure,
-    traits::fungible::InspectHold,
-};
+use alloc::collections::BTreeMap;
+use frame_support::{ensure, traits::fungible::InspectHold};
 use sp_core::U256;
 use sp_runtime::TryRuntimeError;
-use alloc::collections::BTreeMap;
 use tributary_protocol::{
     Amount, ModelId,
     share::{self, REVENUE_SCALE},

@@ -359,7 +359,7 @@ pub fn report() -> Report {
     }
 }
 
-/// What an account has free and on hold, together.
+/// What an account has, free and on hold together.
 pub fn worth(who: AccountId) -> Amount {
     Balances::total_balance(&who)
 }
@@ -405,31 +405,17 @@ pub fn check() {
     assert_eq!(Balances::total_issuance(), sum, "money was made or lost");
 }
 
-/// Makes test chains.
-pub struct ExtBuilder {
-    balances: Vec<(AccountId, Amount)>,
-}
-
-impl Default for ExtBuilder {
-    fn default() -> Self {
-        Self { balances: PEOPLE.iter().map(|who| (*who, ENDOWMENT)).collect() }
-    }
-}
+/// Makes test chains: [`PEOPLE`] with [`ENDOWMENT`] each, [`DATANET`], [`GRANT`].
+#[derive(Default)]
+pub struct ExtBuilder;
 
 impl ExtBuilder {
-    /// Gives `who` another balance to start with; 0 for no account.
-    pub fn balance(mut self, who: AccountId, amount: Amount) -> Self {
-        self.balances.retain(|(account, _)| *account != who);
-        if amount > 0 {
-            self.balances.push((who, amount));
-        }
-        self
-    }
-
-    /// A chain at block 1 with [`DATANET`] and [`GRANT`].
+    /// A chain at block 1.
     pub fn build(self) -> sp_io::TestExternalities {
+        SettlementsMax::set(2);
         let mut storage = frame_system::GenesisConfig::<Test>::default().build_storage().unwrap();
-        pallet_balances::GenesisConfig::<Test> { balances: self.balances, ..Default::default() }
+        let balances = PEOPLE.iter().map(|who| (*who, ENDOWMENT)).collect();
+        pallet_balances::GenesisConfig::<Test> { balances, ..Default::default() }
             .assimilate_storage(&mut storage)
             .unwrap();
         let mut chain = sp_io::TestExternalities::new(storage);

@@ -16,7 +16,7 @@ pub use job::{
     MetricsView, ProgressView, ReadRequestView, ReadScopeView, ReportView, TargetLayersView, TrainerView,
 };
 pub use model::{BaseModelView, DeploymentView, LineageView, ModelView, PricesView};
-pub use stream::{ContributionRootView, DatanetOwnerView, PartiesView, SplitView, StreamView, SumRootView};
+pub use stream::{ContributionRootView, DatanetOwnerView, DomainView, PartiesView, SplitView, StreamView, SumRootView};
 
 use serde::{Deserialize, Serialize, de};
 use tributary_protocol::{Amount, ContentHash};

@@ -5,22 +5,18 @@ use crate::{
     constants::EXISTENTIAL_DEPOSIT,
 };
 use frame_support::{
-    PalletId,
-    traits::{ConstU32, ConstU128, Get, VariantCountOf, tokens::imbalance::ResolveTo},
+    PalletId, parameter_types,
+    traits::{ConstU32, ConstU128, VariantCountOf, tokens::imbalance::ResolveTo},
 };
 use sp_runtime::traits::AccountIdConversion;
 
 /// Names the treasury's account.
 pub const TREASURY: PalletId = PalletId(*b"trb/trsy");
 
-/// The treasury: an account without a key, which takes fees, dust and the treasury's part of sales. Only governance (until
-/// there is one, sudo where the chain has it) can spend from it.
-pub struct TreasuryAccount;
-
-impl Get<AccountId> for TreasuryAccount {
-    fn get() -> AccountId {
-        TREASURY.into_account_truncating()
-    }
+parameter_types! {
+    /// The treasury: an account without a key, which takes fees, dust and the treasury's part of sales. Only governance
+    /// (until there is one, sudo where the chain has it) can spend from it.
+    pub TreasuryAccount: AccountId = TREASURY.into_account_truncating();
 }
 
 /// Puts what it is given into the treasury, so that fees and dust leave the issuance as it is.

@@ -1,7 +1,8 @@
 //! Accounts, blocks and events.
 
 use crate::{
-    AccountId, Balance, Block, BlockNumber, Runtime, VERSION,
+    AccountId, Balance, Block, BlockNumber, PalletInfo, Runtime, RuntimeCall, RuntimeEvent, RuntimeOrigin,
+    RuntimeTask, VERSION,
     constants::{RuntimeBlockLength, RuntimeBlockWeights},
 };
 use frame_support::{

@@ -122,10 +122,7 @@ fn claim_fails_when_the_leaf_belongs_to_another() {
         fund(MODEL, TRIB);
         let (leaf, proof) = shown(&tree, 0);
         let thief = RuntimeOrigin::signed(contributor(1));
-        assert_noop!(
-            Attribution::claim(thief.clone(), MODEL, leaf, proof.clone()),
-            Error::<Test>::NotTheContributor
-        );
+        assert_noop!(Attribution::claim(thief.clone(), MODEL, leaf, proof.clone()), Error::<Test>::NotTheContributor);
         // Writing oneself into the leaf makes it another leaf.
         let forged = SumLeaf { contributor: contributor(1).into(), ..leaf };
         assert_noop!(Attribution::claim(thief, MODEL, forged, proof), Error::<Test>::ProofRootWrong);
@@ -139,12 +136,9 @@ fn claim_fails_when_the_leaf_is_altered() {
         fund(MODEL, TRIB);
         let (leaf, proof) = shown(&tree, 0);
         let try_leaf = |leaf| Attribution::claim(RuntimeOrigin::signed(contributor(0)), MODEL, leaf, proof.clone());
-        assert_noop!(try_leaf(SumLeaf { units: leaf.units + 1, ..leaf }), Error::<Test>::ProofRootWrong);
+        assert_noop!(try_leaf(SumLeaf { units: leaf.units + 1, ..leaf }), Error::<Test>::ProofTotalWrong);
         assert_noop!(try_leaf(SumLeaf { units: u64::MAX, ..leaf }), Error::<Test>::ProofTotalWrong);
-        assert_noop!(
-            try_leaf(SumLeaf { contribution: ContributionId(0), ..leaf }),
-            Error::<Test>::ProofRootWrong
-        );
+        assert_noop!(try_leaf(SumLeaf { contribution: ContributionId(0), ..leaf }), Error::<Test>::ProofRootWrong);
         assert_noop!(try_leaf(SumLeaf { index: 1, ..leaf }), Error::<Test>::ProofRootWrong);
         assert_noop!(try_leaf(SumLeaf { index: 2, ..leaf }), Error::<Test>::ProofLengthWrong);
         assert_noop!(try_leaf(SumLeaf { index: 3, ..leaf }), Error::<Test>::LeafOutOfRange);
@@ -160,8 +154,22 @@ fn claim_fails_when_the_proof_is_of_another_leaf() {
         let (_, other) = shown(&tree, 1);
         assert_noop!(
             Attribution::claim(RuntimeOrigin::signed(contributor(0)), MODEL, leaf, other),
-            Error::<Test>::ProofRootWrong
+            Error::<Test>::ProofTotalWrong
         );
+    });
+}
+
+#[test]
+fn claim_fails_when_the_proof_is_of_another_leaf_with_the_same_units() {
+    ExtBuilder::default().build_and_execute(|| {
+        let tree = open(MODEL, JOB, &[SHARE_UNITS / 4; 4]);
+        fund(MODEL, TRIB);
+        let (leaf, _) = shown(&tree, 0);
+        for other in 1..4 {
+            let (_, proof) = shown(&tree, other);
+            let signer = RuntimeOrigin::signed(contributor(0));
+            assert_noop!(Attribution::claim(signer, MODEL, leaf, proof), Error::<Test>::ProofRootWrong);
+        }
     });
 }
 
@@ -215,7 +223,7 @@ fn claim_fails_when_the_account_would_stay_below_the_existential_deposit() {
     ExtBuilder::default().without(&contributor(0)).build_and_execute(|| {
         let tree = open(MODEL, JOB, &THREE);
         // A quarter of this is due.
-        fund(MODEL, 4 * ED - 4);
+        fund(MODEL, 4 * ED - 40);
         assert_noop!(claim(MODEL, &tree, 0), Error::<Test>::PayoutBelowExistentialDeposit);
         // Nothing is lost: it adds up until it suffices.
         fund(MODEL, TRIB);

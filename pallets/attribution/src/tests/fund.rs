@@ -11,7 +11,9 @@ use tributary_protocol::{
 fn funded(amount: Amount) -> Distribution {
     assert_ok!(Attribution::fund(RuntimeOrigin::signed(BUYER), MODEL, amount));
     match last_event() {
-        Event::StreamFunded { distribution, model: MODEL, payer: BUYER, amount: paid } if paid == amount => distribution,
+        Event::StreamFunded { distribution, model: MODEL, payer: BUYER, amount: paid } if paid == amount => {
+            distribution
+        }
         other => panic!("not this funding: {other:?}"),
     }
 }
@@ -152,10 +154,7 @@ fn fund_fails_when_unsigned() {
 #[test]
 fn fund_fails_when_there_is_no_stream() {
     ExtBuilder::default().build_and_execute(|| {
-        assert_noop!(
-            Attribution::fund(RuntimeOrigin::signed(BUYER), ModelId(99), TRIB),
-            Error::<Test>::UnknownStream
-        );
+        assert_noop!(Attribution::fund(RuntimeOrigin::signed(BUYER), ModelId(99), TRIB), Error::<Test>::UnknownStream);
     });
 }
 

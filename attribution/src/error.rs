@@ -1,0 +1,79 @@
+//! One error type per operation.
+
+use tributary_lora::{AdapterError, TrainError};
+use tributary_protocol::{ContentHash, ContributionId, sum_tree::SumTreeError};
+
+/// Why contributions could not be scored.
+#[derive(Debug, thiserror::Error)]
+pub enum AttributionError {
+    /// The observer asked to stop.
+    #[error("attribution was stopped before its end")]
+    Stopped,
+    /// There is no checkpoint to score at.
+    #[error("there are no checkpoints to score at; hint: the training must keep at least one")]
+    NoCheckpoints,
+    /// A score is not a number.
+    #[error("the score of sample {sample} at step {step} is not finite; hint: the training has diverged")]
+    NotFinite {
+        /// The sample.
+        sample: ContentHash,
+        /// The checkpoint's step.
+        step: u64,
+    },
+    /// A training sample belongs to no contribution.
+    #[error("sample {sample} was trained on but belongs to no contribution")]
+    Unowned {
+        /// The sample.
+        sample: ContentHash,
+    },
+    /// No contribution holds a sample.
+    #[error("there is no contribution to score")]
+    NoContributions,
+    /// A gradient could not be computed.
+    #[error(transparent)]
+    Gradient(#[from] TrainError),
+    /// A checkpoint's adapter could not be hashed.
+    #[error(transparent)]
+    Adapter(#[from] AdapterError),
+    /// A tensor operation failed.
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+}
+
+/// Why an evidence file does not show what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum EvidenceError {
+    /// It is not an evidence file.
+    #[error("the evidence cannot be read: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// It is of a later format.
+    #[error("the evidence has format {found}, this program reads {expected}; hint: use a newer version")]
+    Format {
+        /// Its format.
+        found: u32,
+        /// The format known here.
+        expected: u32,
+    },
+    /// Its units are not what its own scores give.
+    #[error("the evidence gives contribution {contribution} {found} units, its own scores give {expected}")]
+    Units {
+        /// The contribution.
+        contribution: ContributionId,
+        /// What the file says.
+        found: u64,
+        /// What follows from the file's scores.
+        expected: u64,
+    },
+    /// It was made from other inputs.
+    #[error("the evidence was made from other inputs: its {what} differ")]
+    OtherInputs {
+        /// What differs.
+        what: &'static str,
+    },
+    /// Its units make no tree.
+    #[error("the units make no tree: {0}")]
+    Tree(SumTreeError),
+    /// The scores could not be computed again.
+    #[error(transparent)]
+    Attribution(#[from] AttributionError),
+}

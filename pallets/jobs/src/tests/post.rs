@@ -1,0 +1,145 @@
+use super::*;
+use crate::{Error, Event, HoldReason};
+use codec::Encode;
+use frame_support::assert_noop;
+use sp_runtime::{DispatchError, TokenError};
+use tributary_protocol::{
+    BaseModelId, DatanetId, GrantId, Ppm, VersionRef,
+    datanet::{DatanetStatus, Purpose},
+    job::AttributionMethod,
+    model::DataUse,
+};
+
+/// A specification changed by `change`.
+fn changed(change: impl FnOnce(&mut JobSpec)) -> JobSpec {
+    let mut spec = spec();
+    change(&mut spec);
+    spec
+}
+
+#[test]
+fn post_takes_escrow_deposit_and_a_use_of_each_grant() {
+    ExtBuilder::default().build_and_execute(|| {
+        let second = VersionRef { number: 2, ..VERSION };
+        let spec = changed(|spec| spec.data.try_push(DataUse { version: second, grant: GRANT }).unwrap());
+        let deposit = UNIT + ED * Amount::try_from(spec.encoded_size()).unwrap();
+        assert_ok!(post(spec.clone()));
+        let expected = Job {
+            requester: REQUESTER,
+            spec,
+            data_fees: vec![FEE, FEE].try_into().unwrap(),
+            escrow: PRICE + 2 * FEE,
+            deposit,
+            state: JobState::Open,
+            leases: 0,
+            posted_at: 1,
+        };
+        assert_eq!(job(JobId(0)), expected);
+        assert_eq!(held(HoldReason::Escrow, REQUESTER), PRICE + 2 * FEE);
+        assert_eq!(held(HoldReason::Job, REQUESTER), deposit);
+        assert_eq!(uses(GRANT), 2);
+        assert_eq!(events(), [Event::JobPosted {
+            job: JobId(0),
+            requester: REQUESTER,
+            base: BASE,
+            price: PRICE,
+            escrow: PRICE + 2 * FEE,
+        }]);
+        assert_eq!(JobMarket::next_job(), JobId(1));
+    });
+}
+
+#[test]
+fn post_fails_when_the_specification_is_unsound() {
+    ExtBuilder::default().build_and_execute(|| {
+        run_to(10);
+        let cases = [
+            (changed(|spec| spec.hyperparameters.rank = 0), Error::<Test>::RecipeRank),
+            (changed(|spec| spec.hyperparameters.targets = Default::default()), Error::<Test>::RecipeTargets),
+            (changed(|spec| spec.hyperparameters.learning_rate_nano = 0), Error::<Test>::RecipeLearningRate),
+            (changed(|spec| spec.hyperparameters.epochs = 0), Error::<Test>::RecipeSize),
+            (changed(|spec| spec.hyperparameters.sequence_tokens = 7), Error::<Test>::RecipeSequence),
+            (changed(|spec| spec.hyperparameters.validation = Ppm::ONE), Error::<Test>::RecipeValidation),
+            (
+                changed(|spec| spec.attribution = AttributionMethod::TracInCp { checkpoints: 0 }),
+                Error::<Test>::RecipeCheckpoints,
+            ),
+            (changed(|spec| spec.split.treasury = Ppm::ZERO), Error::<Test>::SplitNotWhole),
+            (changed(|spec| spec.price = UNIT - 1), Error::<Test>::PriceTooLow),
+            (changed(|spec| spec.deadline = 10), Error::<Test>::DeadlineOutOfRange),
+            (changed(|spec| spec.deadline = 3), Error::<Test>::DeadlineOutOfRange),
+            (changed(|spec| spec.deadline = 1_011), Error::<Test>::DeadlineOutOfRange),
+            (changed(|spec| spec.acceptance_blocks = 4), Error::<Test>::AcceptanceOutOfRange),
+            (changed(|spec| spec.acceptance_blocks = 101), Error::<Test>::AcceptanceOutOfRange),
+            (changed(|spec| spec.base = BaseModelId(9)), Error::<Test>::BaseModelUnknown),
+            (changed(|spec| spec.data.clear()), Error::<Test>::NoData),
+            (changed(|spec| spec.data.try_push(spec.data[0]).unwrap()), Error::<Test>::VersionTwice),
+            (changed(|spec| spec.data[0].version.number = 4), Error::<Test>::VersionUnknown),
+            (changed(|spec| spec.data[0].version.number = 0), Error::<Test>::VersionUnknown),
+            (changed(|spec| spec.data[0].version.datanet = DatanetId(9)), Error::<Test>::VersionUnknown),
+        ];
+        for (spec, error) in cases {
+            assert_noop!(post(spec), error);
+        }
+        assert_ok!(post(changed(|spec| spec.deadline = 1_010)));
+    });
+}
+
+#[test]
+fn post_fails_when_the_royalty_floor_is_not_met() {
+    ExtBuilder::default().build_and_execute(|| {
+        change_datanet(DATANET, |datanet| datanet.terms.royalty_floor = Ppm::new(500_001).unwrap());
+        assert_noop!(post(spec()), Error::<Test>::RoyaltyBelowFloor);
+    });
+}
+
+#[test]
+fn post_fails_when_a_datanet_is_retired() {
+    ExtBuilder::default().build_and_execute(|| {
+        change_datanet(DATANET, |datanet| datanet.status = DatanetStatus::Retired);
+        assert_noop!(post(spec()), Error::<Test>::DatanetRetired);
+    });
+}
+
+#[test]
+fn post_fails_when_a_grant_refuses() {
+    ExtBuilder::default().build_and_execute(|| {
+        let no_grant = changed(|spec| spec.data[0].grant = GrantId(9));
+        assert_noop!(post(no_grant), DispatchError::Other("NotIssued"));
+        let other_purpose = changed(|spec| spec.purpose = Purpose::Research);
+        assert_noop!(post(other_purpose), DispatchError::Other("OtherPurpose"));
+        assert_noop!(
+            send(STRANGER, Call::post { spec: spec() }),
+            DispatchError::Other("OtherGrantee")
+        );
+        revoke(GRANT);
+        assert_noop!(post(spec()), DispatchError::Other("Revoked"));
+    });
+}
+
+#[test]
+fn post_fails_when_a_later_grant_refuses_and_takes_no_use() {
+    ExtBuilder::default().build_and_execute(|| {
+        let second = DataUse { version: VersionRef { number: 2, ..VERSION }, grant: GrantId(9) };
+        assert_noop!(
+            post(changed(|spec| spec.data.try_push(second).unwrap())),
+            DispatchError::Other("NotIssued")
+        );
+        assert_eq!(uses(GRANT), 0);
+    });
+}
+
+#[test]
+fn post_fails_when_the_money_is_not_there() {
+    ExtBuilder::default().build_and_execute(|| {
+        assert_noop!(post(changed(|spec| spec.price = ENDOWMENT)), TokenError::FundsUnavailable);
+    });
+}
+
+#[test]
+fn post_fails_when_the_escrow_overflows() {
+    ExtBuilder::default().build_and_execute(|| {
+        let spec = changed(|spec| spec.price = Amount::MAX);
+        assert_noop!(post(spec), sp_runtime::ArithmeticError::Overflow);
+    });
+}

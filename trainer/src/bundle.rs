@@ -1,0 +1,298 @@
+//! The bundle: everything that a job made, as one file with one hash.
+//!
+//! ```text
+//! adapter_config.json, adapter_model.safetensors   the adapter, as PEFT reads it
+//! snapshots/STEP/...                               the checkpoints that attribution scored at
+//! recipe.json  metrics.json  trace.json            what was asked for, measured and done, step by step
+//! evidence.json  shares.json                       who shaped the model: scores, and the leaves of the contribution root
+//! ```
+
+use crate::{
+    archive::{self, ArchiveError, Files},
+    files::{FileError, at, write_atomically},
+    recipe::Recipe,
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::{fs, path::Path};
+use tributary_attribution::{AttributionReport, EvidenceError};
+use tributary_client::Account;
+use tributary_lora::{CONFIG_FILE, WEIGHTS_FILE};
+use tributary_protocol::{
+    ContentHash, ContributionId, JobId,
+    job::Metrics,
+    sum_tree::{Domain, SumLeaf, SumProof, SumRoot, SumTree},
+    trace::{StepRecord, trace_root},
+};
+
+const RECIPE_FILE: &str = "recipe.json";
+const METRICS_FILE: &str = "metrics.json";
+const TRACE_FILE: &str = "trace.json";
+const EVIDENCE_FILE: &str = "evidence.json";
+const SHARES_FILE: &str = "shares.json";
+const SNAPSHOTS_FOLDER: &str = "snapshots";
+const SNAPSHOT_FILES: [&str; 3] = [CONFIG_FILE, WEIGHTS_FILE, "snapshot.json"];
+
+/// Why a bundle could not be made or read.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// It is no archive.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// A file is missing from it.
+    #[error("the bundle has no {name}")]
+    Missing {
+        /// The file.
+        name: String,
+    },
+    /// A file in it cannot be read.
+    #[error("{name} in the bundle cannot be read: {reason}")]
+    Malformed {
+        /// The file.
+        name: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Its evidence does not hold.
+    #[error(transparent)]
+    Evidence(#[from] EvidenceError),
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+/// One contribution's part, as people and contributors read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Share {
+    /// The contribution.
+    pub contribution: ContributionId,
+    /// Who made it, and claims for it.
+    pub contributor: Account,
+    /// Its units of 10^9.
+    pub units: u64,
+}
+
+/// The leaves of a job's contribution root: what contributors make their proofs from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shares {
+    /// Hash of the chain's genesis block.
+    pub genesis: ContentHash,
+    /// The job.
+    pub job: JobId,
+    /// The leaves, in the tree's order.
+    pub leaves: Vec<Share>,
+}
+
+impl Shares {
+    /// The leaves that `report` gives, for one job on one chain.
+    pub fn new(report: &AttributionReport, domain: &Domain) -> Self {
+        let share = |leaf: SumLeaf| Share {
+            contribution: leaf.contribution,
+            contributor: Account(leaf.contributor),
+            units: leaf.units,
+        };
+        Self {
+            genesis: ContentHash(domain.genesis),
+            job: domain.job,
+            leaves: report.leaves().into_iter().map(share).collect(),
+        }
+    }
+
+    /// The tree over the leaves. Its root must be compared with the one on chain before a proof of it is worth anything.
+    pub fn tree(&self) -> Result<SumTree, EvidenceError> {
+        let leaf = |(index, share): (u32, &Share)| SumLeaf {
+            index,
+            contribution: share.contribution,
+            contributor: share.contributor.0,
+            units: share.units,
+        };
+        let domain = Domain { genesis: self.genesis.0, job: self.job };
+        SumTree::new(&domain, (0u32..).zip(&self.leaves).map(leaf).collect()).map_err(EvidenceError::Tree)
+    }
+
+    /// The leaves of `contributor`, each with its proof against `root`; `None` if the leaves do not make that root.
+    pub fn claims(&self, contributor: &Account, root: &SumRoot) -> Result<Option<Vec<(SumLeaf, SumProof)>>, EvidenceError> {
+        let tree = self.tree()?;
+        if tree.root() != *root {
+            return Ok(None);
+        }
+        let own = tree.leaves().iter().filter(|leaf| leaf.contributor == contributor.0);
+        Ok(Some(own.filter_map(|leaf| Some((*leaf, tree.prove(leaf.index)?))).collect()))
+    }
+}
+
+/// A bundle in memory.
+#[derive(Clone, Debug)]
+pub struct Bundle {
+    files: Files,
+}
+
+/// What a bundle is made from beside the files of the adapter and the snapshots.
+pub(crate) struct Contents<'a> {
+    pub recipe: &'a Recipe,
+    pub metrics: &'a Metrics,
+    pub trace: &'a [StepRecord],
+    pub attribution: &'a AttributionReport,
+    pub shares: &'a Shares,
+}
+
+impl Bundle {
+    /// Collects the adapter in `folder` and the snapshots below it, and `contents`.
+    pub(crate) fn collect(folder: &Path, contents: &Contents<'_>) -> Result<Self, BundleError> {
+        let mut files = Files::new();
+        let mut add = |name: String| -> Result<(), BundleError> {
+            let path = folder.join(&name);
+            files.insert(name, fs::read(&path).map_err(at(&path))?);
+            Ok(())
+        };
+        for name in [CONFIG_FILE, WEIGHTS_FILE] {
+            add(name.to_owned())?;
+        }
+        for checkpoint in &contents.attribution.checkpoints {
+            for name in SNAPSHOT_FILES {
+                add(format!("{SNAPSHOTS_FOLDER}/{:08}/{name}", checkpoint.step))?;
+            }
+        }
+        for (name, bytes) in [
+            (RECIPE_FILE, to_json(contents.recipe)),
+            (METRICS_FILE, to_json(contents.metrics)),
+            (TRACE_FILE, to_json(&contents.trace)),
+            (SHARES_FILE, to_json(contents.shares)),
+            (EVIDENCE_FILE, contents.attribution.to_bytes()),
+        ] {
+            files.insert(name.to_owned(), bytes);
+        }
+        Ok(Self { files })
+    }
+
+    /// Reads a bundle's bytes. Only the files of a bundle are accepted in it.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, BundleError> {
+        let bundle = Self { files: archive::read(bytes, belongs)? };
+        for name in [CONFIG_FILE, WEIGHTS_FILE, RECIPE_FILE, METRICS_FILE, TRACE_FILE, EVIDENCE_FILE, SHARES_FILE] {
+            bundle.file(name)?;
+        }
+        Ok(bundle)
+    }
+
+    /// Its bytes: the same for the same contents.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, BundleError> {
+        Ok(archive::write(&self.files)?)
+    }
+
+    /// Writes its files below `folder`, which becomes a PEFT folder.
+    pub fn extract(&self, folder: &Path) -> Result<(), BundleError> {
+        for (name, content) in &self.files {
+            // Names were checked when the bundle was read: none leads out of the folder.
+            write_atomically(&folder.join(name), content)?;
+        }
+        Ok(())
+    }
+
+    /// BLAKE3 of the adapter's weights.
+    pub fn adapter(&self) -> Result<ContentHash, BundleError> {
+        Ok(ContentHash::of(self.file(WEIGHTS_FILE)?))
+    }
+
+    /// What was asked for.
+    pub fn recipe(&self) -> Result<Recipe, BundleError> {
+        self.json(RECIPE_FILE)
+    }
+
+    /// What was measured.
+    pub fn metrics(&self) -> Result<Metrics, BundleError> {
+        self.json(METRICS_FILE)
+    }
+
+    /// What was done, step by step.
+    pub fn trace(&self) -> Result<Vec<StepRecord>, BundleError> {
+        self.json(TRACE_FILE)
+    }
+
+    /// The root of the trace.
+    pub fn trace_root(&self) -> Result<ContentHash, BundleError> {
+        Ok(trace_root(self.trace()?.iter().map(StepRecord::leaf)).root)
+    }
+
+    /// The leaves of the contribution root.
+    pub fn shares(&self) -> Result<Shares, BundleError> {
+        self.json(SHARES_FILE)
+    }
+
+    /// The evidence of the attribution, its units checked against its own scores.
+    pub fn evidence(&self) -> Result<AttributionReport, BundleError> {
+        Ok(AttributionReport::from_bytes(self.file(EVIDENCE_FILE)?)?)
+    }
+
+    /// BLAKE3 of the evidence file.
+    pub fn evidence_hash(&self) -> Result<ContentHash, BundleError> {
+        Ok(ContentHash::of(self.file(EVIDENCE_FILE)?))
+    }
+
+    fn file(&self, name: &str) -> Result<&[u8], BundleError> {
+        let missing = || BundleError::Missing { name: name.to_owned() };
+        Ok(self.files.get(name).ok_or_else(missing)?)
+    }
+
+    fn json<T: DeserializeOwned>(&self, name: &'static str) -> Result<T, BundleError> {
+        serde_json::from_slice(self.file(name)?)
+            .map_err(|error| BundleError::Malformed { name, reason: error.to_string() })
+    }
+}
+
+/// Whether a file of this name belongs in a bundle.
+fn belongs(name: &str) -> bool {
+    let top = [CONFIG_FILE, WEIGHTS_FILE, RECIPE_FILE, METRICS_FILE, TRACE_FILE, EVIDENCE_FILE, SHARES_FILE];
+    let mut parts = name.split('/');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(file), None, None, None) => top.contains(&file),
+        (Some(SNAPSHOTS_FOLDER), Some(step), Some(file), None) => {
+            step.len() >= 8 && step.bytes().all(|byte| byte.is_ascii_digit()) && SNAPSHOT_FILES.contains(&file)
+        }
+        _ => false,
+    }
+}
+
+fn to_json<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).expect("plain records have a JSON form")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_bundles_own_names_belong() {
+        for name in ["adapter_model.safetensors", "evidence.json", "snapshots/00000012/snapshot.json"] {
+            assert!(belongs(name), "{name}");
+        }
+        for name in
+            ["", "/etc/passwd", "../x", "snapshots/../snapshot.json", "snapshots/00000012/x", "snapshots/12/snapshot.json"]
+        {
+            assert!(!belongs(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn shares_prove_their_own_root_only() {
+        let share = |number: u8, units| Share {
+            contribution: ContributionId(number.into()),
+            contributor: Account([number; 32]),
+            units,
+        };
+        let shares = Shares {
+            genesis: ContentHash([1; 32]),
+            job: JobId(3),
+            leaves: vec![share(1, 600_000_000), share(2, 0), share(1, 400_000_000)],
+        };
+        let root = shares.tree().unwrap().root();
+        let domain = Domain { genesis: [1; 32], job: JobId(3) };
+        let claims = shares.claims(&Account([1; 32]), &root).unwrap().unwrap();
+        assert_eq!(claims.iter().map(|(leaf, _)| leaf.index).collect::<Vec<_>>(), [0, 2]);
+        for (leaf, proof) in claims {
+            assert_eq!(tributary_protocol::sum_tree::verify(&domain, &root, &leaf, &proof), Ok(()));
+        }
+        let other = Shares { job: JobId(4), ..shares };
+        assert_eq!(other.claims(&Account([1; 32]), &root).unwrap(), None);
+    }
+}

@@ -1,0 +1,140 @@
+//! From a job's recipe, all integers, to the settings of a run: the one place where the units meet the floats.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use tributary_lora::{AdamWConfig, DataConfig, Decay, LoraConfig, ModelConfig, PromptTemplate, Target, TrainConfig};
+use tributary_protocol::job::{AttributionMethod, Hyperparameters, JobSpec, Schedule, TargetLayers};
+
+/// What of a job determines its result, beside base model and data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// How the base is tuned.
+    pub hyperparameters: Hyperparameters,
+    /// How contributions are scored.
+    pub attribution: AttributionMethod,
+}
+
+impl From<&JobSpec> for Recipe {
+    fn from(spec: &JobSpec) -> Self {
+        Self { hyperparameters: spec.hyperparameters, attribution: spec.attribution }
+    }
+}
+
+impl Recipe {
+    /// The adapter's shape.
+    pub fn lora(&self) -> LoraConfig {
+        LoraConfig {
+            rank: usize::from(self.hyperparameters.rank),
+            alpha: f32::from(self.hyperparameters.alpha),
+            targets: targets(&self.hyperparameters.targets),
+        }
+    }
+
+    /// How samples become tokens. A base that sees fewer positions than the recipe allows cuts samples there.
+    pub fn data(&self, base: &ModelConfig) -> DataConfig {
+        let tokens = usize::try_from(self.hyperparameters.sequence_tokens).unwrap_or(usize::MAX);
+        DataConfig {
+            template: PromptTemplate::default(),
+            tokens_max: tokens.min(base.positions_max),
+            validation_ppm: self.hyperparameters.validation.parts(),
+        }
+    }
+
+    /// The loop over `samples` training samples.
+    pub fn training(&self, samples: usize) -> TrainConfig {
+        let h = &self.hyperparameters;
+        let micro_batch_size = usize::from(h.batch_size).max(1);
+        let batch_size = micro_batch_size * usize::from(h.accumulation).max(1);
+        let steps = u64::from(h.epochs) * samples.div_ceil(batch_size) as u64;
+        TrainConfig {
+            seed: h.seed,
+            epochs: u32::from(h.epochs),
+            batch_size,
+            micro_batch_size,
+            shuffle: true,
+            // Division of two exact floats rounds to the nearest: 200,000 becomes the same bits as the literal 2e-4.
+            learning_rate: h.learning_rate_nano as f64 / 1e9,
+            warmup_steps: steps * u64::from(h.warmup.parts()) / 1_000_000,
+            decay: match h.schedule {
+                Schedule::Constant => Decay::Constant,
+                Schedule::Linear => Decay::Linear,
+                Schedule::Cosine => Decay::Cosine,
+            },
+            adamw: AdamWConfig { weight_decay: f64::from(h.weight_decay_micro) / 1e6, ..AdamWConfig::default() },
+            gradient_norm_max: (h.gradient_norm_max_micro > 0).then(|| f64::from(h.gradient_norm_max_micro) / 1e6),
+            snapshots: match self.attribution {
+                AttributionMethod::TracInCp { checkpoints } => u32::from(checkpoints),
+            },
+        }
+    }
+}
+
+fn targets(layers: &TargetLayers) -> BTreeSet<Target> {
+    let chosen = [
+        (layers.q_proj, Target::Q),
+        (layers.k_proj, Target::K),
+        (layers.v_proj, Target::V),
+        (layers.o_proj, Target::O),
+        (layers.gate_proj, Target::Gate),
+        (layers.up_proj, Target::Up),
+        (layers.down_proj, Target::Down),
+    ];
+    chosen.into_iter().filter_map(|(chosen, target)| chosen.then_some(target)).collect()
+}
+
+/// A loss in nats as a report carries it: in 10^-6, rounded to the nearest.
+pub(crate) fn micro(loss: f64) -> u32 {
+    // A float cast saturates, and a loss that is not a number stopped the run long before.
+    (loss * 1e6).round() as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tributary_protocol::Ppm;
+
+    fn recipe() -> Recipe {
+        Recipe {
+            hyperparameters: Hyperparameters {
+                rank: 8,
+                alpha: 16,
+                targets: TargetLayers { q_proj: true, down_proj: true, ..TargetLayers::default() },
+                learning_rate_nano: 200_000,
+                epochs: 3,
+                batch_size: 4,
+                accumulation: 2,
+                sequence_tokens: 256,
+                schedule: Schedule::Linear,
+                warmup: Ppm::from_percent(10),
+                weight_decay_micro: 10_000,
+                gradient_norm_max_micro: 0,
+                validation: Ppm::from_percent(20),
+                seed: 7,
+            },
+            attribution: AttributionMethod::TracInCp { checkpoints: 5 },
+        }
+    }
+
+    #[test]
+    fn units_become_the_literals_one_would_write() {
+        let config = recipe().training(33);
+        assert_eq!(config.learning_rate.to_bits(), 2e-4f64.to_bits());
+        assert_eq!(config.adamw.weight_decay.to_bits(), 0.01f64.to_bits());
+        assert_eq!((config.batch_size, config.micro_batch_size), (8, 4));
+        // 3 epochs of 5 steps, a tenth of them warm-up.
+        assert_eq!(config.warmup_steps, 1);
+        assert_eq!((config.gradient_norm_max, config.snapshots, config.decay), (None, 5, Decay::Linear));
+        assert_eq!(recipe().lora().targets, BTreeSet::from([Target::Q, Target::Down]));
+    }
+
+    #[test]
+    fn every_target_layer_has_its_counterpart() {
+        assert_eq!(targets(&TargetLayers::ALL), BTreeSet::from(Target::ALL));
+    }
+
+    #[test]
+    fn losses_round_and_saturate() {
+        assert_eq!((micro(1.234_567_8), micro(0.0), micro(1e9)), (1_234_568, 0, u32::MAX));
+    }
+}
