@@ -110,3 +110,41 @@ impl Receipt {
         self.expect("Jobs", "JobSettled")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::pinned;
+
+    #[test]
+    fn every_event_that_receipts_look_for_begins_as_they_expect() {
+        let expected = [
+            ("Datanets", "DatanetRegistered", &["DatanetId"][..]),
+            ("Datanets", "ContributionSubmitted", &["ContributionId"]),
+            ("Datanets", "VersionPublished", &["VersionRef"]),
+            ("Grants", "GrantRequested", &["GrantId"]),
+            ("Grants", "GrantIssued", &["GrantId"]),
+            ("Models", "BaseRegistered", &["BaseModelId"]),
+            ("Jobs", "JobPosted", &["JobId"]),
+            ("Jobs", "JobSettled", &["JobId", "ModelId"]),
+            ("TransactionPayment", "TransactionFeePaid", &["AccountId32", "u128"]),
+        ];
+        for (pallet, event, fields) in expected {
+            let variants = pinned().pallet_by_name(pallet).unwrap().event_variants().unwrap();
+            let variant = variants.iter().find(|variant| variant.name == event).unwrap_or_else(|| panic!("{event}"));
+            for (field, name) in variant.fields.iter().zip(fields) {
+                let ty = pinned().types().resolve(field.ty.id).unwrap();
+                let found = ty.path.ident().unwrap_or_else(|| format!("{:?}", ty.type_def).to_lowercase());
+                assert!(found.contains(name), "{pallet}.{event}: {found}, not {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_missing_event_is_told_by_name() {
+        let block = Head { number: 1, hash: crate::BlockHash::zero() };
+        let receipt = Receipt { block, index: 2, extrinsic_hash: [0; 32], events: Vec::new() };
+        let error = receipt.job().unwrap_err().to_string();
+        assert!(error.contains("no Jobs.JobPosted"), "{error}");
+    }
+}

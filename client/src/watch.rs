@@ -77,7 +77,8 @@ impl ChainClient {
         })
     }
 
-    /// Waits until a job is as `wanted` says at a finalised block, and returns it.
+    /// Waits until a job is as `wanted` says at a finalised block, and returns it. A job that does not exist yet is waited
+    /// for too: its post may not be final.
     pub async fn wait_for_job(
         &self,
         job: JobId,
@@ -88,14 +89,20 @@ impl ChainClient {
         let deadline = tokio::time::Instant::now() + timeout;
         loop {
             let head = *heads.borrow_and_update();
-            let found = self.at(head.hash).job(job).await?.ok_or(WaitError::NoSuchJob { job })?;
-            if wanted(&found) {
+            let found = self.at(head.hash).job(job).await?;
+            let stage = found.as_ref().map(|job| job.state.stage());
+            if let Some(found) = found.filter(&wanted) {
                 return Ok(found);
             }
             match tokio::time::timeout_at(deadline, heads.changed()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => return Err(WaitError::Closed),
-                Err(_) => return Err(WaitError::TimedOut { job, stage: found.state.stage(), waited: timeout }),
+                Err(_) => {
+                    return Err(match stage {
+                        Some(stage) => WaitError::TimedOut { job, stage, waited: timeout },
+                        None => WaitError::NoSuchJob { job },
+                    });
+                }
             }
         }
     }
@@ -163,5 +170,16 @@ mod tests {
         assert_eq!(job_of(&event("Jobs", "JobClaimed")), Some(JobId(7)));
         assert_eq!(job_of(&event("Jobs", "Bonded")), None);
         assert_eq!(job_of(&event("Models", "ModelRecorded")), None);
+    }
+
+    #[test]
+    fn every_other_event_of_the_jobs_pallet_begins_with_a_job() {
+        let metadata = crate::runtime::pinned();
+        for variant in metadata.pallet_by_name("Jobs").unwrap().event_variants().unwrap() {
+            let first = variant.fields.first().unwrap();
+            let is_job = first.name.as_deref() == Some("job");
+            let is_bond = matches!(variant.name.as_str(), "Bonded" | "Unbonded");
+            assert!(is_job != is_bond, "{}", variant.name);
+        }
     }
 }

@@ -49,7 +49,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     while !run.is_done() {
         let metrics = run.step()?;
         if metrics.step % 20 == 0 || run.is_done() {
-            println!("step {}/{}  loss {:.4}  norm {:.3}", metrics.step, run.steps(), metrics.loss, metrics.gradient_norm);
+            println!(
+                "step {}/{}  loss {:.4}  norm {:.3}",
+                metrics.step,
+                run.steps(),
+                metrics.loss,
+                metrics.gradient_norm
+            );
         }
     }
     println!("trained in {:.1} s, validation loss {:?}\n", started.elapsed().as_secs_f32(), run.evaluate()?);

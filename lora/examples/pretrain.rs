@@ -14,7 +14,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let report = pretrain(&recipe, &dir, |progress| match progress {
         PretrainProgress::Step { metrics, steps } if metrics.step % 20 == 0 => println!(
             "{:>6.0} s  step {}/{steps}  loss {:.4}  gradient norm {:.3}  rate {:.2e}",
-            started.elapsed().as_secs_f32(), metrics.step, metrics.loss, metrics.gradient_norm, metrics.learning_rate
+            started.elapsed().as_secs_f32(),
+            metrics.step,
+            metrics.loss,
+            metrics.gradient_norm,
+            metrics.learning_rate
         ),
         PretrainProgress::Step { .. } => {}
         other => println!("{:>6.0} s  {other:?}", started.elapsed().as_secs_f32()),

@@ -91,7 +91,8 @@ impl TrainingRun {
             let count = variable.elem_count();
             let parameter = values(format!("parameter.{index:06}"), count)?;
             parameters.push(Tensor::from_vec(parameter, variable.shape(), variable.device())?);
-            let (first, second) = (values(format!("first.{index:06}"), count)?, values(format!("second.{index:06}"), count)?);
+            let (first, second) =
+                (values(format!("first.{index:06}"), count)?, values(format!("second.{index:06}"), count)?);
             moments.push(crate::optim::Moments { first, second });
         }
         for ((_, variable), parameter) in self.parameters().iter().zip(&parameters) {
@@ -111,7 +112,8 @@ impl TrainingRun {
             hash.update(part);
         };
         let settings = serde_json::to_vec(&(self.config(), self.adapter().map(|adapter| adapter.config())));
-        add(&settings.map_err(|error| TrainError::DamagedCheckpoint { path: PathBuf::new(), reason: error.to_string() })?);
+        add(&settings
+            .map_err(|error| TrainError::DamagedCheckpoint { path: PathBuf::new(), reason: error.to_string() })?);
         add(&self.model().content_hash().unwrap_or_default().0);
         for (name, variable) in self.parameters() {
             add(format!("{name} {:?}", variable.dims()).as_bytes());

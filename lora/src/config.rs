@@ -118,7 +118,7 @@ impl ModelConfig {
             layers: keys.size("num_hidden_layers")?,
             heads,
             kv_heads: keys.optional_size("num_key_value_heads")?.unwrap_or(heads),
-            head_dim: keys.optional_size("head_dim")?.unwrap_or(hidden_size / heads),
+            head_dim: keys.optional_size("head_dim")?.unwrap_or(hidden_size / heads.max(1)),
             rms_norm_eps: keys.number("rms_norm_eps")?.unwrap_or(1e-6) as f32,
             rope: keys.rope()?,
             positions_max: keys.size("max_position_embeddings")?,
@@ -177,24 +177,28 @@ impl ModelConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
+        // Far above any real model; a larger value is a damaged or hostile file that would exhaust the memory.
         let sizes = [
-            ("vocab_size", self.vocab_size),
-            ("hidden_size", self.hidden_size),
-            ("intermediate_size", self.intermediate_size),
-            ("num_hidden_layers", self.layers),
-            ("num_attention_heads", self.heads),
-            ("num_key_value_heads", self.kv_heads),
-            ("head_dim", self.head_dim),
-            ("max_position_embeddings", self.positions_max),
+            ("vocab_size", self.vocab_size, 1 << 24),
+            ("hidden_size", self.hidden_size, 1 << 20),
+            ("intermediate_size", self.intermediate_size, 1 << 20),
+            ("num_hidden_layers", self.layers, 1 << 10),
+            ("num_attention_heads", self.heads, 1 << 12),
+            ("num_key_value_heads", self.kv_heads, 1 << 12),
+            ("head_dim", self.head_dim, 1 << 10),
+            ("max_position_embeddings", self.positions_max, 1 << 20),
         ];
-        // Above this a size is a damaged file, and products of sizes could overflow.
-        const SIZE_MAX: usize = 1 << 24;
-        if let Some((key, value)) = sizes.into_iter().find(|(_, size)| *size == 0 || *size > SIZE_MAX) {
-            return Err(ConfigError::Invalid { key, value: value.to_string(), expected: "a size from 1 to 2^24" });
+        if let Some((key, value, _)) = sizes.into_iter().find(|(_, size, max)| *size == 0 || size > max) {
+            let expected = "a positive size that a real model could have";
+            return Err(ConfigError::Invalid { key, value: value.to_string(), expected });
         }
         if !self.heads.is_multiple_of(self.kv_heads) {
             let value = self.kv_heads.to_string();
-            return Err(ConfigError::Invalid { key: "num_key_value_heads", value, expected: "a divisor of num_attention_heads" });
+            return Err(ConfigError::Invalid {
+                key: "num_key_value_heads",
+                value,
+                expected: "a divisor of num_attention_heads",
+            });
         }
         if !self.head_dim.is_multiple_of(2) {
             let value = self.head_dim.to_string();
@@ -234,7 +238,11 @@ impl<'a> Keys<'a> {
         let parameters = match self.get("rope_parameters").or_else(|| self.get("rope_scaling")) {
             Some(Value::Object(parameters)) => Some(Keys(parameters)),
             Some(other) => {
-                return Err(ConfigError::Invalid { key: "rope_parameters", value: other.to_string(), expected: "an object" });
+                return Err(ConfigError::Invalid {
+                    key: "rope_parameters",
+                    value: other.to_string(),
+                    expected: "an object",
+                });
             }
             None => None,
         };
@@ -267,13 +275,21 @@ impl<'a> Keys<'a> {
 
     fn text(&self, key: &'static str) -> Result<Option<&'a str>, ConfigError> {
         let Some(value) = self.get(key) else { return Ok(None) };
-        let text = value.as_str().ok_or_else(|| ConfigError::Invalid { key, value: value.to_string(), expected: "a string" })?;
+        let text = value.as_str().ok_or_else(|| ConfigError::Invalid {
+            key,
+            value: value.to_string(),
+            expected: "a string",
+        })?;
         Ok(Some(text))
     }
 
     fn number(&self, key: &'static str) -> Result<Option<f64>, ConfigError> {
         let Some(value) = self.get(key) else { return Ok(None) };
-        let number = value.as_f64().ok_or_else(|| ConfigError::Invalid { key, value: value.to_string(), expected: "a number" })?;
+        let number = value.as_f64().ok_or_else(|| ConfigError::Invalid {
+            key,
+            value: value.to_string(),
+            expected: "a number",
+        })?;
         Ok(Some(number))
     }
 
@@ -288,7 +304,8 @@ impl<'a> Keys<'a> {
     }
 
     fn token_ids(&self, key: &'static str) -> Result<Vec<u32>, ConfigError> {
-        let invalid = |value: &Value| ConfigError::Invalid { key, value: value.to_string(), expected: "a token id or several" };
+        let invalid =
+            |value: &Value| ConfigError::Invalid { key, value: value.to_string(), expected: "a token id or several" };
         let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok()).ok_or_else(|| invalid(value));
         match self.get(key) {
             None => Ok(Vec::new()),
@@ -316,7 +333,8 @@ mod tests {
 
     #[test]
     fn reads_rope_of_both_generations() {
-        let four = ModelConfig::from_json(&config(serde_json::json!({"rope_theta": 5e5, "rope_scaling": null}))).unwrap();
+        let four =
+            ModelConfig::from_json(&config(serde_json::json!({"rope_theta": 5e5, "rope_scaling": null}))).unwrap();
         let five = serde_json::json!({"rope_parameters": {"rope_theta": 5e5, "rope_type": "default"}});
         let five = ModelConfig::from_json(&config(five)).unwrap();
         assert_eq!(four.rope, RopeConfig { theta: 5e5, scaling: RopeScaling::None });
@@ -341,6 +359,8 @@ mod tests {
             (serde_json::json!({"attention_bias": true}), "attention_bias"),
             (serde_json::json!({"quantization_config": {"bits": 4}}), "quantization_config"),
             (serde_json::json!({"hidden_size": 0}), "hidden_size"),
+            (serde_json::json!({"num_attention_heads": 0}), "num_attention_heads"),
+            (serde_json::json!({"num_hidden_layers": 4_000_000_000_u64}), "num_hidden_layers"),
             (serde_json::json!({"vocab_size": "many"}), "vocab_size"),
             (serde_json::json!({"num_key_value_heads": 3}), "num_key_value_heads"),
         ];

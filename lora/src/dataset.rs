@@ -167,7 +167,11 @@ fn fraction_ppm(id: &ContentHash) -> u32 {
     ((u128::from(fraction) * 1_000_000) >> 64) as u32
 }
 
-fn move_one(from: &mut Vec<EncodedSample>, to: &mut Vec<EncodedSample>, first: impl Fn(ContentHash, ContentHash) -> bool) {
+fn move_one(
+    from: &mut Vec<EncodedSample>,
+    to: &mut Vec<EncodedSample>,
+    first: impl Fn(ContentHash, ContentHash) -> bool,
+) {
     let chosen = (0..from.len()).reduce(|best, i| if first(from[i].id(), from[best].id()) { i } else { best });
     if let Some(chosen) = chosen {
         to.push(from.remove(chosen));
@@ -185,7 +189,8 @@ mod tests {
     #[test]
     fn every_epoch_reads_every_sample_once() {
         let mut order = Order::new(7, 10, true);
-        let epochs: Vec<Vec<usize>> = (0..2).map(|e| (0..3).flat_map(|s| order.batch(3 * e + s, 4)).collect()).collect();
+        let epochs: Vec<Vec<usize>> =
+            (0..2).map(|e| (0..3).flat_map(|s| order.batch(3 * e + s, 4)).collect()).collect();
         for epoch in &epochs {
             let mut sorted = epoch.clone();
             sorted.sort_unstable();

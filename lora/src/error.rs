@@ -258,7 +258,9 @@ pub enum TrainError {
     #[error(transparent)]
     Data(#[from] DataError),
     /// The loss or the gradient is not finite any more.
-    #[error("{what} is {value} at step {step}, samples {samples:?}; hint: lower the learning rate, or look at these samples")]
+    #[error(
+        "{what} is {value} at step {step}, samples {samples:?}; hint: lower the learning rate, or look at these samples"
+    )]
     NotFinite {
         /// "loss" or "gradient norm".
         what: &'static str,

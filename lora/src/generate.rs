@@ -75,9 +75,9 @@ impl<'a> Generation<'a> {
         let (rope, cache) = (self.model.rope(), &mut self.cache);
         let hidden = self.model.run(&self.pending, self.adapter, |layer, q, k, v| {
             let (keys, values) = &mut cache[layer];
-            let out = with_elements(q, |q| with_elements(k, |k| with_elements(v, |v| {
-                Ok(attend_cached(q, k, v, shape, rope, keys, values))
-            })))?;
+            let out = with_elements(q, |q| {
+                with_elements(k, |k| with_elements(v, |v| Ok(attend_cached(q, k, v, shape, rope, keys, values))))
+            })?;
             Tensor::from_vec(out, q.shape(), q.device())
         })?;
         let last = hidden.narrow(0, self.pending.len() - 1, 1)?;

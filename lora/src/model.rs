@@ -87,9 +87,8 @@ impl Model {
     }
 
     fn assemble(config: ModelConfig, mut tensors: BTreeMap<String, Tensor>) -> Result<Self, LoadError> {
-        let mut take = |name: String| {
-            tensors.remove(&name).ok_or_else(|| LoadError::MissingTensor { name, dir: "memory".into() })
-        };
+        let mut take =
+            |name: String| tensors.remove(&name).ok_or_else(|| LoadError::MissingTensor { name, dir: "memory".into() });
         let mut layers = Vec::with_capacity(config.layers);
         for index in 0..config.layers {
             let mut linear = Vec::with_capacity(Target::ALL.len());
@@ -161,7 +160,8 @@ impl Model {
             tensors.push((name, tensor.dims().to_vec(), bytes));
         }
         let path = dir.join("model.safetensors");
-        let damaged = |error: safetensors::SafeTensorError| LoadError::Damaged { path: path.clone(), reason: error.to_string() };
+        let damaged =
+            |error: safetensors::SafeTensorError| LoadError::Damaged { path: path.clone(), reason: error.to_string() };
         let mut views = Vec::with_capacity(tensors.len());
         for (name, shape, bytes) in &tensors {
             views.push((name, TensorView::new(Dtype::BF16, shape.clone(), bytes).map_err(damaged)?));
@@ -188,7 +188,8 @@ impl Model {
         for layer in 0..self.config.layers {
             for target in Target::ALL {
                 if let Some(pair) = adapter.pair(layer, target) {
-                    let update = (pair.b.as_detached_tensor().matmul(&pair.a.as_detached_tensor())? * f64::from(adapter.scale()))?;
+                    let update = (pair.b.as_detached_tensor().matmul(&pair.a.as_detached_tensor())?
+                        * f64::from(adapter.scale()))?;
                     tensors.insert(linear_name(layer, target), (self.linear(layer, target) + update)?);
                 }
             }
@@ -212,7 +213,9 @@ impl Model {
     /// The normalised output of the last layer for every position of the batch.
     fn hidden(&self, batch: &Batch, adapter: Option<&Adapter>) -> TensorResult<Tensor> {
         let shape = self.attention_shape();
-        self.run(batch.tokens(), adapter, |_, q, k, v| ops::causal_attention(q, k, v, shape, batch.lengths(), &self.rope))
+        self.run(batch.tokens(), adapter, |_, q, k, v| {
+            ops::causal_attention(q, k, v, shape, batch.lengths(), &self.rope)
+        })
     }
 
     /// Runs the layers over `tokens`; `attend(layer, q, k, v)` decides what each position sees.
@@ -258,10 +261,8 @@ impl Model {
 /// Names and shapes of all tensors of the architecture.
 fn shapes(config: &ModelConfig) -> BTreeMap<String, Vec<usize>> {
     let hidden = config.hidden_size;
-    let mut shapes = BTreeMap::from([
-        (EMBEDDINGS.to_owned(), vec![config.vocab_size, hidden]),
-        (NORM.to_owned(), vec![hidden]),
-    ]);
+    let mut shapes =
+        BTreeMap::from([(EMBEDDINGS.to_owned(), vec![config.vocab_size, hidden]), (NORM.to_owned(), vec![hidden])]);
     if !config.tie_word_embeddings {
         shapes.insert(HEAD.to_owned(), vec![config.vocab_size, hidden]);
     }

@@ -78,7 +78,8 @@ impl AdamW {
             let gradient = gradient * scale;
             *first += (1.0 - step.beta1) * (gradient - *first);
             *second = step.beta2 * *second + (1.0 - step.beta2) * gradient * gradient;
-            *parameter = *parameter * step.keep - step.size * *first / (second.sqrt() * step.second_scale + step.epsilon);
+            *parameter =
+                *parameter * step.keep - step.size * *first / (second.sqrt() * step.second_scale + step.epsilon);
         }
     }
 }
@@ -93,7 +94,8 @@ mod tests {
         for (t, g) in gradients.iter().enumerate() {
             m = config.beta1 * m + (1.0 - config.beta1) * g;
             v = config.beta2 * v + (1.0 - config.beta2) * g * g;
-            let (m_hat, v_hat) = (m / (1.0 - config.beta1.powi(t as i32 + 1)), v / (1.0 - config.beta2.powi(t as i32 + 1)));
+            let (m_hat, v_hat) =
+                (m / (1.0 - config.beta1.powi(t as i32 + 1)), v / (1.0 - config.beta2.powi(t as i32 + 1)));
             p = p - rate * config.weight_decay * p - rate * m_hat / (v_hat.sqrt() + config.epsilon);
         }
         p

@@ -111,7 +111,8 @@ impl Adapter {
     pub fn to_safetensors(&self) -> Result<Vec<u8>, AdapterError> {
         let mut tensors = Vec::new();
         for (name, tensor) in self.tensors() {
-            let bytes = with_elements(&tensor, |values| Ok(values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>()))?;
+            let bytes =
+                with_elements(&tensor, |values| Ok(values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>()))?;
             tensors.push((name, tensor.dims().to_vec(), bytes));
         }
         let damaged = |error: safetensors::SafeTensorError| AdapterError::Damaged { reason: error.to_string() };

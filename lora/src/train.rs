@@ -348,9 +348,11 @@ impl TrainingRun {
     /// Hash of the trained parameters and the optimiser's state.
     fn state_hash(&self) -> Result<ContentHash, TrainError> {
         let mut hash = blake3::Hasher::new_derive_key("tributary.network 2026-11 training state v1");
-        let mut add = |values: &[f32]| values.iter().for_each(|value| {
-            hash.update(&value.to_le_bytes());
-        });
+        let mut add = |values: &[f32]| {
+            values.iter().for_each(|value| {
+                hash.update(&value.to_le_bytes());
+            })
+        };
         for ((_, variable), moments) in self.parameters.iter().zip(&self.optimiser.moments) {
             with_elements(variable.as_tensor(), |values| {
                 add(values);

@@ -57,7 +57,11 @@ pub(crate) fn load(
                     }
                 }
                 Some(shape) => {
-                    return Err(LoadError::Shape { name: name.into(), found: view.shape().into(), expected: shape.clone() });
+                    return Err(LoadError::Shape {
+                        name: name.into(),
+                        found: view.shape().into(),
+                        expected: shape.clone(),
+                    });
                 }
                 None if ignored(name) => {}
                 None => return Err(LoadError::UnexpectedTensor { name: name.into(), path: path.clone() }),

@@ -266,7 +266,8 @@ fn sharded_weights_load_like_a_single_file() {
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     let mut map = serde_json::Map::new();
     for (shard, remainder) in [("model-00001-of-00002.safetensors", 0), ("model-00002-of-00002.safetensors", 1)] {
-        let part: Vec<_> = file.iter().enumerate().filter(|(i, _)| i % 2 == remainder).map(|(_, tensor)| tensor).collect();
+        let part: Vec<_> =
+            file.iter().enumerate().filter(|(i, _)| i % 2 == remainder).map(|(_, tensor)| tensor).collect();
         map.extend(part.iter().map(|(name, _)| ((*name).to_owned(), shard.into())));
         std::fs::write(copy.path().join(shard), safetensors::serialize(part, None).unwrap()).unwrap();
     }
@@ -302,7 +303,10 @@ fn adapter_for_another_base_is_refused() {
     let wider = Model::random(config, 0).unwrap();
     assert!(matches!(Adapter::load(dir.path(), &wider), Err(AdapterError::Shape { .. })));
     let config = ModelConfig { layers: 3, ..model.config().clone() };
-    assert!(matches!(Adapter::load(dir.path(), &Model::random(config, 0).unwrap()), Err(AdapterError::MissingTensor { .. })));
+    assert!(matches!(
+        Adapter::load(dir.path(), &Model::random(config, 0).unwrap()),
+        Err(AdapterError::MissingTensor { .. })
+    ));
     let config = ModelConfig { layers: 1, ..model.config().clone() };
     let error = Adapter::load(dir.path(), &Model::random(config, 0).unwrap()).unwrap_err();
     assert!(matches!(error, AdapterError::UnexpectedTensor { .. }));

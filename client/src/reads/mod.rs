@@ -6,6 +6,8 @@ mod datanets;
 mod grants;
 mod jobs;
 mod models;
+#[cfg(test)]
+mod tests;
 
 pub use balances::{Balance, Hold};
 

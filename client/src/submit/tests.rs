@@ -56,7 +56,7 @@ struct State {
     trouble: Vec<Trouble>,
 }
 
-/// A chain in memory. Every question takes two polls before and after its effect, as a network would.
+/// A chain in memory. Every question takes a poll before its effect, and sending one after it, as over a network.
 #[derive(Clone)]
 struct Chain {
     state: Arc<Mutex<State>>,
@@ -326,7 +326,8 @@ async fn a_call_happens_once_wherever_its_process_dies() {
             }
             polls += 1;
         }
-        assert!(polls > 10, "the cut must have walked through the whole submission");
+        // Nonce, signature, sending, the answer, the block, what it did: each is a place to die between.
+        assert!(polls >= 6, "only {polls} polls");
     }
 }
 

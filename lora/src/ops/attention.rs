@@ -194,19 +194,31 @@ impl CustomOp3 for CausalAttention {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let dy = dy.contiguous()?;
         let (wide, narrow) = (self.shape.query_width(), self.shape.key_width());
-        let (mut dq, mut dk, mut dv) = (vec![0f32; q.elem_count()], vec![0f32; k.elem_count()], vec![0f32; v.elem_count()]);
-        with_elements(q, |q| with_elements(k, |k| with_elements(v, |v| with_elements(&dy, |dy| {
-            let mut start = 0;
-            let mut work = Vec::with_capacity(self.lengths.len());
-            let outputs = self.split(&mut dq, wide).into_iter().zip(self.split(&mut dk, narrow)).zip(self.split(&mut dv, narrow));
-            for (sequence, ((dq, dk), dv)) in self.sequences(q, k, v).into_iter().zip(outputs) {
-                let end = start + sequence.length * wide;
-                work.push((sequence, &dy[start..end], dq, dk, dv));
-                start = end;
-            }
-            work.into_par_iter().for_each(|(sequence, dy, dq, dk, dv)| self.backward(&sequence, dy, dq, dk, dv));
-            Ok(())
-        }))))?;
+        let (mut dq, mut dk, mut dv) =
+            (vec![0f32; q.elem_count()], vec![0f32; k.elem_count()], vec![0f32; v.elem_count()]);
+        with_elements(q, |q| {
+            with_elements(k, |k| {
+                with_elements(v, |v| {
+                    with_elements(&dy, |dy| {
+                        let mut start = 0;
+                        let mut work = Vec::with_capacity(self.lengths.len());
+                        let outputs = self
+                            .split(&mut dq, wide)
+                            .into_iter()
+                            .zip(self.split(&mut dk, narrow))
+                            .zip(self.split(&mut dv, narrow));
+                        for (sequence, ((dq, dk), dv)) in self.sequences(q, k, v).into_iter().zip(outputs) {
+                            let end = start + sequence.length * wide;
+                            work.push((sequence, &dy[start..end], dq, dk, dv));
+                            start = end;
+                        }
+                        work.into_par_iter()
+                            .for_each(|(sequence, dy, dq, dk, dv)| self.backward(&sequence, dy, dq, dk, dv));
+                        Ok(())
+                    })
+                })
+            })
+        })?;
         Ok((
             Some(Tensor::from_vec(dq, q.shape(), q.device())?),
             Some(Tensor::from_vec(dk, k.shape(), k.device())?),
@@ -245,9 +257,7 @@ pub(crate) fn attend_cached(
             let kv_at = shape.kv_head(head) * dim;
             let seen = first + i + 1;
             scores.clear();
-            scores.extend(
-                keys.chunks_exact(narrow).take(seen).map(|k| dot(q, &k[kv_at..kv_at + dim]) * shape.scale()),
-            );
+            scores.extend(keys.chunks_exact(narrow).take(seen).map(|k| dot(q, &k[kv_at..kv_at + dim]) * shape.scale()));
             softmax(&mut scores);
             for (p, v) in scores.iter().zip(values.chunks_exact(narrow)) {
                 for (out, v) in out.iter_mut().zip(&v[kv_at..kv_at + dim]) {

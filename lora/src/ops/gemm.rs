@@ -74,14 +74,12 @@ pub(super) fn product(
     }
     // Below this many multiply-adds, waking other threads costs more than it saves.
     const PARALLEL_FROM: usize = 1 << 20;
-    let parallelism = if threads == Threads::All
-        && rows * columns * inner >= PARALLEL_FROM
-        && rayon::current_num_threads() > 1
-    {
-        Parallelism::Rayon(0)
-    } else {
-        Parallelism::None
-    };
+    let parallelism =
+        if threads == Threads::All && rows * columns * inner >= PARALLEL_FROM && rayon::current_num_threads() > 1 {
+            Parallelism::Rayon(0)
+        } else {
+            Parallelism::None
+        };
     #[expect(unsafe_code, reason = "gemm takes pointers; the assertions above and in View keep every access inside")]
     // SAFETY: `out` is exclusively borrowed; every index that the strides can form was checked against its slice.
     unsafe {

@@ -43,19 +43,23 @@ impl CustomOp2 for Linear {
         with_elements(&dy, |dy| {
             let dy = View::dense(dy, rows, output);
             let dx = is_tracked(x)
-                .then(|| with_elements(w, |w| {
-                    let mut dx = vec![0f32; rows * input];
-                    product(&mut dx, input, Into::Overwrite, dy, View::dense(w, output, input), 1.0, Threads::All);
-                    Tensor::from_vec(dx, (rows, input), x.device())
-                }))
+                .then(|| {
+                    with_elements(w, |w| {
+                        let mut dx = vec![0f32; rows * input];
+                        product(&mut dx, input, Into::Overwrite, dy, View::dense(w, output, input), 1.0, Threads::All);
+                        Tensor::from_vec(dx, (rows, input), x.device())
+                    })
+                })
                 .transpose()?;
             let dw = is_tracked(w)
-                .then(|| with_elements(x, |x| {
-                    let mut dw = vec![0f32; output * input];
-                    let x = View::dense(x, rows, input);
-                    product(&mut dw, input, Into::Overwrite, dy.transposed(), x, 1.0, Threads::All);
-                    Tensor::from_vec(dw, (output, input), w.device())
-                }))
+                .then(|| {
+                    with_elements(x, |x| {
+                        let mut dw = vec![0f32; output * input];
+                        let x = View::dense(x, rows, input);
+                        product(&mut dw, input, Into::Overwrite, dy.transposed(), x, 1.0, Threads::All);
+                        Tensor::from_vec(dw, (output, input), w.device())
+                    })
+                })
                 .transpose()?;
             Ok((dx, dw))
         })
@@ -115,23 +119,29 @@ impl CustomOp3 for LoraLinear {
         let mut dx = is_tracked(x).then(|| vec![0f32; rows * input]);
         // `down = x·Aᵀ` is computed again instead of kept: it costs rank/out of the layer and saves its memory.
         let all = Threads::All;
-        with_elements(&dy, |dy| with_elements(x, |x| with_elements(a, |a| with_elements(b, |b| {
-            let (dy, x) = (View::dense(dy, rows, output), View::dense(x, rows, input));
-            let (a, b) = (View::dense(a, rank, input), View::dense(b, output, rank));
-            product(&mut down, rank, Into::Overwrite, x, a.transposed(), 1.0, all);
-            product(&mut d_down, rank, Into::Overwrite, dy, b, self.scale, all);
-            let (down, d_down) = (View::dense(&down, rows, rank), View::dense(&d_down, rows, rank));
-            product(&mut da, input, Into::Overwrite, d_down.transposed(), x, 1.0, all);
-            product(&mut db, rank, Into::Overwrite, dy.transposed(), down, self.scale, all);
-            if let Some(dx) = &mut dx {
-                with_elements(&self.weight, |w| {
-                    product(dx, input, Into::Overwrite, dy, View::dense(w, output, input), 1.0, all);
-                    Ok(())
-                })?;
-                product(dx, input, Into::Add, d_down, a, 1.0, all);
-            }
-            Ok(())
-        }))))?;
+        with_elements(&dy, |dy| {
+            with_elements(x, |x| {
+                with_elements(a, |a| {
+                    with_elements(b, |b| {
+                        let (dy, x) = (View::dense(dy, rows, output), View::dense(x, rows, input));
+                        let (a, b) = (View::dense(a, rank, input), View::dense(b, output, rank));
+                        product(&mut down, rank, Into::Overwrite, x, a.transposed(), 1.0, all);
+                        product(&mut d_down, rank, Into::Overwrite, dy, b, self.scale, all);
+                        let (down, d_down) = (View::dense(&down, rows, rank), View::dense(&d_down, rows, rank));
+                        product(&mut da, input, Into::Overwrite, d_down.transposed(), x, 1.0, all);
+                        product(&mut db, rank, Into::Overwrite, dy.transposed(), down, self.scale, all);
+                        if let Some(dx) = &mut dx {
+                            with_elements(&self.weight, |w| {
+                                product(dx, input, Into::Overwrite, dy, View::dense(w, output, input), 1.0, all);
+                                Ok(())
+                            })?;
+                            product(dx, input, Into::Add, d_down, a, 1.0, all);
+                        }
+                        Ok(())
+                    })
+                })
+            })
+        })?;
         let device = x.device();
         let dx = dx.map(|dx| Tensor::from_vec(dx, (rows, input), device)).transpose()?;
         let da = Tensor::from_vec(da, (rank, input), device)?;

@@ -46,28 +46,32 @@ impl CustomOp2 for RmsNorm {
         let mut dx = is_tracked(x).then(|| vec![0f32; x.elem_count()]);
         let mut dw = is_tracked(w).then(|| vec![0f32; features]);
         let mut scaled = vec![0f32; features];
-        with_elements(x, |x| with_elements(w, |w| with_elements(&dy, |dy| {
-            for (row, (x, dy)) in x.chunks_exact(features).zip(dy.chunks_exact(features)).enumerate() {
-                let inverse = self.inverse(x);
-                if let Some(dw) = &mut dw {
-                    for ((dw, x), dy) in dw.iter_mut().zip(x).zip(dy) {
-                        *dw += dy * x * inverse;
+        with_elements(x, |x| {
+            with_elements(w, |w| {
+                with_elements(&dy, |dy| {
+                    for (row, (x, dy)) in x.chunks_exact(features).zip(dy.chunks_exact(features)).enumerate() {
+                        let inverse = self.inverse(x);
+                        if let Some(dw) = &mut dw {
+                            for ((dw, x), dy) in dw.iter_mut().zip(x).zip(dy) {
+                                *dw += dy * x * inverse;
+                            }
+                        }
+                        if let Some(dx) = &mut dx {
+                            // dx = inverse·(g - x·inverse²·mean(g·x)), where g = dy·weight
+                            for ((scaled, dy), w) in scaled.iter_mut().zip(dy).zip(w) {
+                                *scaled = dy * w;
+                            }
+                            let along = dot(&scaled, x) / features as f32 * inverse * inverse;
+                            let dx = &mut dx[row * features..(row + 1) * features];
+                            for ((dx, g), x) in dx.iter_mut().zip(&scaled).zip(x) {
+                                *dx = inverse * (g - x * along);
+                            }
+                        }
                     }
-                }
-                if let Some(dx) = &mut dx {
-                    // dx = inverse·(g - x·inverse²·mean(g·x)), where g = dy·weight
-                    for ((scaled, dy), w) in scaled.iter_mut().zip(dy).zip(w) {
-                        *scaled = dy * w;
-                    }
-                    let along = dot(&scaled, x) / features as f32 * inverse * inverse;
-                    let dx = &mut dx[row * features..(row + 1) * features];
-                    for ((dx, g), x) in dx.iter_mut().zip(&scaled).zip(x) {
-                        *dx = inverse * (g - x * along);
-                    }
-                }
-            }
-            Ok(())
-        })))?;
+                    Ok(())
+                })
+            })
+        })?;
         let dx = dx.map(|dx| Tensor::from_vec(dx, x.shape(), x.device())).transpose()?;
         let dw = dw.map(|dw| Tensor::from_vec(dw, features, w.device())).transpose()?;
         Ok((dx, dw))

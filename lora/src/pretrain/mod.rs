@@ -229,7 +229,8 @@ pub fn pretrain(
         validation_loss: run.evaluate()?,
     };
     run.model().save_bf16(dir)?;
-    let text = serde_json::to_string_pretty(&report).map_err(|error| TokenizerError::Convert { reason: error.to_string() })?;
+    let text =
+        serde_json::to_string_pretty(&report).map_err(|error| TokenizerError::Convert { reason: error.to_string() })?;
     write(dir, "RECIPE.json", &(text + "\n"))?;
     let checkpoint = dir.join(crate::checkpoint::CHECKPOINT_FILE);
     if checkpoint.exists() {

@@ -4,26 +4,44 @@ use super::lexicon::*;
 use crate::random::Random;
 
 const OPENINGS: &[&str] = &[
-    "Once upon a time there was a {adj} {job} named {p}.", "One {weather} morning {p} walked to the {thing}.",
-    "{p} lived in a {adj} house near the {thing}.", "On {day} {p} and {q} went to the {thing}.",
-    "There was a {adj} {animal} who lived in the {room}. Its name was {p}.", "Long ago {p} was a {job} in a {adj} town by the sea.",
+    "Once upon a time there was a {adj} {job} named {p}.",
+    "One {weather} morning {p} walked to the {thing}.",
+    "{p} lived in a {adj} house near the {thing}.",
+    "On {day} {p} and {q} went to the {thing}.",
+    "There was a {adj} {animal} who lived in the {room}. Its name was {p}.",
+    "Long ago {p} was a {job} in a {adj} town by the sea.",
 ];
 const WISHES: &[&str] = &[
-    "{p} wanted to find a {colour} {thing2}.", "{p} wanted to bake {food} for {q}.", "{p} was looking for the {animal2}.",
-    "{p} wished to learn the {instrument}.", "{p} had to carry a box of {food} to {q}.", "{p} needed a {thing2} made of {material}.",
+    "{p} wanted to find a {colour} {thing2}.",
+    "{p} wanted to bake {food} for {q}.",
+    "{p} was looking for the {animal2}.",
+    "{p} wished to learn the {instrument}.",
+    "{p} had to carry a box of {food} to {q}.",
+    "{p} needed a {thing2} made of {material}.",
 ];
 const TROUBLES: &[&str] = &[
-    "But it was {weather2}, and the way was long.", "But the {animal2} had taken it to the {room2}.",
-    "But the door was closed and nobody answered.", "But {p} had lost the key in the {room2}.",
-    "Then the wind blew the hat into the water.", "But there was only one left, and {q} wanted it too.",
+    "But it was {weather2}, and the way was long.",
+    "But the {animal2} had taken it to the {room2}.",
+    "But the door was closed and nobody answered.",
+    "But {p} had lost the key in the {room2}.",
+    "Then the wind blew the hat into the water.",
+    "But there was only one left, and {q} wanted it too.",
 ];
 const HELPS: &[&str] = &[
-    "\"I can help you,\" said {q}.", "{q} came with a lamp and a rope.", "\"Do not be sad,\" said {q}. \"We can look together.\"",
-    "A kind {job2} showed {p} the way.", "{p} thought for a while and had a {adj2} idea.", "{p} asked {q} for help.",
+    "\"I can help you,\" said {q}.",
+    "{q} came with a lamp and a rope.",
+    "\"Do not be sad,\" said {q}. \"We can look together.\"",
+    "A kind {job2} showed {p} the way.",
+    "{p} thought for a while and had a {adj2} idea.",
+    "{p} asked {q} for help.",
 ];
 const ENDINGS: &[&str] = &[
-    "In the end they sat together and ate {food}.", "They laughed, and {p} was happy.", "At night {p} went home and slept well.",
-    "From that day on {p} and {q} were friends.", "{p} said thank you, and {q} smiled.", "And the {animal2} was happy too.",
+    "In the end they sat together and ate {food}.",
+    "They laughed, and {p} was happy.",
+    "At night {p} went home and slept well.",
+    "From that day on {p} and {q} were friends.",
+    "{p} said thank you, and {q} smiled.",
+    "And the {animal2} was happy too.",
 ];
 
 /// One story.
@@ -36,10 +54,23 @@ pub(super) fn story(random: &mut Random) -> String {
         other = random.pick(PEOPLE);
     }
     for (place, words) in [
-        ("{adj2}", ADJECTIVES), ("{adj}", ADJECTIVES), ("{job2}", JOBS), ("{job}", JOBS), ("{weather2}", WEATHER),
-        ("{weather}", WEATHER), ("{day}", DAYS), ("{thing2}", THINGS), ("{thing}", THINGS), ("{animal2}", ANIMALS),
-        ("{animal}", ANIMALS), ("{room2}", ROOMS), ("{room}", ROOMS), ("{colour}", COLOURS), ("{food}", FOODS),
-        ("{instrument}", INSTRUMENTS), ("{material}", MATERIALS),
+        ("{adj2}", ADJECTIVES),
+        ("{adj}", ADJECTIVES),
+        ("{job2}", JOBS),
+        ("{job}", JOBS),
+        ("{weather2}", WEATHER),
+        ("{weather}", WEATHER),
+        ("{day}", DAYS),
+        ("{thing2}", THINGS),
+        ("{thing}", THINGS),
+        ("{animal2}", ANIMALS),
+        ("{animal}", ANIMALS),
+        ("{room2}", ROOMS),
+        ("{room}", ROOMS),
+        ("{colour}", COLOURS),
+        ("{food}", FOODS),
+        ("{instrument}", INSTRUMENTS),
+        ("{material}", MATERIALS),
     ] {
         text = text.replace(place, random.pick(words));
     }

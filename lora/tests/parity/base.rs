@@ -32,8 +32,7 @@ fn logits_ids_and_losses_equal_those_of_transformers() {
     assert_eq!(greedy(&model, &expected[..1], &[1], 199), expected[1..]);
 
     let samples = golden_samples(&tokenizer);
-    let losses: Vec<f64> =
-        samples.iter().map(|sample| f64::from(sample_loss(&model, None, sample).unwrap())).collect();
+    let losses: Vec<f64> = samples.iter().map(|sample| f64::from(sample_loss(&model, None, sample).unwrap())).collect();
     assert!(worst("base sample losses", &losses, &reference.get("sample_loss")) < 1e-4);
 }
 
@@ -43,10 +42,8 @@ fn packed_sequences_do_not_see_each_other() {
     let samples = golden_samples(&tokenizer);
     let batch = Batch::new(&samples);
     let together = model.loss_sum(&batch, None).unwrap().to_scalar::<f32>().unwrap();
-    let apart: f32 = samples
-        .iter()
-        .map(|sample| sample_loss(&model, None, sample).unwrap() * sample.trained_tokens() as f32)
-        .sum();
+    let apart: f32 =
+        samples.iter().map(|sample| sample_loss(&model, None, sample).unwrap() * sample.trained_tokens() as f32).sum();
     assert!(worst("packed loss", &[f64::from(together)], &[f64::from(apart)]) < 1e-2);
 }
 

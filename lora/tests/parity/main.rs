@@ -61,9 +61,10 @@ fn golden_samples(tokenizer: &Tokenizer) -> Vec<EncodedSample> {
     let path = fixture("golden-stories260K").unwrap().join("VERSIONS.json");
     let versions: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let texts = versions["texts"].as_array().unwrap();
-    let encoded = texts.iter().map(|text| text.as_str().unwrap()).map(|text| {
-        EncodedSample::new(ContentHash::of(text.as_bytes()), tokenizer.encode(text).unwrap(), 1)
-    });
+    let encoded = texts
+        .iter()
+        .map(|text| text.as_str().unwrap())
+        .map(|text| EncodedSample::new(ContentHash::of(text.as_bytes()), tokenizer.encode(text).unwrap(), 1));
     encoded.collect()
 }
 

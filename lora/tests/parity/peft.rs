@@ -4,7 +4,7 @@ use crate::{Reference, fixture, golden_samples, stories, values, worst};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tributary_lora::{
-    Adapter, AdamWConfig, Batch, CONFIG_FILE, Dataset, Decay, TrainConfig, TrainingRun, sample_gradient, sample_loss,
+    AdamWConfig, Adapter, Batch, CONFIG_FILE, Dataset, Decay, TrainConfig, TrainingRun, sample_gradient, sample_loss,
 };
 
 fn golden() -> Option<PathBuf> {
@@ -75,10 +75,8 @@ fn sample_gradients_and_their_products_equal_those_of_peft() {
     }
     println!("sample gradients: largest relative difference {largest:.2e}");
     assert!(largest < 1e-3);
-    let gram: Vec<f64> = flat
-        .iter()
-        .flat_map(|a| flat.iter().map(|b| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>()))
-        .collect();
+    let gram: Vec<f64> =
+        flat.iter().flat_map(|a| flat.iter().map(|b| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>())).collect();
     let theirs = reference.get("grad_gram");
     let scale = theirs.iter().fold(0f64, |a, b| a.max(b.abs()));
     assert!(worst("gradient products", &gram, &theirs) < 1e-3 * scale);

@@ -53,12 +53,7 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(
     not(any(test, feature = "runtime-benchmarks")),
-    deny(
-        clippy::arithmetic_side_effects,
-        clippy::as_conversions,
-        clippy::float_arithmetic,
-        clippy::indexing_slicing
-    )
+    deny(clippy::arithmetic_side_effects, clippy::float_arithmetic, clippy::indexing_slicing)
 )]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -66,7 +61,9 @@ extern crate alloc;
 
 #[cfg(feature = "runtime-benchmarks")]
 mod benchmarking;
+#[deny(clippy::as_conversions)] // Not crate-wide: the pallet macro's own code uses `as`.
 mod logic;
+#[deny(clippy::as_conversions)]
 mod reads;
 #[cfg(any(feature = "try-runtime", test))]
 mod try_state;
@@ -598,13 +595,7 @@ pub mod pallet {
             ensure!(record.status != ContributionStatus::Withdrawn, Error::<T>::AlreadyWithdrawn);
             let datanet = record.datanet;
             let (removed, released) = Self::do_withdraw(contribution, record)?;
-            Self::deposit_event(Event::ContributionWithdrawn {
-                contribution,
-                datanet,
-                removed,
-                contributor,
-                released,
-            });
+            Self::deposit_event(Event::ContributionWithdrawn { contribution, datanet, removed, contributor, released });
             Ok(())
         }
 

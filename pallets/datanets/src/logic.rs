@@ -1,8 +1,8 @@
 //! What the calls do once they are allowed.
 
 use crate::{
-    Accepted, Blobs, ByPlace, Config, Contributions, Datanets, Error, HoldReason, NextContribution, NextDatanet, Pallet,
-    Places, Tallies, Versions,
+    Accepted, Blobs, ByPlace, Config, Contributions, Datanets, Error, HoldReason, NextContribution, NextDatanet,
+    Pallet, Places, Tallies, Versions,
     types::{AcceptedSet, ContributionOf, DatanetOf, Profile, Tally},
 };
 use alloc::collections::BTreeSet;
@@ -212,10 +212,7 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Takes a contribution back; returns whether its record went, and what came free.
-    pub(crate) fn do_withdraw(
-        id: ContributionId,
-        record: ContributionOf<T>,
-    ) -> Result<(bool, Amount), DispatchError> {
+    pub(crate) fn do_withdraw(id: ContributionId, record: ContributionOf<T>) -> Result<(bool, Amount), DispatchError> {
         let datanet = record.datanet;
         let is_pending = record.status == ContributionStatus::Pending;
         let is_accepted = record.status == ContributionStatus::Accepted;
@@ -273,13 +270,8 @@ impl<T: Config> Pallet<T> {
             bytes = bytes.checked_add(contribution.samples.bytes).ok_or(Error::<T>::Overflow)?;
             entries.push(VersionEntry { contribution: *id, samples: contribution.samples });
         }
-        let version = Version {
-            root: version_root(entries),
-            contributions: accepted,
-            samples,
-            bytes,
-            published_at: now::<T>(),
-        };
+        let version =
+            Version { root: version_root(entries), contributions: accepted, samples, bytes, published_at: now::<T>() };
         record.versions = record.versions.checked_add(1).ok_or(Error::<T>::Overflow)?;
         let reference = VersionRef { datanet, number: record.versions };
         let deposit = Self::do_change(datanet, record)?;

@@ -113,12 +113,7 @@ pub fn terms() -> Terms {
 
 /// Ten samples in 3,000 bytes whose file is `file`.
 pub fn samples(file: u8) -> SampleCommitment {
-    SampleCommitment {
-        root: ContentHash([file; 32]),
-        blob: ContentHash::of(&[file]),
-        samples: 10,
-        bytes: 3_000,
-    }
+    SampleCommitment { root: ContentHash([file; 32]), blob: ContentHash::of(&[file]), samples: 10, bytes: 3_000 }
 }
 
 pub fn signed(who: AccountId) -> RuntimeOrigin {
@@ -170,9 +165,8 @@ pub fn last_event() -> crate::Event<Test> {
 /// Checks every invariant, and that all money is free or on hold.
 pub fn check() {
     Nets::do_try_state().unwrap();
-    let sum: Amount = frame_system::Account::<Test>::iter_values()
-        .map(|account| account.data.free + account.data.reserved)
-        .sum();
+    let sum: Amount =
+        frame_system::Account::<Test>::iter_values().map(|account| account.data.free + account.data.reserved).sum();
     assert_eq!(Balances::total_issuance(), sum, "money was made or lost");
 }
 

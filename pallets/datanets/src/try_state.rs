@@ -12,8 +12,8 @@
 //!    from the one before.
 
 use crate::{
-    Accepted, Blobs, ByPlace, Config, Contributions, Datanets, HoldReason, NextContribution, NextDatanet, Pallet, Places,
-    Tallies, Versions, types::Tally,
+    Accepted, Blobs, ByPlace, Config, Contributions, Datanets, HoldReason, NextContribution, NextDatanet, Pallet,
+    Places, Tallies, Versions, types::Tally,
 };
 use alloc::collections::{BTreeMap, BTreeSet};
 use frame_support::{
@@ -62,8 +62,7 @@ impl<T: Config> Pallet<T> {
             ensure!(place < Tallies::<T>::get(contribution.datanet).next_place, "a place is beyond the next one");
             let tally = tallies.entry(contribution.datanet).or_default();
             tally.stored = tally.stored.saturating_add(1);
-            tally.pending =
-                tally.pending.saturating_add((contribution.status == ContributionStatus::Pending).into());
+            tally.pending = tally.pending.saturating_add((contribution.status == ContributionStatus::Pending).into());
         }
         let stored = Contributions::<T>::iter_keys().count();
         ensure!(Places::<T>::iter_keys().count() == stored, "a place has no contribution");

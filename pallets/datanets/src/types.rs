@@ -2,8 +2,8 @@
 
 use codec::{Decode, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
-use sp_runtime::BoundedVec;
 use sp_core::ConstU32;
+use sp_runtime::BoundedVec;
 use tributary_protocol::{
     ContributionId,
     datanet::{Contribution, Datanet, Name, Schema, Terms, Text, VERSION_CONTRIBUTIONS_MAX},

@@ -52,12 +52,7 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(
     not(any(test, feature = "runtime-benchmarks")),
-    deny(
-        clippy::arithmetic_side_effects,
-        clippy::as_conversions,
-        clippy::float_arithmetic,
-        clippy::indexing_slicing
-    )
+    deny(clippy::arithmetic_side_effects, clippy::float_arithmetic, clippy::indexing_slicing)
 )]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -65,8 +60,11 @@ extern crate alloc;
 
 #[cfg(feature = "runtime-benchmarks")]
 mod benchmarking;
+#[deny(clippy::as_conversions)]
 mod gate;
+#[deny(clippy::as_conversions)] // Not crate-wide: the pallet macro's own code uses `as`.
 mod logic;
+#[deny(clippy::as_conversions)]
 mod reads;
 #[cfg(any(feature = "try-runtime", test))]
 mod try_state;
@@ -174,8 +172,7 @@ pub mod pallet {
     /// The grants of each grantee, in the order of asking; pruned ones leave gaps. Paid for by the grant's deposit. Accounts
     /// are chosen by their owners, so their hash must be cryptographic; places are the chain's own.
     #[pallet::storage]
-    pub type ByGrantee<T: Config> =
-        StorageDoubleMap<_, Blake2_128Concat, T::AccountId, Twox64Concat, u32, GrantId>;
+    pub type ByGrantee<T: Config> = StorageDoubleMap<_, Blake2_128Concat, T::AccountId, Twox64Concat, u32, GrantId>;
 
     /// How many grants each grantee has. Paid for by the grants' deposits. Accounts are chosen by their owners.
     #[pallet::storage]

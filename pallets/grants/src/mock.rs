@@ -158,28 +158,31 @@ pub fn text(text: &str) -> Text {
 /// Puts a Datanet on the chain.
 pub fn add_datanet(id: DatanetId, owner: AccountId, access: AccessPolicy) {
     let mut nets = Nets::get();
-    nets.insert(id, Datanet {
-        owner,
-        name: Name::default(),
-        domain: Name::default(),
-        description: Text::default(),
-        schema: Schema::PromptCompletion,
-        terms: Terms {
-            price: 0,
-            purposes: PurposeSet { evaluation: false, ..PurposeSet::ALL },
-            royalty_floor: Ppm::ZERO,
-            admission: Admission::Anyone,
-            access,
-            grant_blocks_max: BLOCKS_MAX,
-            grant_uses_max: USES_MAX,
-            licence: Name::default(),
+    nets.insert(
+        id,
+        Datanet {
+            owner,
+            name: Name::default(),
+            domain: Name::default(),
+            description: Text::default(),
+            schema: Schema::PromptCompletion,
+            terms: Terms {
+                price: 0,
+                purposes: PurposeSet { evaluation: false, ..PurposeSet::ALL },
+                royalty_floor: Ppm::ZERO,
+                admission: Admission::Anyone,
+                access,
+                grant_blocks_max: BLOCKS_MAX,
+                grant_uses_max: USES_MAX,
+                licence: Name::default(),
+            },
+            curators: Default::default(),
+            status: DatanetStatus::Active,
+            versions: 3,
+            deposit: 0,
+            registered_at: 0,
         },
-        curators: Default::default(),
-        status: DatanetStatus::Active,
-        versions: 3,
-        deposit: 0,
-        registered_at: 0,
-    });
+    );
     Nets::set(&nets);
 }
 
@@ -257,9 +260,8 @@ pub fn last_event() -> crate::Event<Test> {
 /// Checks every invariant, and that all money is free or on hold.
 pub fn check() {
     Permits::do_try_state().unwrap();
-    let sum: Amount = frame_system::Account::<Test>::iter_values()
-        .map(|account| account.data.free + account.data.reserved)
-        .sum();
+    let sum: Amount =
+        frame_system::Account::<Test>::iter_values().map(|account| account.data.free + account.data.reserved).sum();
     assert_eq!(Balances::total_issuance(), sum, "money was made or lost");
 }
 

@@ -51,12 +51,7 @@ impl<T: Config> Pallet<T> {
         Grants::<T>::get(id).map(|grant| grant.allows(&wanted, next))
     }
 
-    fn listed(
-        tally: Tally,
-        from: u32,
-        limit: u32,
-        at: impl Fn(u32) -> Option<GrantId>,
-    ) -> Vec<(GrantId, GrantOf<T>)> {
+    fn listed(tally: Tally, from: u32, limit: u32, at: impl Fn(u32) -> Option<GrantId>) -> Vec<(GrantId, GrantOf<T>)> {
         let (start, skip) = tally.start(from);
         (start..tally.next_place)
             .filter_map(at)

@@ -52,7 +52,8 @@ impl<T: Config> Pallet<T> {
                 places.of_grantee < of_grantee.next_place && places.on_datanet < on_datanet.next_place,
                 "a place is beyond the next one"
             );
-            for count in [of_grantees.entry(grant.grantee).or_default(), on_datanets.entry(grant.datanet).or_default()] {
+            for count in [of_grantees.entry(grant.grantee).or_default(), on_datanets.entry(grant.datanet).or_default()]
+            {
                 *count = count.saturating_add(1);
             }
         }

@@ -2,9 +2,7 @@
 //! agendas that are full.
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot set itself up must stop")]
 
-use crate::{
-    AGENDA_SEARCH_BLOCKS, ActiveJobs, Agenda, Call, Config, Jobs, NextJob, Pallet, SettlesAt, Trainers,
-};
+use crate::{AGENDA_SEARCH_BLOCKS, ActiveJobs, Agenda, Call, Config, Jobs, NextJob, Pallet, SettlesAt, Trainers};
 use alloc::vec::Vec;
 use frame_benchmarking::{BenchmarkError, account, v2::*};
 use frame_support::{
@@ -316,5 +314,5 @@ mod benches {
         }
     }
 
-    impl_benchmark_test_suite!(Pallet, crate::mock::ExtBuilder::default().build(), crate::mock::Test);
+    impl_benchmark_test_suite!(Pallet, crate::mock::ExtBuilder.build(), crate::mock::Test);
 }

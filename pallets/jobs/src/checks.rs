@@ -38,7 +38,7 @@ impl<T: Config> Pallet<T> {
         })?;
         ensure!(spec.split.is_whole(), Error::<T>::SplitNotWhole);
         ensure!(spec.price >= T::PriceMin::get(), Error::<T>::PriceTooLow);
-        let ahead = spec.deadline.checked_sub(now::<T>()).unwrap_or_default();
+        let ahead = spec.deadline.saturating_sub(now::<T>());
         ensure!((1..=T::DeadlineBlocksMax::get()).contains(&ahead), Error::<T>::DeadlineOutOfRange);
         let window = T::AcceptanceBlocksMin::get()..=T::AcceptanceBlocksMax::get();
         ensure!(window.contains(&spec.acceptance_blocks), Error::<T>::AcceptanceOutOfRange);
@@ -64,20 +64,17 @@ impl<T: Config> Pallet<T> {
 
     /// The use that a job makes of one version.
     pub(crate) fn wanted(requester: &T::AccountId, spec: &JobSpec, data: &DataUse) -> Use<T::AccountId> {
-        Use {
-            grantee: requester.clone(),
-            version: data.version,
-            purpose: spec.purpose,
-            base_model: spec.base,
-        }
+        Use { grantee: requester.clone(), version: data.version, purpose: spec.purpose, base_model: spec.base }
     }
 
     /// Why a job may not use its data any more, if it may not. The requester's own renunciation is named only where
     /// nothing else is in the way, so that it cannot hide what the data's owner did.
     pub(crate) fn refusal(job: &JobOf<T>) -> Option<GrantRefusal> {
-        let mut refusals = job.spec.data.iter().filter_map(|data| {
-            T::Grants::check(data.grant, &Self::wanted(&job.requester, &job.spec, data)).err()
-        });
+        let mut refusals = job
+            .spec
+            .data
+            .iter()
+            .filter_map(|data| T::Grants::check(data.grant, &Self::wanted(&job.requester, &job.spec, data)).err());
         let first = refusals.next()?;
         match first {
             GrantRefusal::Renounced => refusals.find(|refusal| *refusal != first).or(Some(first)),

@@ -70,12 +70,7 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(
     not(any(test, feature = "runtime-benchmarks")),
-    deny(
-        clippy::arithmetic_side_effects,
-        clippy::as_conversions,
-        clippy::float_arithmetic,
-        clippy::indexing_slicing
-    )
+    deny(clippy::arithmetic_side_effects, clippy::float_arithmetic, clippy::indexing_slicing)
 )]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -83,9 +78,13 @@ extern crate alloc;
 
 #[cfg(feature = "runtime-benchmarks")]
 mod benchmarking;
+#[deny(clippy::as_conversions)] // Not crate-wide: the pallet macro's own code uses `as`.
 mod checks;
+#[deny(clippy::as_conversions)]
 mod logic;
+#[deny(clippy::as_conversions)]
 mod money;
+#[deny(clippy::as_conversions)]
 mod reads;
 #[cfg(any(feature = "try-runtime", test))]
 mod try_state;
@@ -103,10 +102,7 @@ pub use weights::WeightInfo;
 
 #[frame_support::pallet]
 pub mod pallet {
-    use crate::{
-        types::JobOf,
-        weights::WeightInfo,
-    };
+    use crate::{types::JobOf, weights::WeightInfo};
     use frame_support::{
         pallet_prelude::*,
         traits::fungible::{Inspect, Mutate, MutateHold},
@@ -738,11 +734,11 @@ pub mod pallet {
 
         /// Takes a job back: the escrow returns.
         ///
-        /// Origin: signed; the requester where nobody holds a live lease; where a grant no longer covers, anyone, or, if only
-        /// the requester itself renounced it, the requester and the lease holder, each as far as said below.
+        /// Origin: signed; the requester where nobody holds a live lease. Where a grant no longer covers: anyone, but if
+        /// all that is in the way is that the requester itself renounced, only the holder of a live lease.
         ///
-        /// Details: a lapsed lease lapses first. Where a grant no longer covers, a lease holder is freed without loss, and no
-        /// partial work is paid. A requester who renounced the grant itself may not cancel a live lease; the lease holder may.
+        /// Details: a lapsed lease lapses first. Where a grant no longer covers, the lease holder is freed without loss, and
+        /// partial work is not paid.
         ///
         /// Errors: [`Error::JobUnknown`], [`Error::NotOpen`], [`Error::NotRequester`].
         ///

@@ -21,12 +21,15 @@ impl<T: Config> Pallet<T> {
     /// Moves a job to `state`, if the state machine allows it.
     fn enter(job: &mut JobOf<T>, transition: Transition, state: JobState<T::AccountId>) -> DispatchResult {
         let legal = job.state.stage().after(transition) == Some(state.stage());
-        ensure!(legal, match transition {
-            Transition::Claim | Transition::Cancel | Transition::Expire | Transition::Revoke => Error::<T>::NotOpen,
-            Transition::Heartbeat | Transition::Lapse | Transition::Report => Error::<T>::NotLeased,
-            Transition::Settle | Transition::Dispute => Error::<T>::NotReported,
-            Transition::Uphold | Transition::Overturn => Error::<T>::NotDisputed,
-        });
+        ensure!(
+            legal,
+            match transition {
+                Transition::Claim | Transition::Cancel | Transition::Expire | Transition::Revoke => Error::<T>::NotOpen,
+                Transition::Heartbeat | Transition::Lapse | Transition::Report => Error::<T>::NotLeased,
+                Transition::Settle | Transition::Dispute => Error::<T>::NotReported,
+                Transition::Uphold | Transition::Overturn => Error::<T>::NotDisputed,
+            }
+        );
         job.state = state;
         Ok(())
     }
@@ -68,11 +71,7 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Gives a job to a trainer and returns the last block of the lease.
-    pub(crate) fn do_claim(
-        id: JobId,
-        mut job: JobOf<T>,
-        trainer: &T::AccountId,
-    ) -> Result<BlockNumber, DispatchError> {
+    pub(crate) fn do_claim(id: JobId, mut job: JobOf<T>, trainer: &T::AccountId) -> Result<BlockNumber, DispatchError> {
         if Self::has_lapsed(&job) {
             Self::lapse(id, &mut job)?;
         }
@@ -131,8 +130,7 @@ impl<T: Config> Pallet<T> {
     ) -> Result<BlockNumber, DispatchError> {
         let window = job.spec.acceptance_blocks;
         let accept_until = now::<T>().checked_add(window).ok_or(ArithmeticError::Overflow)?;
-        let state =
-            JobState::Reported { trainer: lease.trainer, report, accept_until, at_risk: lease.at_risk };
+        let state = JobState::Reported { trainer: lease.trainer, report, accept_until, at_risk: lease.at_risk };
         Self::enter(&mut job, Transition::Report, state)?;
         Jobs::<T>::insert(id, job);
         Self::schedule(id, accept_until);
@@ -223,11 +221,7 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Freezes a reported job and returns the dispute's deposit.
-    pub(crate) fn do_dispute(
-        id: JobId,
-        mut job: JobOf<T>,
-        evidence: ContentHash,
-    ) -> Result<Amount, DispatchError> {
+    pub(crate) fn do_dispute(id: JobId, mut job: JobOf<T>, evidence: ContentHash) -> Result<Amount, DispatchError> {
         let Work { trainer, report, at_risk } = Self::work(&job)?;
         let deposit = T::DisputeDeposit::get();
         Self::hold(HoldReason::Dispute, &job.requester, deposit)?;

@@ -19,9 +19,7 @@ use tributary_protocol::{
         AccessPolicy, Admission, Datanet, DatanetStatus, Name, Purpose, PurposeSet, Schema, Terms, Text, VersionFacts,
     },
     grant::{BaseModelScope, Grant, GrantRefusal, GrantStatus, GrantTerms, Use, VersionScope},
-    job::{
-        AttributionMethod, Hyperparameters, JobSpec, Method, Metrics, Report, Schedule, TargetLayers,
-    },
+    job::{AttributionMethod, Hyperparameters, JobSpec, Method, Metrics, Report, Schedule, TargetLayers},
     model::DataUse,
     stream::{ContributionRoot, SHARE_UNITS, Split},
     sum_tree::SumRoot,
@@ -245,28 +243,31 @@ impl ModelRegistry<AccountId> for Neighbours {
 /// Puts a Datanet on the chain.
 pub fn add_datanet(id: DatanetId, owner: AccountId, price: Amount, versions: u32) {
     let mut datanets = Datanets::get();
-    datanets.insert(id, Datanet {
-        owner,
-        name: Name::default(),
-        domain: Name::default(),
-        description: Text::default(),
-        schema: Schema::PromptCompletion,
-        terms: Terms {
-            price,
-            purposes: PurposeSet::ALL,
-            royalty_floor: Ppm::from_percent(30),
-            admission: Admission::Anyone,
-            access: AccessPolicy::Open,
-            grant_blocks_max: 10_000,
-            grant_uses_max: 10_000,
-            licence: Name::default(),
+    datanets.insert(
+        id,
+        Datanet {
+            owner,
+            name: Name::default(),
+            domain: Name::default(),
+            description: Text::default(),
+            schema: Schema::PromptCompletion,
+            terms: Terms {
+                price,
+                purposes: PurposeSet::ALL,
+                royalty_floor: Ppm::from_percent(30),
+                admission: Admission::Anyone,
+                access: AccessPolicy::Open,
+                grant_blocks_max: 10_000,
+                grant_uses_max: 10_000,
+                licence: Name::default(),
+            },
+            curators: vec![CURATOR].try_into().unwrap(),
+            status: DatanetStatus::Active,
+            versions,
+            deposit: 0,
+            registered_at: 0,
         },
-        curators: vec![CURATOR].try_into().unwrap(),
-        status: DatanetStatus::Active,
-        versions,
-        deposit: 0,
-        registered_at: 0,
-    });
+    );
     Datanets::set(&datanets);
 }
 
@@ -280,21 +281,24 @@ pub fn change_datanet(id: DatanetId, change: impl FnOnce(&mut Datanet<AccountId>
 /// Gives `grantee` a wide grant.
 pub fn add_grant(id: GrantId, datanet: DatanetId, grantee: AccountId) {
     let mut grants = Grants::get();
-    grants.insert(id, Grant {
-        datanet,
-        grantee,
-        terms: GrantTerms {
-            versions: VersionScope::All,
-            purpose: Purpose::Commercial,
-            base_models: BaseModelScope::Any,
-            uses: 10_000,
-            expires_at: 10_000,
+    grants.insert(
+        id,
+        Grant {
+            datanet,
+            grantee,
+            terms: GrantTerms {
+                versions: VersionScope::All,
+                purpose: Purpose::Commercial,
+                base_models: BaseModelScope::Any,
+                uses: 10_000,
+                expires_at: 10_000,
+            },
+            used: 0,
+            status: GrantStatus::Active,
+            deposit: 0,
+            requested_at: 0,
         },
-        used: 0,
-        status: GrantStatus::Active,
-        deposit: 0,
-        requested_at: 0,
-    });
+    );
     Grants::set(&grants);
 }
 
@@ -399,14 +403,12 @@ pub fn run_on(count: BlockNumber) {
 /// Checks every invariant, and that all money is free or on hold.
 pub fn check() {
     JobMarket::do_try_state().unwrap();
-    let sum: Amount = frame_system::Account::<Test>::iter_values()
-        .map(|account| account.data.free + account.data.reserved)
-        .sum();
+    let sum: Amount =
+        frame_system::Account::<Test>::iter_values().map(|account| account.data.free + account.data.reserved).sum();
     assert_eq!(Balances::total_issuance(), sum, "money was made or lost");
 }
 
 /// Makes test chains: [`PEOPLE`] with [`ENDOWMENT`] each, [`DATANET`], [`GRANT`].
-#[derive(Default)]
 pub struct ExtBuilder;
 
 impl ExtBuilder {

@@ -1,6 +1,9 @@
 //! Where money moves: bonds, escrow, fees. Every function moves exactly what it says or fails.
 
-use crate::{ActiveJobs, Config, Error, HoldReason, Pallet, Trainers, types::{Ending, JobOf}};
+use crate::{
+    ActiveJobs, Config, Error, HoldReason, Pallet, Trainers,
+    types::{Ending, JobOf},
+};
 use frame_support::{
     dispatch::DispatchResult,
     ensure,
@@ -83,10 +86,13 @@ impl<T: Config> Pallet<T> {
             *count = count.checked_add(1).ok_or(ArithmeticError::Overflow)?;
         }
         ActiveJobs::<T>::mutate_exists(trainer, |jobs| {
-            *jobs = jobs.take().map(|mut jobs| {
-                jobs.retain(|job| *job != id);
-                jobs
-            }).filter(|jobs| !jobs.is_empty());
+            *jobs = jobs
+                .take()
+                .map(|mut jobs| {
+                    jobs.retain(|job| *job != id);
+                    jobs
+                })
+                .filter(|jobs| !jobs.is_empty());
         });
         Trainers::<T>::insert(trainer, record);
         Ok(())

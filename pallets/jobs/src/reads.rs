@@ -66,9 +66,12 @@ impl<T: Config> Pallet<T> {
         ActiveJobs::<T>::get(account).into_iter().filter_map(Jobs::<T>::get).any(|job| {
             let live = matches!(&job.state, JobState::Leased { trainer, until, .. }
                 if trainer == account && *until >= now::<T>());
-            live && job.spec.data.iter().filter(|data| data.version == version).any(|data| {
-                T::Grants::check(data.grant, &Self::wanted(&job.requester, &job.spec, data)).is_ok()
-            })
+            live && job
+                .spec
+                .data
+                .iter()
+                .filter(|data| data.version == version)
+                .any(|data| T::Grants::check(data.grant, &Self::wanted(&job.requester, &job.spec, data)).is_ok())
         })
     }
 

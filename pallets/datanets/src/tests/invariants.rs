@@ -115,8 +115,7 @@ impl Ledger {
                 if net.retired || !admitted || known || pending >= usize::try_from(QUEUE).unwrap() {
                     return false;
                 }
-                let item =
-                    Item { net: datanet.0, contributor: who, blob: samples.blob.0, status: Status::Pending };
+                let item = Item { net: datanet.0, contributor: who, blob: samples.blob.0, status: Status::Pending };
                 self.items.insert(self.next_item, item);
                 self.next_item += 1;
                 true
@@ -237,7 +236,11 @@ fn play(steps: Vec<Step>) -> (u32, u32) {
         let expected = ledger.apply(who, &call);
         let result = call.clone().dispatch_bypass_filter(signed(who));
         assert_eq!(result.is_ok(), expected, "{who} called {call:?}: {result:?}");
-        if expected { allowed += 1 } else { refused += 1 }
+        if expected {
+            allowed += 1
+        } else {
+            refused += 1
+        }
         ledger.check();
         check();
     }

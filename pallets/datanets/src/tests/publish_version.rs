@@ -1,11 +1,7 @@
 use crate::{Error, Event, HoldReason, Versions, mock::*};
 use frame_support::{assert_noop, assert_ok};
 use pallet_support::DatanetInspect;
-use tributary_protocol::{
-    VersionRef,
-    content::version_root,
-    datanet::VersionEntry,
-};
+use tributary_protocol::{VersionRef, content::version_root, datanet::VersionEntry};
 
 #[test]
 fn publish_version_snapshots_what_is_accepted() {
@@ -78,9 +74,6 @@ fn publish_version_fails_when_the_caller_is_no_curator() {
 fn publish_version_fails_when_the_owner_cannot_pay() {
     ExtBuilder::default().balance(OWNER, 13 * UNIT).build_and_execute(|| {
         accepted(ANN, 1);
-        assert_noop!(
-            Nets::publish_version(signed(CURATOR), DATANET),
-            sp_runtime::TokenError::FundsUnavailable
-        );
+        assert_noop!(Nets::publish_version(signed(CURATOR), DATANET), sp_runtime::TokenError::FundsUnavailable);
     });
 }

@@ -8,14 +8,7 @@ use tributary_protocol::{
 };
 
 fn register(who: AccountId, called: &str, about: Vec<u8>, terms: Terms) -> frame_support::dispatch::DispatchResult {
-    Nets::register(
-        signed(who),
-        name(called),
-        name("law"),
-        about.try_into().unwrap(),
-        Schema::PromptCompletion,
-        terms,
-    )
+    Nets::register(signed(who), name(called), name("law"), about.try_into().unwrap(), Schema::PromptCompletion, terms)
 }
 
 #[test]

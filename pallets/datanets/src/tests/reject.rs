@@ -35,10 +35,7 @@ fn reject_fails_when_no_reason_is_given() {
     ExtBuilder::default().build_and_execute(|| {
         let id = submit(ANN, 1);
         for reason in [vec![], b"  ".to_vec(), vec![0xff]] {
-            assert_noop!(
-                Nets::reject(signed(CURATOR), id, reason.try_into().unwrap()),
-                Error::<Test>::BadReason
-            );
+            assert_noop!(Nets::reject(signed(CURATOR), id, reason.try_into().unwrap()), Error::<Test>::BadReason);
         }
     });
 }

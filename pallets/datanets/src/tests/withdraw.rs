@@ -13,7 +13,13 @@ fn withdraw_removes_a_waiting_contribution_and_returns_all() {
         assert_eq!(free(ANN), ENDOWMENT);
         assert_eq!(
             last_event(),
-            Event::ContributionWithdrawn { contribution: id, datanet: DATANET, removed: true, contributor: ANN, released }
+            Event::ContributionWithdrawn {
+                contribution: id,
+                datanet: DATANET,
+                removed: true,
+                contributor: ANN,
+                released
+            }
         );
     });
 }

@@ -86,10 +86,7 @@ fn deny_fails_when_no_reason_is_given() {
     ExtBuilder::default().build_and_execute(|| {
         let id = asked(Who::Ann, GUARDED);
         for reason in [vec![], b" ".to_vec(), vec![0xff]] {
-            assert_noop!(
-                Permits::deny(signed(Who::Owner), id, reason.try_into().unwrap()),
-                Error::<Test>::BadReason
-            );
+            assert_noop!(Permits::deny(signed(Who::Owner), id, reason.try_into().unwrap()), Error::<Test>::BadReason);
         }
     });
 }

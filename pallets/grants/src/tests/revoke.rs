@@ -12,10 +12,7 @@ fn revoke_stops_new_uses_and_the_cover_of_taken_ones() {
         assert_ok!(Permits::check(grant, &wanted));
         let reason = text("the contributor withdrew consent");
         assert_ok!(Permits::revoke(signed(Who::Owner), grant, reason.clone()));
-        assert_eq!(
-            Grants::<Test>::get(grant).unwrap().status,
-            GrantStatus::Revoked { reason: reason.clone(), at: 1 }
-        );
+        assert_eq!(Grants::<Test>::get(grant).unwrap().status, GrantStatus::Revoked { reason: reason.clone(), at: 1 });
         assert_eq!(last_event(), Event::GrantRevoked { grant, datanet: OPEN, reason, grantee: Who::Ann.id() });
         assert_eq!(Permits::check(grant, &wanted), Err(GrantRefusal::Revoked));
         assert_noop!(Permits::take(grant, &wanted), Error::<Test>::Revoked);

@@ -4,7 +4,7 @@ use frame_support::assert_noop;
 
 #[test]
 fn cancel_returns_escrow_and_uses() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = posted();
         events();
         assert_ok!(cancel(REQUESTER, id));
@@ -18,7 +18,7 @@ fn cancel_returns_escrow_and_uses() {
 
 #[test]
 fn cancel_of_a_lapsed_job_makes_the_trainer_pay() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = leased();
         run_to(lease_until(id) + 1);
         assert_ok!(cancel(REQUESTER, id));
@@ -30,7 +30,7 @@ fn cancel_of_a_lapsed_job_makes_the_trainer_pay() {
 #[test]
 fn anyone_may_cancel_when_a_grant_was_revoked_and_the_trainer_loses_nothing() {
     for who in PEOPLE {
-        ExtBuilder::default().build_and_execute(|| {
+        ExtBuilder.build_and_execute(|| {
             let id = leased();
             revoke(GRANT);
             assert_ok!(cancel(who, id));
@@ -43,23 +43,26 @@ fn anyone_may_cancel_when_a_grant_was_revoked_and_the_trainer_loses_nothing() {
 
 #[test]
 fn a_lease_that_lapsed_on_a_revoked_grant_costs_nothing() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = leased();
         revoke(GRANT);
         run_to(lease_until(id) + 1);
         events();
         assert_ok!(cancel(STRANGER, id));
-        assert_eq!(events(), [
-            Event::LeaseLapsed { job: id, trainer: TRAINER, slashed: 0 },
-            Event::JobCancelled { job: id, requester: REQUESTER, escrow: PRICE + FEE },
-        ]);
+        assert_eq!(
+            events(),
+            [
+                Event::LeaseLapsed { job: id, trainer: TRAINER, slashed: 0 },
+                Event::JobCancelled { job: id, requester: REQUESTER, escrow: PRICE + FEE },
+            ]
+        );
         assert_eq!(record(TRAINER), TrainerRecord { bonded: BOND, ..TrainerRecord::default() });
     });
 }
 
 #[test]
 fn the_trainer_may_cancel_when_the_requester_renounced_its_grant() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = leased();
         renounce(GRANT);
         assert_noop!(cancel(REQUESTER, id), Error::<Test>::NotOpen);
@@ -71,7 +74,7 @@ fn the_trainer_may_cancel_when_the_requester_renounced_its_grant() {
 
 #[test]
 fn cancel_fails_when_not_the_requester() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = posted();
         assert_noop!(cancel(STRANGER, id), Error::<Test>::NotRequester);
     });
@@ -79,7 +82,7 @@ fn cancel_fails_when_not_the_requester() {
 
 #[test]
 fn cancel_fails_when_a_lease_is_live() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = leased();
         assert_noop!(cancel(REQUESTER, id), Error::<Test>::NotOpen);
         assert_noop!(cancel(TRAINER, id), Error::<Test>::NotRequester);
@@ -88,7 +91,7 @@ fn cancel_fails_when_a_lease_is_live() {
 
 #[test]
 fn cancel_fails_when_already_cancelled() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = posted();
         assert_ok!(cancel(REQUESTER, id));
         assert_noop!(cancel(REQUESTER, id), Error::<Test>::NotOpen);

@@ -5,17 +5,15 @@ use sp_runtime::DispatchError;
 
 #[test]
 fn claim_leases_the_job_and_puts_bond_at_risk() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = posted();
         assert_ok!(bond(TRAINER, BOND));
         events();
         assert_ok!(claim(TRAINER, id));
-        assert_eq!(job(id).state, JobState::Leased {
-            trainer: TRAINER,
-            until: 1 + LEASE,
-            progress: Progress::default(),
-            at_risk: AT_RISK,
-        });
+        assert_eq!(
+            job(id).state,
+            JobState::Leased { trainer: TRAINER, until: 1 + LEASE, progress: Progress::default(), at_risk: AT_RISK }
+        );
         assert_eq!(job(id).leases, 1);
         let record = record(TRAINER);
         assert_eq!((record.at_risk, record.active), (AT_RISK, 1));
@@ -25,7 +23,7 @@ fn claim_leases_the_job_and_puts_bond_at_risk() {
 
 #[test]
 fn claim_puts_at_least_the_least_bond_at_risk() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         assert_eq!(JobMarket::bond_required(UNIT), 10 * UNIT);
         assert_eq!(JobMarket::bond_required(PRICE), AT_RISK);
         assert_eq!(JobMarket::bond_required(Amount::MAX), Amount::MAX / 2);
@@ -34,7 +32,7 @@ fn claim_puts_at_least_the_least_bond_at_risk() {
 
 #[test]
 fn a_lease_ends_with_the_deadline() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         run_to(DEADLINE - 3 - 100);
         let id = posted();
         assert_ok!(bond(TRAINER, BOND));
@@ -46,7 +44,7 @@ fn a_lease_ends_with_the_deadline() {
 
 #[test]
 fn claim_of_a_lapsed_job_makes_the_former_trainer_pay() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = leased();
         assert_ok!(beat(TRAINER, id, 40));
         assert_ok!(bond(RIVAL, BOND));
@@ -54,10 +52,13 @@ fn claim_of_a_lapsed_job_makes_the_former_trainer_pay() {
         events();
         let requester = worth(REQUESTER);
         assert_ok!(claim(RIVAL, id));
-        assert_eq!(events(), [
-            Event::LeaseLapsed { job: id, trainer: TRAINER, slashed: SLASH },
-            Event::JobClaimed { job: id, trainer: RIVAL, until: now() + LEASE },
-        ]);
+        assert_eq!(
+            events(),
+            [
+                Event::LeaseLapsed { job: id, trainer: TRAINER, slashed: SLASH },
+                Event::JobClaimed { job: id, trainer: RIVAL, until: now() + LEASE },
+            ]
+        );
         assert_eq!(worth(REQUESTER), requester + SLASH);
         assert_eq!(held(HoldReason::Bond, TRAINER), BOND - SLASH);
         let former = record(TRAINER);
@@ -70,7 +71,7 @@ fn claim_of_a_lapsed_job_makes_the_former_trainer_pay() {
 
 #[test]
 fn the_trainer_of_a_lapsed_lease_may_claim_again() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = leased();
         run_to(lease_until(id) + 1);
         assert_ok!(claim(TRAINER, id));
@@ -81,7 +82,7 @@ fn the_trainer_of_a_lapsed_lease_may_claim_again() {
 
 #[test]
 fn claim_fails_when_the_lapsed_trainer_cannot_afford_it_any_more() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = posted();
         assert_ok!(bond(TRAINER, AT_RISK));
         assert_ok!(claim(TRAINER, id));
@@ -92,7 +93,7 @@ fn claim_fails_when_the_lapsed_trainer_cannot_afford_it_any_more() {
 
 #[test]
 fn claim_fails_when_not_bonded() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = posted();
         assert_noop!(claim(TRAINER, id), Error::<Test>::NotBonded);
     });
@@ -100,7 +101,7 @@ fn claim_fails_when_not_bonded() {
 
 #[test]
 fn claim_fails_when_the_bond_is_short() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = posted();
         assert_ok!(bond(TRAINER, AT_RISK - 1));
         assert_noop!(claim(TRAINER, id), Error::<Test>::BondShort);
@@ -113,7 +114,7 @@ fn claim_fails_when_the_bond_is_short() {
 
 #[test]
 fn claim_fails_when_the_trainer_has_too_many_jobs() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         assert_ok!(bond(TRAINER, 10 * BOND));
         for _ in 0..4 {
             leased();
@@ -125,7 +126,7 @@ fn claim_fails_when_the_trainer_has_too_many_jobs() {
 
 #[test]
 fn claim_fails_when_it_is_ones_own_job() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = posted();
         assert_ok!(bond(REQUESTER, BOND));
         assert_noop!(claim(REQUESTER, id), Error::<Test>::OwnJob);
@@ -134,14 +135,14 @@ fn claim_fails_when_it_is_ones_own_job() {
 
 #[test]
 fn claim_fails_when_the_job_is_unknown() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         assert_noop!(claim(TRAINER, JobId(0)), Error::<Test>::JobUnknown);
     });
 }
 
 #[test]
 fn claim_fails_when_a_lease_is_live() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = leased();
         assert_ok!(bond(RIVAL, BOND));
         run_to(lease_until(id));
@@ -151,7 +152,7 @@ fn claim_fails_when_a_lease_is_live() {
 
 #[test]
 fn claim_fails_when_the_deadline_has_come() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = posted();
         assert_ok!(bond(TRAINER, BOND));
         run_to(DEADLINE);
@@ -161,7 +162,7 @@ fn claim_fails_when_the_deadline_has_come() {
 
 #[test]
 fn claim_fails_when_a_grant_no_longer_covers() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = posted();
         assert_ok!(bond(TRAINER, BOND));
         revoke(GRANT);

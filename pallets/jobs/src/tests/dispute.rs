@@ -8,25 +8,21 @@ const DEPOSIT: Amount = 5 * UNIT;
 
 #[test]
 fn dispute_freezes_the_job() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = reported();
         run_on(WINDOW);
         events();
         assert_ok!(dispute(REQUESTER, id));
-        assert_eq!(job(id).state, JobState::Disputed {
-            trainer: TRAINER,
-            report: report(),
-            evidence: EVIDENCE,
-            at_risk: AT_RISK,
-        });
+        assert_eq!(
+            job(id).state,
+            JobState::Disputed { trainer: TRAINER, report: report(), evidence: EVIDENCE, at_risk: AT_RISK }
+        );
         assert_eq!(held(HoldReason::Dispute, REQUESTER), DEPOSIT);
         assert_eq!(SettlesAt::<Test>::get(id), None);
-        assert_eq!(events(), [Event::JobDisputed {
-            job: id,
-            requester: REQUESTER,
-            evidence: EVIDENCE,
-            deposit: DEPOSIT,
-        }]);
+        assert_eq!(
+            events(),
+            [Event::JobDisputed { job: id, requester: REQUESTER, evidence: EVIDENCE, deposit: DEPOSIT }]
+        );
         run_on(3 * WINDOW);
         assert_eq!(stage(id), Stage::Disputed);
         assert_noop!(settle(TRAINER, id), Error::<Test>::NotReported);
@@ -37,7 +33,7 @@ fn dispute_freezes_the_job() {
 
 #[test]
 fn dispute_fails_when_not_the_requester() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = reported();
         assert_noop!(dispute(RIVAL, id), Error::<Test>::NotRequester);
     });
@@ -45,7 +41,7 @@ fn dispute_fails_when_not_the_requester() {
 
 #[test]
 fn dispute_fails_when_the_window_has_closed() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = reported();
         RegistryBroken::set(&true);
         run_on(WINDOW + 1);
@@ -55,7 +51,7 @@ fn dispute_fails_when_the_window_has_closed() {
 
 #[test]
 fn dispute_fails_when_not_reported() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = disputed();
         assert_noop!(dispute(REQUESTER, id), Error::<Test>::NotReported);
         let id = leased();
@@ -65,7 +61,7 @@ fn dispute_fails_when_not_reported() {
 
 #[test]
 fn dispute_fails_when_the_deposit_is_not_there() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = reported();
         let free = Balances::free_balance(REQUESTER);
         assert_ok!(Balances::transfer_keep_alive(RuntimeOrigin::signed(REQUESTER), STRANGER, free - DEPOSIT));
@@ -75,7 +71,7 @@ fn dispute_fails_when_the_deposit_is_not_there() {
 
 #[test]
 fn upheld_reports_are_paid_and_win_the_deposit() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = disputed();
         events();
         assert_ok!(resolve(id, Verdict::Uphold));
@@ -85,29 +81,32 @@ fn upheld_reports_are_paid_and_win_the_deposit() {
         assert_eq!(worth(REQUESTER), ENDOWMENT - PRICE - FEE - DEPOSIT);
         assert_eq!(record(TRAINER).settled, 1);
         assert!(!Disputes::<Test>::contains_key(id));
-        assert_eq!(events(), [
-            Event::JobSettled {
-                job: id,
-                model: ModelId(1),
-                requester: REQUESTER,
-                trainer: TRAINER,
-                price: PRICE,
-                data_fees: FEE,
-            },
-            Event::DisputeResolved {
-                job: id,
-                verdict: Verdict::Uphold,
-                requester: REQUESTER,
-                trainer: TRAINER,
-                slashed: 0,
-            },
-        ]);
+        assert_eq!(
+            events(),
+            [
+                Event::JobSettled {
+                    job: id,
+                    model: ModelId(1),
+                    requester: REQUESTER,
+                    trainer: TRAINER,
+                    price: PRICE,
+                    data_fees: FEE,
+                },
+                Event::DisputeResolved {
+                    job: id,
+                    verdict: Verdict::Uphold,
+                    requester: REQUESTER,
+                    trainer: TRAINER,
+                    slashed: 0,
+                },
+            ]
+        );
     });
 }
 
 #[test]
 fn overturned_reports_cost_what_was_at_risk() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = disputed();
         events();
         assert_ok!(resolve(id, Verdict::Overturn));
@@ -122,22 +121,25 @@ fn overturned_reports_cost_what_was_at_risk() {
         let record = record(TRAINER);
         assert_eq!((record.bonded, record.at_risk, record.active), (BOND - AT_RISK, 0, 0));
         assert_eq!((record.overturned, record.settled), (1, 0));
-        assert_eq!(events(), [
-            Event::JobCancelled { job: id, requester: REQUESTER, escrow: PRICE + FEE },
-            Event::DisputeResolved {
-                job: id,
-                verdict: Verdict::Overturn,
-                requester: REQUESTER,
-                trainer: TRAINER,
-                slashed: AT_RISK,
-            },
-        ]);
+        assert_eq!(
+            events(),
+            [
+                Event::JobCancelled { job: id, requester: REQUESTER, escrow: PRICE + FEE },
+                Event::DisputeResolved {
+                    job: id,
+                    verdict: Verdict::Overturn,
+                    requester: REQUESTER,
+                    trainer: TRAINER,
+                    slashed: AT_RISK,
+                },
+            ]
+        );
     });
 }
 
 #[test]
 fn a_trainer_that_lost_its_whole_bond_keeps_its_record_and_can_bond_again() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = posted();
         assert_ok!(bond(TRAINER, AT_RISK));
         assert_ok!(claim(TRAINER, id));
@@ -152,7 +154,7 @@ fn a_trainer_that_lost_its_whole_bond_keeps_its_record_and_can_bond_again() {
 
 #[test]
 fn resolve_fails_when_not_the_dispute_origin() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = disputed();
         for who in [REQUESTER, TRAINER, STRANGER] {
             let call = Call::resolve { job: id, verdict: Verdict::Uphold };
@@ -163,7 +165,7 @@ fn resolve_fails_when_not_the_dispute_origin() {
 
 #[test]
 fn resolve_fails_when_not_disputed() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = reported();
         assert_noop!(resolve(id, Verdict::Overturn), Error::<Test>::NotDisputed);
     });
@@ -171,7 +173,7 @@ fn resolve_fails_when_not_disputed() {
 
 #[test]
 fn resolve_fails_when_already_decided() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = disputed();
         assert_ok!(resolve(id, Verdict::Overturn));
         for verdict in [Verdict::Overturn, Verdict::Uphold] {
@@ -183,7 +185,7 @@ fn resolve_fails_when_already_decided() {
 
 #[test]
 fn resolve_fails_when_the_model_cannot_be_recorded() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = disputed();
         RegistryBroken::set(&true);
         assert_noop!(resolve(id, Verdict::Uphold), DispatchError::Other("RegistryBroken"));

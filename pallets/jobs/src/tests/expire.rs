@@ -4,7 +4,7 @@ use frame_support::assert_noop;
 
 #[test]
 fn expire_reopens_a_lapsed_job() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = leased();
         run_to(lease_until(id) + 1);
         events();
@@ -17,7 +17,7 @@ fn expire_reopens_a_lapsed_job() {
 
 #[test]
 fn expire_ends_an_open_job_after_its_deadline() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = posted();
         run_to(DEADLINE + 1);
         events();
@@ -31,28 +31,31 @@ fn expire_ends_an_open_job_after_its_deadline() {
 
 #[test]
 fn expire_ends_a_lapsed_job_after_its_deadline() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = leased();
         run_to(DEADLINE + 1);
         events();
         assert_ok!(expire(STRANGER, id));
         assert_eq!(stage(id), Stage::Expired);
-        assert_eq!(events(), [
-            Event::LeaseLapsed { job: id, trainer: TRAINER, slashed: SLASH },
-            Event::JobExpired { job: id, requester: REQUESTER, escrow: PRICE + FEE },
-        ]);
+        assert_eq!(
+            events(),
+            [
+                Event::LeaseLapsed { job: id, trainer: TRAINER, slashed: SLASH },
+                Event::JobExpired { job: id, requester: REQUESTER, escrow: PRICE + FEE },
+            ]
+        );
         assert_eq!(worth(REQUESTER), ENDOWMENT + SLASH);
     });
 }
 
 #[test]
 fn expire_fails_when_nothing_is_due() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = posted();
         run_to(DEADLINE);
         assert_noop!(expire(REQUESTER, id), Error::<Test>::NotDue);
     });
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = leased();
         run_to(lease_until(id));
         assert_noop!(expire(REQUESTER, id), Error::<Test>::NotDue);
@@ -61,7 +64,7 @@ fn expire_fails_when_nothing_is_due() {
 
 #[test]
 fn expire_fails_when_reported_or_over() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = reported();
         assert_noop!(expire(REQUESTER, id), Error::<Test>::NotOpen);
         assert_ok!(accept(REQUESTER, id));
@@ -72,7 +75,7 @@ fn expire_fails_when_reported_or_over() {
 
 #[test]
 fn forget_returns_the_deposit() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = posted();
         assert_ok!(cancel(REQUESTER, id));
         let deposit = job(id).deposit;
@@ -86,7 +89,7 @@ fn forget_returns_the_deposit() {
 
 #[test]
 fn forget_fails_when_not_the_requester() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = posted();
         assert_ok!(cancel(REQUESTER, id));
         assert_noop!(forget(STRANGER, id), Error::<Test>::NotRequester);
@@ -95,7 +98,7 @@ fn forget_fails_when_not_the_requester() {
 
 #[test]
 fn forget_fails_when_the_record_is_needed() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = posted();
         assert_noop!(forget(REQUESTER, id), Error::<Test>::RecordNeeded);
         let id = reported();

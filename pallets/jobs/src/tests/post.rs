@@ -19,7 +19,7 @@ fn changed(change: impl FnOnce(&mut JobSpec)) -> JobSpec {
 
 #[test]
 fn post_takes_escrow_deposit_and_a_use_of_each_grant() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let second = VersionRef { number: 2, ..VERSION };
         let spec = changed(|spec| spec.data.try_push(DataUse { version: second, grant: GRANT }).unwrap());
         let deposit = UNIT + ED * Amount::try_from(spec.encoded_size()).unwrap();
@@ -38,20 +38,23 @@ fn post_takes_escrow_deposit_and_a_use_of_each_grant() {
         assert_eq!(held(HoldReason::Escrow, REQUESTER), PRICE + 2 * FEE);
         assert_eq!(held(HoldReason::Job, REQUESTER), deposit);
         assert_eq!(uses(GRANT), 2);
-        assert_eq!(events(), [Event::JobPosted {
-            job: JobId(0),
-            requester: REQUESTER,
-            base: BASE,
-            price: PRICE,
-            escrow: PRICE + 2 * FEE,
-        }]);
+        assert_eq!(
+            events(),
+            [Event::JobPosted {
+                job: JobId(0),
+                requester: REQUESTER,
+                base: BASE,
+                price: PRICE,
+                escrow: PRICE + 2 * FEE,
+            }]
+        );
         assert_eq!(JobMarket::next_job(), JobId(1));
     });
 }
 
 #[test]
 fn post_fails_when_the_specification_is_unsound() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         run_to(10);
         let cases = [
             (changed(|spec| spec.hyperparameters.rank = 0), Error::<Test>::RecipeRank),
@@ -87,7 +90,7 @@ fn post_fails_when_the_specification_is_unsound() {
 
 #[test]
 fn post_fails_when_the_royalty_floor_is_not_met() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         change_datanet(DATANET, |datanet| datanet.terms.royalty_floor = Ppm::new(500_001).unwrap());
         assert_noop!(post(spec()), Error::<Test>::RoyaltyBelowFloor);
     });
@@ -95,7 +98,7 @@ fn post_fails_when_the_royalty_floor_is_not_met() {
 
 #[test]
 fn post_fails_when_a_datanet_is_retired() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         change_datanet(DATANET, |datanet| datanet.status = DatanetStatus::Retired);
         assert_noop!(post(spec()), Error::<Test>::DatanetRetired);
     });
@@ -103,15 +106,12 @@ fn post_fails_when_a_datanet_is_retired() {
 
 #[test]
 fn post_fails_when_a_grant_refuses() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let no_grant = changed(|spec| spec.data[0].grant = GrantId(9));
         assert_noop!(post(no_grant), DispatchError::Other("NotIssued"));
         let other_purpose = changed(|spec| spec.purpose = Purpose::Research);
         assert_noop!(post(other_purpose), DispatchError::Other("OtherPurpose"));
-        assert_noop!(
-            send(STRANGER, Call::post { spec: spec() }),
-            DispatchError::Other("OtherGrantee")
-        );
+        assert_noop!(send(STRANGER, Call::post { spec: spec() }), DispatchError::Other("OtherGrantee"));
         revoke(GRANT);
         assert_noop!(post(spec()), DispatchError::Other("Revoked"));
     });
@@ -119,26 +119,23 @@ fn post_fails_when_a_grant_refuses() {
 
 #[test]
 fn post_fails_when_a_later_grant_refuses_and_takes_no_use() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let second = DataUse { version: VersionRef { number: 2, ..VERSION }, grant: GrantId(9) };
-        assert_noop!(
-            post(changed(|spec| spec.data.try_push(second).unwrap())),
-            DispatchError::Other("NotIssued")
-        );
+        assert_noop!(post(changed(|spec| spec.data.try_push(second).unwrap())), DispatchError::Other("NotIssued"));
         assert_eq!(uses(GRANT), 0);
     });
 }
 
 #[test]
 fn post_fails_when_the_money_is_not_there() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         assert_noop!(post(changed(|spec| spec.price = ENDOWMENT)), TokenError::FundsUnavailable);
     });
 }
 
 #[test]
 fn post_fails_when_the_escrow_overflows() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let spec = changed(|spec| spec.price = Amount::MAX);
         assert_noop!(post(spec), sp_runtime::ArithmeticError::Overflow);
     });

@@ -14,7 +14,7 @@ fn reads_data(account: AccountId) -> bool {
 
 #[test]
 fn owner_and_curators_read_their_data_and_nobody_else_does() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         posted();
         assert!(reads_data(OWNER));
         assert!(reads_data(CURATOR));
@@ -29,7 +29,7 @@ fn owner_and_curators_read_their_data_and_nobody_else_does() {
 
 #[test]
 fn the_lease_holder_reads_while_its_lease_lives() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = leased();
         assert!(reads_data(TRAINER));
         assert!(!reads_data(RIVAL));
@@ -46,7 +46,7 @@ fn the_lease_holder_reads_while_its_lease_lives() {
 
 #[test]
 fn reporting_ends_reading() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         reported();
         assert!(!reads_data(TRAINER));
     });
@@ -55,7 +55,7 @@ fn reporting_ends_reading() {
 #[test]
 fn a_grant_that_no_longer_covers_ends_reading() {
     for end in [revoke, renounce] {
-        ExtBuilder::default().build_and_execute(|| {
+        ExtBuilder.build_and_execute(|| {
             leased();
             end(GRANT);
             assert!(!reads_data(TRAINER));
@@ -65,7 +65,7 @@ fn a_grant_that_no_longer_covers_ends_reading() {
 
 #[test]
 fn a_bundle_is_open_to_requester_and_trainer_once_reported() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let readers = |id| -> Vec<AccountId> {
             let bundle = report().bundle;
             PEOPLE.into_iter().filter(|who| may_read(*who, Scope::Bundle(id), bundle)).collect()
@@ -89,7 +89,7 @@ fn a_bundle_is_open_to_requester_and_trainer_once_reported() {
 
 #[test]
 fn pages_are_ascending_filtered_and_bounded() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let numbers = |from, limit, stage| -> Vec<u64> {
             JobMarket::jobs(JobId(from), limit, stage).into_iter().map(|(id, _)| id.0).collect()
         };

@@ -12,33 +12,29 @@ fn changed(change: impl FnOnce(&mut Report)) -> Report {
 
 #[test]
 fn report_starts_the_window_and_schedules_settlement() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = leased();
         run_to(7);
         events();
         assert_ok!(hand_in(TRAINER, id, report()));
         let accept_until = 7 + WINDOW;
-        assert_eq!(job(id).state, JobState::Reported {
-            trainer: TRAINER,
-            report: report(),
-            accept_until,
-            at_risk: AT_RISK,
-        });
+        assert_eq!(
+            job(id).state,
+            JobState::Reported { trainer: TRAINER, report: report(), accept_until, at_risk: AT_RISK }
+        );
         assert_eq!(record(TRAINER).at_risk, AT_RISK);
         assert_eq!(SettlesAt::<Test>::get(id), Some(accept_until + 1));
         assert_eq!(Agenda::<Test>::get(accept_until + 1).into_inner(), [id]);
-        assert_eq!(events(), [Event::JobReported {
-            job: id,
-            trainer: TRAINER,
-            adapter: report().adapter,
-            accept_until,
-        }]);
+        assert_eq!(
+            events(),
+            [Event::JobReported { job: id, trainer: TRAINER, adapter: report().adapter, accept_until }]
+        );
     });
 }
 
 #[test]
 fn a_full_agenda_moves_settlement_on_and_at_last_leaves_it_to_callers() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let after_window = now() + WINDOW + 1;
         SettlementsMax::set(1);
         for who in 100..=100 + u64::from(AGENDA_SEARCH_BLOCKS) {
@@ -66,7 +62,7 @@ fn a_full_agenda_moves_settlement_on_and_at_last_leaves_it_to_callers() {
 
 #[test]
 fn a_report_within_the_lease_stands_although_a_grant_was_revoked_meanwhile() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = leased();
         revoke(GRANT);
         assert_ok!(hand_in(TRAINER, id, report()));
@@ -77,7 +73,7 @@ fn a_report_within_the_lease_stands_although_a_grant_was_revoked_meanwhile() {
 
 #[test]
 fn report_fails_when_the_lease_has_lapsed() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = leased();
         run_to(lease_until(id) + 1);
         assert_noop!(hand_in(TRAINER, id, report()), Error::<Test>::LeaseLapsed);
@@ -86,7 +82,7 @@ fn report_fails_when_the_lease_has_lapsed() {
 
 #[test]
 fn report_fails_when_another_trainer_has_the_lease() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = leased();
         assert_ok!(bond(RIVAL, BOND));
         run_to(lease_until(id) + 1);
@@ -97,7 +93,7 @@ fn report_fails_when_another_trainer_has_the_lease() {
 
 #[test]
 fn report_fails_when_it_is_the_second() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = reported();
         assert_noop!(hand_in(TRAINER, id, report()), Error::<Test>::NotLeased);
         assert_ok!(accept(REQUESTER, id));
@@ -107,7 +103,7 @@ fn report_fails_when_it_is_the_second() {
 
 #[test]
 fn report_fails_when_incomplete() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = leased();
         let cases = [
             (changed(|report| report.adapter = ContentHash::default()), Error::<Test>::NoAdapter),
@@ -115,10 +111,7 @@ fn report_fails_when_incomplete() {
             (changed(|report| report.contributions.shares.total -= 1), Error::<Test>::SharesInvalid),
             (changed(|report| report.contributions.shares.total += 1), Error::<Test>::SharesInvalid),
             (changed(|report| report.contributions.shares.leaves = 0), Error::<Test>::SharesInvalid),
-            (
-                changed(|report| report.contributions.shares.leaves = SHARE_LEAVES_MAX + 1),
-                Error::<Test>::SharesInvalid,
-            ),
+            (changed(|report| report.contributions.shares.leaves = SHARE_LEAVES_MAX + 1), Error::<Test>::SharesInvalid),
         ];
         for (report, error) in cases {
             assert_noop!(hand_in(TRAINER, id, report), error);

@@ -6,19 +6,22 @@ use tributary_protocol::{DatanetId, GrantId, ModelId, VersionRef, model::DataUse
 
 #[test]
 fn accept_pays_records_the_model_and_frees_the_bond() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = reported();
         events();
         assert_ok!(accept(REQUESTER, id));
         let model = ModelId(1);
-        assert_eq!(events(), [Event::JobSettled {
-            job: id,
-            model,
-            requester: REQUESTER,
-            trainer: TRAINER,
-            price: PRICE,
-            data_fees: FEE,
-        }]);
+        assert_eq!(
+            events(),
+            [Event::JobSettled {
+                job: id,
+                model,
+                requester: REQUESTER,
+                trainer: TRAINER,
+                price: PRICE,
+                data_fees: FEE,
+            }]
+        );
         assert_eq!(job(id).state, JobState::Settled { trainer: TRAINER, report: report(), model });
         assert_eq!(job(id).escrow, 0);
         assert_eq!(Models::get(), [(id, REQUESTER, report().adapter)]);
@@ -36,7 +39,7 @@ fn accept_pays_records_the_model_and_frees_the_bond() {
 
 #[test]
 fn accept_fails_when_not_the_requester() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = reported();
         assert_noop!(accept(TRAINER, id), Error::<Test>::NotRequester);
     });
@@ -44,7 +47,7 @@ fn accept_fails_when_not_the_requester() {
 
 #[test]
 fn accept_fails_when_not_reported() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = leased();
         assert_noop!(accept(REQUESTER, id), Error::<Test>::NotReported);
         let id = disputed();
@@ -54,7 +57,7 @@ fn accept_fails_when_not_reported() {
 
 #[test]
 fn accept_fails_when_already_settled() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = reported();
         assert_ok!(accept(REQUESTER, id));
         assert_noop!(accept(REQUESTER, id), Error::<Test>::NotReported);
@@ -66,7 +69,7 @@ fn accept_fails_when_already_settled() {
 
 #[test]
 fn a_report_settles_by_itself_in_the_block_after_the_window() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = reported();
         run_on(WINDOW);
         assert_eq!(stage(id), Stage::Reported);
@@ -78,13 +81,12 @@ fn a_report_settles_by_itself_in_the_block_after_the_window() {
 
 #[test]
 fn a_failing_settlement_halts_nothing_and_can_be_tried_again() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = reported();
         RegistryBroken::set(&true);
         events();
         run_on(WINDOW + 1);
-        let error = DispatchError::Other("");
-        let [Event::SettlementFailed { job: failed, .. }] = events()[..] else { panic!("{error:?}") };
+        let [Event::SettlementFailed { job: failed, .. }] = events()[..] else { panic!("not announced") };
         assert_eq!(failed, id);
         assert_eq!(stage(id), Stage::Reported);
         assert_eq!(worth(TRAINER), ENDOWMENT);
@@ -100,9 +102,9 @@ fn a_failing_settlement_halts_nothing_and_can_be_tried_again() {
 
 #[test]
 fn one_failing_settlement_does_not_touch_the_others_of_its_block() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let (first, second) = (reported(), reported());
-        // The escrow of the first is gone, as no call could do.
+        // The first costs more than its escrow holds, as no call could bring about.
         crate::Jobs::<Test>::mutate(first, |job| job.as_mut().unwrap().spec.price = ENDOWMENT);
         run_on(WINDOW + 1);
         assert_eq!((stage(first), stage(second)), (Stage::Reported, Stage::Settled));
@@ -114,7 +116,7 @@ fn one_failing_settlement_does_not_touch_the_others_of_its_block() {
 fn the_hook_weighs_what_is_due() {
     use crate::WeightInfo;
     use frame_support::traits::OnInitialize;
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         reported();
         let due = now() + WINDOW + 1;
         run_to(due - 1);
@@ -127,7 +129,7 @@ fn the_hook_weighs_what_is_due() {
 
 #[test]
 fn settle_fails_when_the_window_is_open() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = reported();
         run_on(WINDOW);
         assert_noop!(settle(TRAINER, id), Error::<Test>::WindowOpen);
@@ -136,7 +138,7 @@ fn settle_fails_when_the_window_is_open() {
 
 #[test]
 fn settle_fails_when_not_reported() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = leased();
         assert_noop!(settle(TRAINER, id), Error::<Test>::NotReported);
     });
@@ -144,7 +146,7 @@ fn settle_fails_when_not_reported() {
 
 #[test]
 fn fees_are_those_of_the_day_of_posting_and_go_to_the_owner_of_the_day_of_settlement() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = reported();
         change_datanet(DATANET, |datanet| {
             datanet.terms.price = 1_000 * FEE;
@@ -158,7 +160,7 @@ fn fees_are_those_of_the_day_of_posting_and_go_to_the_owner_of_the_day_of_settle
 
 #[test]
 fn a_requester_that_owns_the_data_pays_itself() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         change_datanet(DATANET, |datanet| datanet.owner = REQUESTER);
         let id = reported();
         assert_ok!(accept(REQUESTER, id));
@@ -170,7 +172,7 @@ fn a_requester_that_owns_the_data_pays_itself() {
 #[test]
 fn a_fee_too_small_to_make_its_owners_account_stays_with_the_requester() {
     const NOBODY: AccountId = 77;
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let (small, big) = (DatanetId(2), DatanetId(3));
         add_datanet(small, NOBODY, ED - 1, 1);
         add_datanet(big, NOBODY + 1, ED, 1);
@@ -195,7 +197,7 @@ fn a_fee_too_small_to_make_its_owners_account_stays_with_the_requester() {
 #[test]
 fn frozen_balance_does_not_block_payment() {
     use frame_support::traits::{LockableCurrency, WithdrawReasons};
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         let id = reported();
         Balances::set_lock(*b"tests/lo", &REQUESTER, ENDOWMENT, WithdrawReasons::all());
         assert_ok!(accept(REQUESTER, id));

@@ -3,7 +3,7 @@ use super::*;
 /// A job from post to settlement, with a trainer that falls silent on the way.
 #[test]
 fn a_job_survives_a_silent_trainer_and_is_paid_once() {
-    ExtBuilder::default().build_and_execute(|| {
+    ExtBuilder.build_and_execute(|| {
         // The requester puts price and data fee aside.
         let id = JobMarket::next_job();
         assert_ok!(post(spec()));

@@ -1,0 +1,433 @@
+//! The loop: the sole owner of a trainer's state.
+//!
+//! ```text
+//!        +-------------------- nothing to do: wait for the next finalised block
+//!        v                                                                     |
+//!     claim --> fetch --> train --> report --> (served, watched until settled) +
+//!                 |         |         |
+//!                 +---------+---------+--> lease lost: back to claim; the work stays for another lease on the job
+//!                                     +--> fault for good: the job is given up, and never claimed again
+//! ```
+
+use crate::{
+    bases::Bases,
+    bundle::Shares,
+    chain::{Action, JobChain},
+    config::TrainerConfig,
+    error::{Fault, TrainerError, WorkError},
+    files::{at, remove_folder, write_atomically},
+    lease::{Lease, Loss},
+    metrics::{Ending, Metrics, Phase},
+    phase::{
+        Activity,
+        claim::{Market, Wishes},
+        fetch::fetch,
+        persist, report,
+        train::{self, Order},
+    },
+    recipe::Recipe,
+    state::State,
+};
+use std::{fs, ops::ControlFlow, path::PathBuf, sync::Arc, time::Duration};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tributary_attribution::Corpus;
+use tributary_client::{Failure, Job, JobState, SubmitError};
+use tributary_exchange::Node;
+use tributary_protocol::{
+    ContentHash, JobId,
+    job::{Progress, Report, Stage},
+    sum_tree::Domain,
+};
+
+/// How many blocks after the window a job may stay unsettled before the trainer settles it itself.
+const SETTLE_AFTER_BLOCKS: u32 = 20;
+/// The pause after a fault that keeps the trainer from looking for jobs.
+const CLAIM_PAUSE: Duration = Duration::from_secs(5);
+
+/// What the engine works with.
+pub(crate) struct Parts {
+    pub chain: Arc<dyn JobChain>,
+    pub node: Node,
+    pub bases: Bases,
+    pub metrics: Arc<Metrics>,
+    pub config: TrainerConfig,
+    pub shutdown: CancellationToken,
+}
+
+/// A trainer at work.
+pub(crate) struct Engine {
+    parts: Parts,
+    state: State,
+    market: Market,
+}
+
+/// A job that this trainer holds.
+struct Held {
+    id: JobId,
+    job: Job,
+    until: u32,
+}
+
+impl Engine {
+    pub fn new(parts: Parts, state: State) -> Self {
+        Self { parts, state, market: Market::default() }
+    }
+
+    /// Runs until the shutdown token is cancelled.
+    pub async fn run(mut self) -> Result<(), TrainerError> {
+        let shutdown = self.parts.shutdown.clone();
+        let mut heights = self.parts.chain.finalised();
+        while !shutdown.is_cancelled() {
+            match self.next_job().await {
+                Ok(Some(held)) => {
+                    self.work(held).await?;
+                    continue;
+                }
+                Ok(None) => {}
+                Err(Fault::Stopped) => break,
+                Err(fault) => {
+                    tracing::error!("no job can be looked for: {fault}");
+                    let _ = shutdown.run_until_cancelled(sleep(CLAIM_PAUSE)).await;
+                }
+            }
+            match shutdown.run_until_cancelled(heights.changed()).await {
+                Some(Ok(())) => {}
+                Some(Err(_)) => return Err(TrainerError::ChainGone),
+                None => break,
+            }
+        }
+        tracing::info!("trainer stopped");
+        Ok(())
+    }
+
+    /// The job to work on: the one begun, or a newly claimed one. `None` if there is nothing to do at this block.
+    async fn next_job(&mut self) -> Result<Option<Held>, Fault> {
+        if let Some(id) = self.state.current() {
+            if let Some(held) = self.held(id).await? {
+                return Ok(Some(held));
+            }
+            self.leave(id).await?;
+        }
+        self.parts.metrics.set_phase(Phase::Claim);
+        self.follow_reported().await?;
+        self.sweep().await?;
+        let wishes = Wishes {
+            account: self.parts.chain.account(),
+            price_min: self.parts.config.price_min,
+            bases: &self.parts.bases,
+        };
+        let shutdown = self.parts.shutdown.clone();
+        let claiming = self.market.claim_one(self.parts.chain.as_ref(), &wishes, &mut self.state);
+        let claimed = shutdown.run_until_cancelled(claiming).await.ok_or(Fault::Stopped)??;
+        let Some(id) = claimed else { return Ok(None) };
+        self.parts.metrics.claims.inc();
+        self.set_current(Some(id))?;
+        self.held(id).await
+    }
+
+    /// The job, if this trainer holds a live lease on it at the latest finalised block.
+    async fn held(&self, id: JobId) -> Result<Option<Held>, Fault> {
+        let height = *self.parts.chain.finalised().borrow();
+        let Some(job) = self.parts.chain.job(id).await? else { return Ok(None) };
+        Ok(match job.state {
+            JobState::Leased { trainer, until, .. } if trainer == self.parts.chain.account() && until >= height => {
+                Some(Held { id, job, until })
+            }
+            _ => None,
+        })
+    }
+
+    /// The job in work is not held any more: it was reported before a crash, or the lease is gone.
+    async fn leave(&mut self, id: JobId) -> Result<(), Fault> {
+        let reported = self.parts.chain.job(id).await?.and_then(|job| match job.state {
+            JobState::Reported { trainer, report, .. }
+            | JobState::Disputed { trainer, report, .. }
+            | JobState::Settled { trainer, report, .. }
+                if trainer == self.parts.chain.account() =>
+            {
+                Some(report)
+            }
+            _ => None,
+        });
+        match reported {
+            Some(report) => self.keep_reported(id, &report),
+            None => {
+                tracing::warn!(job = %id, "the lease has ended; the work is kept in case the job can be claimed again");
+                self.parts.metrics.record_ending(Ending::Lost);
+                self.set_current(None)
+            }
+        }
+    }
+
+    /// Works on a job to its end, whichever that is. Faults of the job are dealt with here; only those of the trainer
+    /// itself come out.
+    async fn work(&mut self, held: Held) -> Result<(), TrainerError> {
+        let Held { id, ref job, until } = held;
+        let height = *self.parts.chain.finalised().borrow();
+        let stop = self.parts.shutdown.child_token();
+        let lease = Lease::keep(self.parts.chain.clone(), id, until.saturating_sub(height), stop.clone());
+        self.parts.metrics.set_job(Some(id.0));
+        let result = self.phases(&held, &lease, &stop).await;
+        let loss = lease.loss();
+        drop(lease);
+        let ended = match (result, loss) {
+            (Ok(report), _) => self.keep_reported(id, &report),
+            (Err(fault), Some(loss)) => {
+                tracing::warn!(job = %id, "stopped: {fault}");
+                self.lose(id, job.leases, loss).await
+            }
+            (Err(fault), None) if self.parts.shutdown.is_cancelled() => {
+                tracing::info!(job = %id, "paused: {fault}; the lease stays, and the next start goes on");
+                return Ok(());
+            }
+            (Err(fault), None) => {
+                tracing::error!(job = %id, "given up: {fault}");
+                self.parts.metrics.record_ending(Ending::GivenUp);
+                self.state.give_up(id, fault.to_string()).map_err(TrainerError::from)?;
+                Ok(())
+            }
+        };
+        self.parts.metrics.set_job(None);
+        match ended {
+            Ok(()) | Err(Fault::Stopped) => Ok(()),
+            Err(fault) => {
+                // The state did not take it; the loop looks at the job again.
+                tracing::error!(job = %id, "{fault}");
+                let _ = self.parts.shutdown.run_until_cancelled(sleep(CLAIM_PAUSE)).await;
+                Ok(())
+            }
+        }
+    }
+
+    async fn phases(&self, held: &Held, lease: &Lease, stop: &CancellationToken) -> Result<Report, Fault> {
+        let Parts { chain, node, metrics, config, .. } = &self.parts;
+        let Held { id, job, .. } = held;
+        let folder = self.state.job_folder(*id);
+        fs::create_dir_all(&folder).map_err(at(&folder)).map_err(WorkError::from)?;
+        let again = |name| (name, config.patience(), stop, metrics.as_ref());
+
+        let report = match report::finished(&folder)? {
+            Some(report) => report,
+            None => {
+                metrics.set_phase(Phase::Fetch);
+                let (name, patience, stop, told) = again("fetch");
+                let corpus = persist(name, patience, stop, told, || async {
+                    let fetching = fetch(chain.as_ref(), node, &config.providers, job, metrics);
+                    stop.run_until_cancelled(fetching).await.unwrap_or(Err(Fault::Stopped))
+                })
+                .await?;
+                metrics.set_phase(Phase::Train);
+                let corpus = Arc::new(corpus);
+                let (name, patience, stop, told) = again("train");
+                persist(name, patience, stop, told, || self.make(held, &corpus, lease, stop, folder.clone())).await?
+            }
+        };
+
+        metrics.set_phase(Phase::Report);
+        let (name, patience, stop, told) = again("report");
+        persist(name, patience, stop, told, || async {
+            self.import_bundle(*id, &folder, report.bundle).await?;
+            // The lease's number tells a report on this lease from one on an earlier one that came too late.
+            let action = Action::Report(Box::new(report));
+            let submitting = chain.submit(*id, job.leases, &action);
+            stop.run_until_cancelled(submitting).await.ok_or(Fault::Stopped)?.map_err(Fault::from)
+        })
+        .await
+        .or_else(|fault| if already_reported(&fault) { Ok(()) } else { Err(fault) })?;
+        tracing::info!(job = %id, adapter = %report.adapter, bundle = %report.bundle, "reported");
+        Ok(report)
+    }
+
+    /// Trains, scores and bundles, in a thread of its own.
+    async fn make(
+        &self,
+        held: &Held,
+        corpus: &Arc<Corpus>,
+        lease: &Lease,
+        stop: &CancellationToken,
+        folder: PathBuf,
+    ) -> Result<Report, Fault> {
+        let Parts { chain, bases, metrics, config, .. } = &self.parts;
+        let spec = &held.job.spec;
+        let no_base = || Fault::NoBase { base: spec.base };
+        let base = chain.base_model(spec.base).await?.ok_or_else(no_base)?;
+        let base_folder = bases.folder(&base.content).ok_or_else(no_base)?.to_owned();
+        let base_name = String::from_utf8_lossy(&base.name).into_owned();
+        let domain = Domain { genesis: chain.genesis(), job: held.id };
+        let (recipe, cadence) = (Recipe::from(spec), config.checkpoints);
+        let shares_file = self.state.shares_file(held.id);
+
+        let (corpus, metrics, stop, say) = (corpus.clone(), metrics.clone(), stop.clone(), lease.reporter());
+        let observe = move |activity: Activity| {
+            match activity {
+                Activity::Step { step, steps, loss, tokens } => {
+                    metrics.record_step(step, steps, loss, tokens);
+                    let number = |value| u32::try_from(value).unwrap_or(u32::MAX);
+                    say(Progress { step: number(step), steps: number(steps) });
+                }
+                Activity::Attribution { done, total } => {
+                    if done == 1 {
+                        metrics.set_phase(Phase::Report);
+                    }
+                    metrics.record_attribution(done, total);
+                }
+            }
+            if stop.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let work = move || -> Result<Report, WorkError> {
+            let order = Order {
+                base: &base_folder,
+                base_name: &base_name,
+                corpus: &corpus,
+                recipe: &recipe,
+                folder: &folder,
+                cadence,
+            };
+            let trained = train::train(&order, &observe)?;
+            let outcome = report::assemble(&order, &trained, &domain, &observe)?;
+            write_shares(&shares_file, &outcome.shares)?;
+            Ok(outcome.report)
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(result) => Ok(result?),
+            Err(error) => Err(WorkError::Thread { reason: error.to_string() }.into()),
+        }
+    }
+
+    /// Puts the bundle into the store, from where it is served. A second time does nothing.
+    async fn import_bundle(&self, id: JobId, folder: &std::path::Path, bundle: ContentHash) -> Result<(), Fault> {
+        let (store, path) = (self.parts.node.store().clone(), folder.join(report::BUNDLE_FILE));
+        let import = move || {
+            if store.contains(&bundle.0)? { Ok(bundle.0) } else { store.import_file(&path).map(|info| info.hash) }
+        };
+        let found = tokio::task::spawn_blocking(import)
+            .await
+            .map_err(|error| WorkError::Thread { reason: error.to_string() })??;
+        if found == bundle.0 {
+            Ok(())
+        } else {
+            // Nothing but a damaged disk does this; the run is done again from its checkpoint.
+            tracing::error!(job = %id, "the bundle has changed on disk; it is made again");
+            remove_folder(folder).map_err(WorkError::from)?;
+            Err(WorkError::Thread { reason: "the bundle has changed on disk".into() }.into())
+        }
+    }
+
+    /// The job is reported: the bundle is served, and what it was made from goes.
+    fn keep_reported(&mut self, id: JobId, report: &Report) -> Result<(), Fault> {
+        self.parts.metrics.record_ending(Ending::Reported);
+        self.state.set_reported(id, report.bundle).map_err(state_fault)?;
+        remove_folder(&self.state.job_folder(id)).map_err(WorkError::from)?;
+        Ok(())
+    }
+
+    /// The lease is gone. Where the data may not be used any more, the job is ended on chain, so that the bond is free.
+    async fn lose(&mut self, id: JobId, lease: u32, loss: Loss) -> Result<(), Fault> {
+        self.parts.metrics.record_ending(Ending::Lost);
+        match loss {
+            Loss::Lapsed(_) => self.set_current(None),
+            Loss::Revoked(reason) => {
+                self.state.give_up(id, reason).map_err(state_fault)?;
+                match self.parts.chain.submit(id, lease, &Action::Cancel).await {
+                    Ok(()) => tracing::info!(job = %id, "cancelled, since its data may not be used any more"),
+                    Err(error) => tracing::warn!(job = %id, "not cancelled: {error}"),
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Looks at reported jobs: settled ones are done, and one that nobody settled after its window is settled here.
+    async fn follow_reported(&mut self) -> Result<(), Fault> {
+        let height = *self.parts.chain.finalised().borrow();
+        for id in self.state.reported().to_vec() {
+            let Some(job) = self.parts.chain.job(id).await? else {
+                self.state.set_ended(id, false).map_err(state_fault)?;
+                continue;
+            };
+            match job.state {
+                JobState::Settled { model, .. } => {
+                    tracing::info!(job = %id, %model, "settled");
+                    self.parts.metrics.record_ending(Ending::Settled);
+                    self.state.set_ended(id, true).map_err(state_fault)?;
+                }
+                JobState::Reported { accept_until, .. } if height > accept_until.saturating_add(SETTLE_AFTER_BLOCKS) => {
+                    match self.parts.chain.submit(id, height / SETTLE_AFTER_BLOCKS, &Action::Settle).await {
+                        Ok(()) => {}
+                        Err(SubmitError::Failed { failure, .. }) => tracing::warn!(job = %id, "not settled: {failure}"),
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                JobState::Reported { .. } | JobState::Disputed { .. } => {}
+                state => {
+                    tracing::warn!(job = %id, stage = %state.stage(), "the report came to nothing");
+                    self.state.set_ended(id, false).map_err(state_fault)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what no job needs any more: work on jobs that are over, and, when there is none left, fetched data. Having
+    /// had permission to train on data is none to keep it.
+    async fn sweep(&mut self) -> Result<(), Fault> {
+        self.state.forget_given_up_before(self.market.first_unfinished()).map_err(state_fault)?;
+        let me = self.parts.chain.account();
+        let mut needed = false;
+        for id in self.state.job_folders() {
+            let open = match self.parts.chain.job(id).await? {
+                Some(job) => match job.state.stage() {
+                    Stage::Open => true,
+                    Stage::Leased => true,
+                    Stage::Reported | Stage::Disputed => job.state.trainer() == Some(&me) && !self.state.reported().contains(&id),
+                    Stage::Settled | Stage::Cancelled | Stage::Expired => false,
+                },
+                None => false,
+            };
+            if open && !self.state.is_given_up(id) {
+                needed = true;
+            } else {
+                remove_folder(&self.state.job_folder(id)).map_err(WorkError::from)?;
+            }
+        }
+        if needed {
+            return Ok(());
+        }
+        let store = self.parts.node.store().clone();
+        let blobs = {
+            let store = store.clone();
+            tokio::task::spawn_blocking(move || store.list()).await
+        };
+        let blobs = blobs.map_err(|error| WorkError::Thread { reason: error.to_string() })??;
+        for blob in blobs.into_iter().filter(|blob| !self.state.is_bundle(&blob.hash)) {
+            let store = store.clone();
+            let removed = tokio::task::spawn_blocking(move || store.remove(&blob.hash)).await;
+            removed.map_err(|error| WorkError::Thread { reason: error.to_string() })??;
+        }
+        Ok(())
+    }
+
+    fn set_current(&mut self, job: Option<JobId>) -> Result<(), Fault> {
+        self.state.set_current(job).map_err(state_fault)
+    }
+}
+
+/// A state that cannot be written is a disk that cannot be written.
+fn state_fault(error: crate::state::StateError) -> Fault {
+    match error {
+        crate::state::StateError::File(error) => WorkError::File(error).into(),
+        error => WorkError::Thread { reason: error.to_string() }.into(),
+    }
+}
+
+/// Whether a submission failed because the job has the report already: a crash came between the two.
+fn already_reported(fault: &Fault) -> bool {
+    matches!(fault, Fault::Submit(SubmitError::Failed { failure: Failure::Pallet { .. }, .. }))
+        && matches!(fault, Fault::Submit(error) if error.failure().is_some_and(|failure| failure.is("Jobs", "NotLeased")))
+}
+
+fn write_shares(path: &std::path::Path, shares: &Shares) -> Result<(), WorkError> {
+    let text = serde_json::to_vec_pretty(shares).map_err(WorkError::Report)?;
+    Ok(write_atomically(path, &text)?)
+}

@@ -1,0 +1,77 @@
+//! The phases of a job. Each looks at what is already there and goes on from it, so that a phase can be entered any number
+//! of times: after a fault, a restart, or another lease on the same job.
+
+pub(crate) mod claim;
+pub(crate) mod fetch;
+pub(crate) mod report;
+pub(crate) mod train;
+
+use crate::{
+    error::{Fault, Remedy},
+    metrics::Metrics,
+};
+use std::{future::Future, time::Duration};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+/// The pause before the second attempt at a phase; it doubles from there.
+const PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// What is told while the synchronous phases run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Activity {
+    /// A training step is done.
+    Step {
+        /// Steps done.
+        step: u64,
+        /// Steps in all.
+        steps: u64,
+        /// Mean loss of the step.
+        loss: f32,
+        /// Tokens trained on in the step.
+        tokens: usize,
+    },
+    /// Contributions are being scored.
+    Attribution {
+        /// Gradients done.
+        done: usize,
+        /// Gradients in all.
+        total: usize,
+    },
+}
+
+/// Runs a phase until it ends, is stopped, fails for good, or `patience` with passing faults is over.
+pub(crate) async fn persist<T, F>(
+    name: &'static str,
+    patience: Duration,
+    stop: &CancellationToken,
+    metrics: &Metrics,
+    mut attempt: impl FnMut() -> F,
+) -> Result<T, Fault>
+where
+    F: Future<Output = Result<T, Fault>>,
+{
+    let mut pause = PAUSE;
+    let mut trouble: Option<Instant> = None;
+    loop {
+        let fault = match attempt().await {
+            Ok(value) => return Ok(value),
+            Err(fault) => fault,
+        };
+        let since = *trouble.get_or_insert_with(Instant::now);
+        if stop.is_cancelled() {
+            return Err(Fault::Stopped);
+        }
+        if fault.remedy() != Remedy::Retry || since.elapsed() >= patience {
+            return Err(fault);
+        }
+        tracing::warn!(phase = name, "{fault}; next attempt in {} s", pause.as_secs());
+        metrics.retries.inc();
+        if stop.run_until_cancelled(sleep(pause)).await.is_none() {
+            return Err(Fault::Stopped);
+        }
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+}

@@ -1,0 +1,75 @@
+//! Reporting: who shaped the model, everything in one bundle, and what the chain is told. The part before the chain is
+//! synchronous and shared with training without a chain.
+
+use super::{
+    Activity,
+    train::{Observer, Order, Trained},
+};
+use crate::{
+    bundle::{Bundle, Contents, Shares},
+    error::WorkError,
+    files::{read_if_there, write_atomically},
+};
+use std::path::Path;
+use tributary_attribution::{AttributionReport, Inputs, attribute, estimator};
+use tributary_lora::Snapshot;
+use tributary_protocol::{
+    ContentHash,
+    job::Report,
+    sum_tree::Domain,
+    trace::{StepRecord, trace_root},
+};
+
+/// The bundle, below a job's folder.
+pub(crate) const BUNDLE_FILE: &str = "bundle.tar";
+/// The report, below a job's folder. Written last: where it is, everything it names is.
+const REPORT_FILE: &str = "report.json";
+
+/// What came of a job, before the chain is told.
+pub(crate) struct Outcome {
+    pub report: Report,
+    pub attribution: AttributionReport,
+    pub shares: Shares,
+}
+
+/// Scores the contributions and writes bundle and report into the order's folder.
+pub(crate) fn assemble(
+    order: &Order<'_>,
+    trained: &Trained,
+    domain: &Domain,
+    observer: Observer<'_>,
+) -> Result<Outcome, WorkError> {
+    let snapshots = Snapshot::load_all(order.folder, &trained.model)?;
+    let inputs = Inputs { model: &trained.model, snapshots: &snapshots, dataset: &trained.dataset };
+    let observe = |progress: tributary_attribution::Progress| {
+        observer(Activity::Attribution { done: progress.done, total: progress.total })
+    };
+    let estimator = estimator(order.recipe.attribution);
+    let attribution = attribute(estimator.as_ref(), &inputs, order.corpus, &observe)?;
+    let shares = Shares::new(&attribution, domain);
+    let contents = Contents {
+        recipe: order.recipe,
+        metrics: &trained.metrics,
+        trace: &trained.trace,
+        attribution: &attribution,
+        shares: &shares,
+    };
+    let bundle = Bundle::collect(order.folder, &contents)?.to_bytes()?;
+    write_atomically(&order.folder.join(BUNDLE_FILE), &bundle)?;
+    let report = Report {
+        adapter: trained.adapter,
+        bundle: ContentHash::of(&bundle),
+        trace: trace_root(trained.trace.iter().map(StepRecord::leaf)).root,
+        metrics: trained.metrics,
+        contributions: attribution.contribution_root(domain)?,
+    };
+    let text = serde_json::to_vec_pretty(&report).map_err(WorkError::Report)?;
+    write_atomically(&order.folder.join(REPORT_FILE), &text)?;
+    Ok(Outcome { report, attribution, shares })
+}
+
+/// The report that an earlier run of the trainer finished, if there is one.
+pub(crate) fn finished(folder: &Path) -> Result<Option<Report>, WorkError> {
+    let bytes = read_if_there(&folder.join(REPORT_FILE))?;
+    bytes.map(|bytes| serde_json::from_slice(&bytes).map_err(WorkError::Report)).transpose()
+}
