@@ -99,11 +99,10 @@ mod tests {
 
     #[test]
     fn a_copy_belongs_to_the_first_and_counts_nowhere_else() {
-        let corpus = Corpus::new([
-            samples(9, &[("a", "1"), (" b", "2 "), ("c", "3")]),
-            samples(4, &[("b", "2"), ("d", "4")]),
-        ]);
-        let parts: Vec<_> = corpus.parts().iter().map(|part| (part.contribution.0, part.samples, part.copies)).collect();
+        let corpus =
+            Corpus::new([samples(9, &[("a", "1"), (" b", "2 "), ("c", "3")]), samples(4, &[("b", "2"), ("d", "4")])]);
+        let parts: Vec<_> =
+            corpus.parts().iter().map(|part| (part.contribution.0, part.samples, part.copies)).collect();
         assert_eq!(parts, [(4, 2, 0), (9, 2, 1)]);
         assert_eq!(corpus.lines().len(), 4);
         let owners: Vec<_> = corpus.lines().iter().map(|line| corpus.owner(&line.hash()).unwrap()).collect();

@@ -72,7 +72,13 @@ pub fn recompute(
     if report.base != inputs.model.content_hash().unwrap_or_default() {
         return other("base models");
     }
-    if !report.validation.iter().eq(inputs.dataset.validation().iter().map(|sample| sample.id()).collect::<Vec<_>>().iter())
+    if !report.validation.iter().eq(inputs
+        .dataset
+        .validation()
+        .iter()
+        .map(|sample| sample.id())
+        .collect::<Vec<_>>()
+        .iter())
     {
         return other("validation samples");
     }

@@ -46,10 +46,8 @@ impl Trained {
 }
 
 fn base() -> Option<(Arc<Model>, Tokenizer)> {
-    let root = std::env::var_os("TRIBUTARY_FIXTURES").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures"),
-        PathBuf::from,
-    );
+    let root = std::env::var_os("TRIBUTARY_FIXTURES")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures"), PathBuf::from);
     let dir = root.join("stories260K/hf");
     if !dir.is_dir() {
         println!("skipped: no fixtures");
@@ -202,10 +200,10 @@ fn what_does_not_help_gets_next_to_nothing() {
     let corpus = Corpus::new([contribution(1, LILY), contribution(2, NOISE)]);
     let dataset = encode(&corpus, &tokenizer, 0);
     // Validation samples about Lily only: their ids are chosen so that the division by hash keeps them.
-    let questions = Corpus::new([contribution(9, &[
-        ("Who loves the dog?", "Lily loves her dog."),
-        ("Who plays in the park?", "Lily plays in the park."),
-    ])]);
+    let questions = Corpus::new([contribution(
+        9,
+        &[("Who loves the dog?", "Lily loves her dog."), ("Who plays in the park?", "Lily plays in the park.")],
+    )]);
     let renamed = |id: [u8; 32], sample: &EncodedSample| {
         EncodedSample::new(ContentHash(id), sample.tokens().to_vec(), sample.tokens().len() - sample.trained_tokens())
     };

@@ -50,6 +50,11 @@ impl Output {
         self
     }
 
+    /// The text for people.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Prints it.
     pub fn print(&self, json: bool) {
         if json {

@@ -23,7 +23,9 @@ pub enum AccountError {
         reason: String,
     },
     /// It is an address of another network: paying to it is most likely a mistake.
-    #[error("an address of another network, not of prefix {SS58_PREFIX}: {text}\nhint: on this network the account is {here}")]
+    #[error(
+        "an address of another network, not of prefix {SS58_PREFIX}: {text}\nhint: on this network the account is {here}"
+    )]
     OtherNetwork {
         /// The text.
         text: String,

@@ -2,6 +2,7 @@
 
 use crate::{
     error::ChainError,
+    events::Event,
     head::{BlockHash, Head},
     runtime::{self, Runtime},
 };
@@ -15,11 +16,17 @@ use std::{
 };
 use subxt::{
     SubstrateConfig,
-    config::{Hasher as _, RpcConfigFor, substrate::{BlakeTwo256, SubstrateHeader}},
+    config::{
+        Hasher as _, RpcConfigFor,
+        substrate::{BlakeTwo256, SubstrateHeader},
+    },
 };
 use subxt_rpcs::{
     LegacyRpcMethods, RpcClient,
-    client::{reconnecting_rpc_client::{ExponentialBackoff, RpcClient as ReconnectingClient}, rpc_params},
+    client::{
+        reconnecting_rpc_client::{ExponentialBackoff, RpcClient as ReconnectingClient},
+        rpc_params,
+    },
     methods::legacy::{BlockDetails, RuntimeVersion},
 };
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
@@ -115,7 +122,8 @@ impl ChainClient {
 
         let (heads_in, heads) = watch::channel(head);
         let (heights_in, heights) = watch::channel(head.number);
-        let follower = Follower { url: url.to_owned(), rpc: rpc.clone(), genesis, heads: heads_in, heights: heights_in };
+        let follower =
+            Follower { url: url.to_owned(), rpc: rpc.clone(), genesis, heads: heads_in, heights: heights_in };
         let client = Self {
             inner: Arc::new(Inner {
                 url: url.to_owned(),
@@ -259,6 +267,18 @@ impl ChainClient {
         Ok(runtime)
     }
 
+    /// The events that a transaction of a block caused.
+    pub(crate) async fn events_of(&self, block: Head, transaction: u32) -> Result<Vec<Event>, ChainError> {
+        const ENTRY: &str = "System.Events";
+        let malformed = |reason: String| ChainError::Malformed { method: ENTRY, reason };
+        let runtime = self.runtime_at(block.hash).await?;
+        let key = runtime
+            .storage_key("System", "Events", Vec::new())
+            .ok_or_else(|| malformed("the runtime has no such entry".to_owned()))?;
+        let bytes = self.storage(&key, block.hash).await?.unwrap_or_default();
+        runtime.events(bytes, transaction).map_err(|error| malformed(error.reason))
+    }
+
     fn runtimes(&self) -> std::sync::MutexGuard<'_, HashMap<u32, Arc<Runtime>>> {
         // A map of finished values cannot be left half-changed by a panic.
         self.inner.runtimes.lock().unwrap_or_else(PoisonError::into_inner)
@@ -302,7 +322,8 @@ fn unreachable(url: &str, waited: Duration, reason: String) -> ChainError {
 pub(crate) fn absent(method: &'static str, error: RpcError) -> Result<String, ChainError> {
     match error {
         RpcError::User(user) => {
-            let detail = user.data.as_ref().map(|data| format!(": {}", data.get().trim_matches('"'))).unwrap_or_default();
+            let detail =
+                user.data.as_ref().map(|data| format!(": {}", data.get().trim_matches('"'))).unwrap_or_default();
             Err(ChainError::Refused { method, code: user.code, message: user.message + &detail })
         }
         RpcError::DisconnectedWillReconnect(reason) => Ok(reason),
@@ -347,7 +368,11 @@ impl Follower {
             tokio::time::sleep(Duration::from_millis(500)).await;
             match self.rpc.genesis_hash().await {
                 Ok(genesis) if genesis != self.genesis => {
-                    tracing::error!("{} is on another chain now: genesis {genesis:?}, not {:?}", self.url, self.genesis);
+                    tracing::error!(
+                        "{} is on another chain now: genesis {genesis:?}, not {:?}",
+                        self.url,
+                        self.genesis
+                    );
                     return;
                 }
                 _ => {}

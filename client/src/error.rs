@@ -34,7 +34,9 @@ pub enum ChainError {
         message: String,
     },
     /// The node's answer could not be understood.
-    #[error("the node's answer to {method} cannot be read: {reason}\nhint: its runtime may be of another version than this program")]
+    #[error(
+        "the node's answer to {method} cannot be read: {reason}\nhint: its runtime may be of another version than this program"
+    )]
     Malformed {
         /// The RPC method or runtime function.
         method: &'static str,
@@ -42,7 +44,9 @@ pub enum ChainError {
         reason: String,
     },
     /// The node no longer keeps the state of this block.
-    #[error("the node no longer keeps the state of block {block}\nhint: ask a node that runs with --state-pruning archive")]
+    #[error(
+        "the node no longer keeps the state of block {block}\nhint: ask a node that runs with --state-pruning archive"
+    )]
     Pruned {
         /// The block's hash.
         block: String,

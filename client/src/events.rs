@@ -31,9 +31,8 @@ impl Event {
 
     /// Its first fields: a type, or a tuple of types, that decodes from the start of the fields.
     pub fn first<T: Decode>(&self) -> Result<T, EventsUnreadable> {
-        T::decode(&mut self.fields.as_slice()).map_err(|error| EventsUnreadable {
-            reason: format!("{}.{}: {error}", self.pallet, self.name),
-        })
+        T::decode(&mut self.fields.as_slice())
+            .map_err(|error| EventsUnreadable { reason: format!("{}.{}: {error}", self.pallet, self.name) })
     }
 }
 
@@ -58,9 +57,8 @@ impl Receipt {
 
     /// The first fields of the first event of this name, which the transaction must have caused.
     pub fn expect<T: Decode>(&self, pallet: &str, name: &str) -> Result<T, EventsUnreadable> {
-        self.find(pallet, name)?.ok_or_else(|| EventsUnreadable {
-            reason: format!("the transaction caused no {pallet}.{name}"),
-        })
+        self.find(pallet, name)?
+            .ok_or_else(|| EventsUnreadable { reason: format!("the transaction caused no {pallet}.{name}") })
     }
 
     /// What was paid for inclusion.

@@ -50,7 +50,9 @@ pub enum KeyError {
         from: KeySource,
     },
     /// The text is no secret.
-    #[error("{from} holds no secret: {reason}\nhint: 12 to 24 words or 0x and 64 hexadecimal digits, then an optional //path")]
+    #[error(
+        "{from} holds no secret: {reason}\nhint: 12 to 24 words or 0x and 64 hexadecimal digits, then an optional //path"
+    )]
     NotASecret {
         /// Where the secret should be.
         from: KeySource,
@@ -71,9 +73,9 @@ impl Keypair {
     /// Logs a warning if others may read the file.
     pub fn load(source: &KeySource) -> Result<Self, KeyError> {
         let secret = match source {
-            KeySource::Environment(name) => Zeroizing::new(
-                env::var(name).map_err(|_| KeyError::NotSet { from: source.clone() })?,
-            ),
+            KeySource::Environment(name) => {
+                Zeroizing::new(env::var(name).map_err(|_| KeyError::NotSet { from: source.clone() })?)
+            }
             KeySource::File(path) => {
                 let unreadable = |error| KeyError::Unreadable { from: source.clone(), source: error };
                 let facts = fs::metadata(path).map_err(unreadable)?;

@@ -51,7 +51,9 @@ pub use events::{Event, EventsUnreadable, Receipt};
 pub use head::{BlockHash, Head};
 pub use keys::{KeyError, KeySource, Keypair};
 pub use reads::{Balance, Hold, PAGE, View};
-pub use records::{BaseModel, Contribution, Datanet, Grant, GrantOffer, Job, JobState, Model, ReadRequest, Stream, Use};
+pub use records::{
+    BaseModel, Contribution, Datanet, Grant, GrantOffer, Job, JobState, Model, ReadRequest, Stream, Use,
+};
 pub use runtime::{PALLETS, PINNED_METADATA, RUNTIME_APIS, SignError, check_compatible};
 pub use submit::{
     ATTEMPTS_MAX, Journal, JournalError, Ledger, Outcome, PERIOD, Phase, RECEIPT_BLOCKS, Rejection, SendError,

@@ -11,11 +11,9 @@ use codec::Decode;
 use std::sync::LazyLock;
 use subxt::{
     Metadata, OfflineClient, OfflineClientAtBlock, SubstrateConfig,
-    config::{
-        DefaultExtrinsicParamsBuilder,
-        substrate::SpecVersionForRange,
-    },
+    config::{DefaultExtrinsicParamsBuilder, substrate::SpecVersionForRange},
     error::{DispatchError, ExtrinsicError},
+    events::Phase,
     ext::scale_value::Value,
     storage,
 };
@@ -64,22 +62,20 @@ pub fn check_compatible(pinned: &Metadata, live: &Metadata) -> Vec<String> {
             }
         }
         for event in ours.event_variants().unwrap_or_default() {
-            let same = theirs
-                .event_variants()
-                .unwrap_or_default()
-                .iter()
-                .find(|other| other.name == event.name)
-                .is_some_and(|other| {
-                    let hashes = |metadata: &Metadata, fields: &[_]| -> Vec<_> {
-                        fields
-                            .iter()
-                            .map(|field: &scale_info::Field<scale_info::form::PortableForm>| {
-                                (field.name.clone(), metadata.type_hash(field.ty.id))
-                            })
-                            .collect()
-                    };
-                    hashes(pinned, &event.fields) == hashes(live, &other.fields)
-                });
+            let same =
+                theirs.event_variants().unwrap_or_default().iter().find(|other| other.name == event.name).is_some_and(
+                    |other| {
+                        let hashes = |metadata: &Metadata, fields: &[_]| -> Vec<_> {
+                            fields
+                                .iter()
+                                .map(|field: &scale_info::Field<scale_info::form::PortableForm>| {
+                                    (field.name.clone(), metadata.type_hash(field.ty.id))
+                                })
+                                .collect()
+                        };
+                        hashes(pinned, &event.fields) == hashes(live, &other.fields)
+                    },
+                );
             if !same {
                 differences.push(format!("event {name}.{}", event.name));
             }
@@ -88,7 +84,8 @@ pub fn check_compatible(pinned: &Metadata, live: &Metadata) -> Vec<String> {
     for name in RUNTIME_APIS {
         let Some(ours) = pinned.runtime_api_trait_by_name(name) else { continue };
         for method in ours.methods() {
-            let theirs = live.runtime_api_trait_by_name(name).and_then(|api| Some(api.method_by_name(method.name())?.hash()));
+            let theirs =
+                live.runtime_api_trait_by_name(name).and_then(|api| Some(api.method_by_name(method.name())?.hash()));
             if theirs != Some(method.hash()) {
                 differences.push(format!("runtime function {name}.{}", method.name()));
             }
@@ -110,7 +107,9 @@ pub enum SignError {
     #[error(transparent)]
     UnknownCall(#[from] UnknownCall),
     /// The chain wants something in a transaction that this program does not know.
-    #[error("the transaction cannot be built: {0}\nhint: the chain's runtime may be of another version than this program")]
+    #[error(
+        "the transaction cannot be built: {0}\nhint: the chain's runtime may be of another version than this program"
+    )]
     Build(#[source] Box<ExtrinsicError>),
 }
 
@@ -166,17 +165,12 @@ impl Runtime {
         storage.entry(address).ok()?.fetch_key(keys).ok()
     }
 
-    /// The events of a block that were caused by one of its transactions, or by any if `transaction` is `None`.
-    pub(crate) fn events(&self, bytes: Vec<u8>, transaction: Option<u32>) -> Result<Vec<Event>, EventsUnreadable> {
+    /// The events of a block, as its state keeps them, that one of its transactions caused.
+    pub(crate) fn events(&self, bytes: Vec<u8>, transaction: u32) -> Result<Vec<Event>, EventsUnreadable> {
         let mut events = Vec::new();
         for event in self.client.events().from_bytes(bytes).iter() {
             let event = event.map_err(|error| EventsUnreadable { reason: error.to_string() })?;
-            let wanted = match (transaction, event.phase()) {
-                (None, _) => true,
-                (Some(index), subxt::events::Phase::ApplyExtrinsic(at)) => index == at,
-                (Some(_), _) => false,
-            };
-            if wanted {
+            if event.phase() == Phase::ApplyExtrinsic(transaction) {
                 events.push(Event {
                     pallet: event.pallet_name().to_owned(),
                     name: event.event_name().to_owned(),
@@ -227,9 +221,10 @@ impl Runtime {
     /// The names of a hold's reason: its pallet, and its name in the pallet.
     pub(crate) fn hold_reason(&self, id: [u8; 2]) -> Option<(String, String)> {
         let types = self.metadata().types();
-        let reasons = types.types.iter().find(|entry| {
-            entry.ty.path.segments.last().is_some_and(|name| name == "RuntimeHoldReason")
-        })?;
+        let reasons = types
+            .types
+            .iter()
+            .find(|entry| entry.ty.path.segments.last().is_some_and(|name| name == "RuntimeHoldReason"))?;
         let variants = |definition: &scale_info::TypeDef<scale_info::form::PortableForm>, index: u8| match definition {
             scale_info::TypeDef::Variant(variants) => variants.variants.iter().find(|v| v.index == index).cloned(),
             _ => None,
@@ -293,7 +288,8 @@ mod tests {
         let grants = pinned().pallet_by_name("Grants").unwrap();
         let variant = grants.error_variants().unwrap().first().unwrap();
         let error = (3u8, grants.error_index(), [variant.index, 0, 0, 0]).encode();
-        let event = |pallet: &str, name: &str, fields: Vec<u8>| Event { pallet: pallet.into(), name: name.into(), fields };
+        let event =
+            |pallet: &str, name: &str, fields: Vec<u8>| Event { pallet: pallet.into(), name: name.into(), fields };
         // A failed transaction's event goes on with the weight used; sudo's result is wrapped in `Err`.
         let failed = event("System", "ExtrinsicFailed", [error.clone(), vec![0x11; 5]].concat());
         let sudid = event("Sudo", "Sudid", [vec![1], error].concat());
@@ -309,7 +305,8 @@ mod tests {
 
     #[test]
     fn errors_of_the_runtime_itself_are_told_too() {
-        let failed = |bytes: &[u8]| Event { pallet: "System".into(), name: "ExtrinsicFailed".into(), fields: bytes.to_vec() };
+        let failed =
+            |bytes: &[u8]| Event { pallet: "System".into(), name: "ExtrinsicFailed".into(), fields: bytes.to_vec() };
         let text = |bytes: &[u8]| runtime().failure(&[failed(bytes)]).unwrap().to_string();
         assert_eq!(text(&[2, 0, 0]), "Bad origin.");
         assert_eq!(text(&[7, 0, 0, 0]), "Token error: Funds are unavailable.");

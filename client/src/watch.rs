@@ -1,15 +1,12 @@
 //! Watching jobs: what changed in each finalised block, and waiting for a change.
 
-use crate::{
-    chain::ChainClient,
-    error::ChainError,
-    events::Event,
-    head::Head,
-    records::Job,
-};
+use crate::{chain::ChainClient, error::ChainError, head::Head, records::Job};
 use futures::{Stream, stream};
-use std::{collections::{BTreeSet, VecDeque}, time::Duration};
-use tributary_protocol::JobId;
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::Duration,
+};
+use tributary_protocol::{JobId, job::Stage};
 
 /// Most blocks to look through for changes one by one. After a longer absence every open job is reported once instead;
 /// the node forgets the state of blocks older than 256 anyway.
@@ -44,7 +41,7 @@ pub enum WaitError {
         /// The job's number.
         job: JobId,
         /// Its stage at the end.
-        stage: tributary_protocol::job::Stage,
+        stage: Stage,
         /// How long the wait was.
         waited: Duration,
     },
@@ -56,7 +53,7 @@ pub enum WaitError {
 impl ChainClient {
     /// The jobs that something happens to, from the next finalised block on. Each change is reported at least once, in
     /// order; a job that changes twice within blocks finalised together may be reported once, as it is in the end.
-    /// Goes on across reconnections; an error ends it, and so does dropping the last client.
+    /// Goes on across reconnections; an error ends it. The stream keeps the connection open.
     pub fn job_changes(&self) -> impl Stream<Item = Result<JobChange, ChainError>> + Send + 'static {
         let client = self.clone();
         let mut heads = client.finalised_heads();
@@ -106,23 +103,6 @@ impl ChainClient {
             }
         }
     }
-
-    /// The events of a finalised block.
-    pub async fn events(&self, block: Head) -> Result<Vec<Event>, ChainError> {
-        self.events_of(block, None).await
-    }
-
-    /// The events of a block, of one of its transactions if `transaction` names it.
-    pub(crate) async fn events_of(&self, block: Head, transaction: Option<u32>) -> Result<Vec<Event>, ChainError> {
-        const ENTRY: &str = "System.Events";
-        let malformed = |reason: String| ChainError::Malformed { method: ENTRY, reason };
-        let runtime = self.runtime_at(block.hash).await?;
-        let key = runtime
-            .storage_key("System", "Events", Vec::new())
-            .ok_or_else(|| malformed("the runtime has no such entry".to_owned()))?;
-        let bytes = self.storage(&key, block.hash).await?.unwrap_or_default();
-        runtime.events(bytes, transaction).map_err(|error| malformed(error.reason))
-    }
 }
 
 /// The jobs that changed after `seen`, up to `head`, as they are at `head`.
@@ -139,47 +119,11 @@ async fn changes(client: &ChainClient, seen: Head, head: Head) -> Result<Vec<Job
             .finalised_hash(number)
             .await?
             .ok_or_else(|| ChainError::NoSuchBlock { block: number.to_string() })?;
-        ids.extend(client.events(Head { number, hash }).await?.iter().filter_map(job_of));
+        ids.extend(client.at(hash).changed_jobs().await?);
     }
     let mut changes = Vec::with_capacity(ids.len());
     for id in ids {
         changes.push(JobChange { at: head, id, job: view.job(id).await? });
     }
     Ok(changes)
-}
-
-/// The job that an event of the jobs pallet is about. All that change a job name it first; the bond's events, which
-/// begin with an account, name none.
-fn job_of(event: &Event) -> Option<JobId> {
-    let about_a_bond = matches!(event.name.as_str(), "Bonded" | "Unbonded");
-    if event.pallet == "Jobs" && !about_a_bond { event.first().ok() } else { None }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use codec::Encode;
-
-    #[test]
-    fn jobs_are_found_in_their_events_only() {
-        let event = |pallet: &str, name: &str| Event {
-            pallet: pallet.into(),
-            name: name.into(),
-            fields: (JobId(7), [1u8; 32]).encode(),
-        };
-        assert_eq!(job_of(&event("Jobs", "JobClaimed")), Some(JobId(7)));
-        assert_eq!(job_of(&event("Jobs", "Bonded")), None);
-        assert_eq!(job_of(&event("Models", "ModelRecorded")), None);
-    }
-
-    #[test]
-    fn every_other_event_of_the_jobs_pallet_begins_with_a_job() {
-        let metadata = crate::runtime::pinned();
-        for variant in metadata.pallet_by_name("Jobs").unwrap().event_variants().unwrap() {
-            let first = variant.fields.first().unwrap();
-            let is_job = first.name.as_deref() == Some("job");
-            let is_bond = matches!(variant.name.as_str(), "Bonded" | "Unbonded");
-            assert!(is_job != is_bond, "{}", variant.name);
-        }
-    }
 }

@@ -6,8 +6,7 @@
 use crate::{
     error::Error,
     views::{
-        AmountText, BaseModelView, ContributionView, DatanetView, DeploymentView, DomainView, EntryView, GrantView, JobChange,
-        JobView, ModelView, Page, ReadRequestView, RefusalView, StreamView, TrainerView, UseView, VersionView,
+        AmountText, BaseModelView, ContributionView, DatanetView, DeploymentView, DomainView, EntryView, GrantView, JobView, ModelView, Page, ReadRequestView, RefusalView, StreamView, TrainerView, UseView, VersionView,
     },
 };
 use jsonrpsee::proc_macros::rpc;
@@ -118,7 +117,7 @@ pub trait JobRpc<Hash> {
 
     /// Sends each job whose state a block changed, once the block is final, in the order of the blocks. A subscriber who
     /// reads too slowly is cut off, and reads [`Self::jobs`] before subscribing again.
-    #[subscription(name = "subscribeJobs" => "changed", unsubscribe = "unsubscribeJobs", item = JobChange<Hash>)]
+    #[subscription(name = "subscribeJobs" => "changed", unsubscribe = "unsubscribeJobs", item = crate::views::JobChange<Hash>)]
     fn subscribe_jobs(&self);
 }
 

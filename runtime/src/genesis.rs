@@ -8,7 +8,7 @@ use crate::{
     configs::{babe::EPOCH_CONFIGURATION, balances::TreasuryAccount},
     constants::EXISTENTIAL_DEPOSIT,
 };
-use alloc::{vec, vec::Vec};
+use alloc::{string::ToString, vec, vec::Vec};
 use frame_support::build_struct_json_patch;
 use serde_json::Value;
 use sp_genesis_builder::{DEV_RUNTIME_PRESET, LOCAL_TESTNET_RUNTIME_PRESET, PresetId};

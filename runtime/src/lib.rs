@@ -24,7 +24,7 @@ pub mod configs;
 pub mod constants;
 pub mod genesis;
 
-use alloc::borrow::Cow;
+use alloc::{borrow::Cow, vec::Vec};
 pub use apis::RuntimeApi;
 use sp_runtime::{
     MultiAddress, MultiSignature, generic, impl_opaque_keys,

@@ -77,7 +77,8 @@ pub fn read(bytes: &[u8], expected: impl Fn(&str) -> bool) -> Result<Files, Arch
         if !expected(name) || files.contains_key(name) {
             return Err(ArchiveError::Unexpected { name: name.to_owned() });
         }
-        let size = octal(&header[124..136]).and_then(|size| usize::try_from(size).ok()).ok_or_else(|| wrong("no size"))?;
+        let size =
+            octal(&header[124..136]).and_then(|size| usize::try_from(size).ok()).ok_or_else(|| wrong("no size"))?;
         let from = at + BLOCK;
         let until = from.checked_add(size).filter(|until| *until <= bytes.len()).ok_or(ArchiveError::CutOff { at })?;
         files.insert(name.to_owned(), bytes[from..until].to_vec());
@@ -144,7 +145,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bundle.tar");
         std::fs::write(&path, write(&files()).unwrap()).unwrap();
-        let Ok(status) = std::process::Command::new("tar").arg("xf").arg(&path).current_dir(folder.path()).status() else {
+        let Ok(status) = std::process::Command::new("tar").arg("xf").arg(&path).current_dir(folder.path()).status()
+        else {
             println!("skipped: no tar");
             return;
         };

@@ -29,7 +29,7 @@ const METRICS_FILE: &str = "metrics.json";
 const TRACE_FILE: &str = "trace.json";
 const EVIDENCE_FILE: &str = "evidence.json";
 const SHARES_FILE: &str = "shares.json";
-const SNAPSHOTS_FOLDER: &str = "snapshots";
+pub(crate) const SNAPSHOTS_FOLDER: &str = "snapshots";
 const SNAPSHOT_FILES: [&str; 3] = [CONFIG_FILE, WEIGHTS_FILE, "snapshot.json"];
 
 /// Why a bundle could not be made or read.
@@ -112,7 +112,11 @@ impl Shares {
     }
 
     /// The leaves of `contributor`, each with its proof against `root`; `None` if the leaves do not make that root.
-    pub fn claims(&self, contributor: &Account, root: &SumRoot) -> Result<Option<Vec<(SumLeaf, SumProof)>>, EvidenceError> {
+    pub fn claims(
+        &self,
+        contributor: &Account,
+        root: &SumRoot,
+    ) -> Result<Option<Vec<(SumLeaf, SumProof)>>, EvidenceError> {
         let tree = self.tree()?;
         if tree.root() != *root {
             return Ok(None);
@@ -231,7 +235,7 @@ impl Bundle {
 
     fn file(&self, name: &str) -> Result<&[u8], BundleError> {
         let missing = || BundleError::Missing { name: name.to_owned() };
-        Ok(self.files.get(name).ok_or_else(missing)?)
+        self.files.get(name).map(Vec::as_slice).ok_or_else(missing)
     }
 
     fn json<T: DeserializeOwned>(&self, name: &'static str) -> Result<T, BundleError> {
@@ -266,9 +270,14 @@ mod tests {
         for name in ["adapter_model.safetensors", "evidence.json", "snapshots/00000012/snapshot.json"] {
             assert!(belongs(name), "{name}");
         }
-        for name in
-            ["", "/etc/passwd", "../x", "snapshots/../snapshot.json", "snapshots/00000012/x", "snapshots/12/snapshot.json"]
-        {
+        for name in [
+            "",
+            "/etc/passwd",
+            "../x",
+            "snapshots/../snapshot.json",
+            "snapshots/00000012/x",
+            "snapshots/12/snapshot.json",
+        ] {
             assert!(!belongs(name), "{name}");
         }
     }

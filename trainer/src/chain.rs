@@ -2,9 +2,7 @@
 
 use async_trait::async_trait;
 use tokio::sync::watch;
-use tributary_client::{
-    Account, BaseModel, ChainClient, ChainError, Job, SubmitError, Submitter, calls,
-};
+use tributary_client::{Account, BaseModel, ChainClient, ChainError, Job, SubmitError, Submitter, calls};
 use tributary_protocol::{
     Amount, BaseModelId, JobId, VersionRef,
     datanet::VersionEntry,

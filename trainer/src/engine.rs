@@ -28,11 +28,17 @@ use crate::{
     recipe::Recipe,
     state::State,
 };
-use std::{fs, ops::ControlFlow, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fs,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tributary_attribution::Corpus;
-use tributary_client::{Failure, Job, JobState, SubmitError};
+use tributary_client::{Job, JobState, SubmitError};
 use tributary_exchange::Node;
 use tributary_protocol::{
     ContentHash, JobId,
@@ -66,7 +72,6 @@ pub(crate) struct Engine {
 struct Held {
     id: JobId,
     job: Job,
-    until: u32,
 }
 
 impl Engine {
@@ -118,7 +123,7 @@ impl Engine {
             bases: &self.parts.bases,
         };
         let shutdown = self.parts.shutdown.clone();
-        let claiming = self.market.claim_one(self.parts.chain.as_ref(), &wishes, &mut self.state);
+        let claiming = self.market.claim_one(self.parts.chain.as_ref(), &wishes, &self.state);
         let claimed = shutdown.run_until_cancelled(claiming).await.ok_or(Fault::Stopped)??;
         let Some(id) = claimed else { return Ok(None) };
         self.parts.metrics.claims.inc();
@@ -132,7 +137,7 @@ impl Engine {
         let Some(job) = self.parts.chain.job(id).await? else { return Ok(None) };
         Ok(match job.state {
             JobState::Leased { trainer, until, .. } if trainer == self.parts.chain.account() && until >= height => {
-                Some(Held { id, job, until })
+                Some(Held { id, job })
             }
             _ => None,
         })
@@ -163,10 +168,9 @@ impl Engine {
     /// Works on a job to its end, whichever that is. Faults of the job are dealt with here; only those of the trainer
     /// itself come out.
     async fn work(&mut self, held: Held) -> Result<(), TrainerError> {
-        let Held { id, ref job, until } = held;
-        let height = *self.parts.chain.finalised().borrow();
+        let Held { id, ref job } = held;
         let stop = self.parts.shutdown.child_token();
-        let lease = Lease::keep(self.parts.chain.clone(), id, until.saturating_sub(height), stop.clone());
+        let lease = Lease::keep(self.parts.chain.clone(), id, stop.clone());
         self.parts.metrics.set_job(Some(id.0));
         let result = self.phases(&held, &lease, &stop).await;
         let loss = lease.loss();
@@ -180,6 +184,10 @@ impl Engine {
             (Err(fault), None) if self.parts.shutdown.is_cancelled() => {
                 tracing::info!(job = %id, "paused: {fault}; the lease stays, and the next start goes on");
                 return Ok(());
+            }
+            (Err(fault), None) if is_lease_gone(&fault) => {
+                tracing::warn!(job = %id, "the report was not taken: {fault}");
+                self.leave(id).await
             }
             (Err(fault), None) => {
                 tracing::error!(job = %id, "given up: {fault}");
@@ -202,12 +210,12 @@ impl Engine {
 
     async fn phases(&self, held: &Held, lease: &Lease, stop: &CancellationToken) -> Result<Report, Fault> {
         let Parts { chain, node, metrics, config, .. } = &self.parts;
-        let Held { id, job, .. } = held;
+        let Held { id, job } = held;
         let folder = self.state.job_folder(*id);
         fs::create_dir_all(&folder).map_err(at(&folder)).map_err(WorkError::from)?;
         let again = |name| (name, config.patience(), stop, metrics.as_ref());
 
-        let report = match report::finished(&folder)? {
+        let report = match self.finished(folder.clone()).await? {
             Some(report) => report,
             None => {
                 metrics.set_phase(Phase::Fetch);
@@ -227,16 +235,21 @@ impl Engine {
         metrics.set_phase(Phase::Report);
         let (name, patience, stop, told) = again("report");
         persist(name, patience, stop, told, || async {
-            self.import_bundle(*id, &folder, report.bundle).await?;
+            self.import_bundle(&folder, report.bundle).await?;
             // The lease's number tells a report on this lease from one on an earlier one that came too late.
             let action = Action::Report(Box::new(report));
             let submitting = chain.submit(*id, job.leases, &action);
             stop.run_until_cancelled(submitting).await.ok_or(Fault::Stopped)?.map_err(Fault::from)
         })
-        .await
-        .or_else(|fault| if already_reported(&fault) { Ok(()) } else { Err(fault) })?;
+        .await?;
         tracing::info!(job = %id, adapter = %report.adapter, bundle = %report.bundle, "reported");
         Ok(report)
+    }
+
+    /// The report that an earlier run finished, if its bundle is whole.
+    async fn finished(&self, folder: PathBuf) -> Result<Option<Report>, Fault> {
+        let look = tokio::task::spawn_blocking(move || report::finished(&folder)).await;
+        Ok(look.map_err(|error| WorkError::Thread { reason: error.to_string() })??)
     }
 
     /// Trains, scores and bundles, in a thread of its own.
@@ -296,7 +309,7 @@ impl Engine {
     }
 
     /// Puts the bundle into the store, from where it is served. A second time does nothing.
-    async fn import_bundle(&self, id: JobId, folder: &std::path::Path, bundle: ContentHash) -> Result<(), Fault> {
+    async fn import_bundle(&self, folder: &Path, bundle: ContentHash) -> Result<(), Fault> {
         let (store, path) = (self.parts.node.store().clone(), folder.join(report::BUNDLE_FILE));
         let import = move || {
             if store.contains(&bundle.0)? { Ok(bundle.0) } else { store.import_file(&path).map(|info| info.hash) }
@@ -307,10 +320,7 @@ impl Engine {
         if found == bundle.0 {
             Ok(())
         } else {
-            // Nothing but a damaged disk does this; the run is done again from its checkpoint.
-            tracing::error!(job = %id, "the bundle has changed on disk; it is made again");
-            remove_folder(folder).map_err(WorkError::from)?;
-            Err(WorkError::Thread { reason: "the bundle has changed on disk".into() }.into())
+            Err(WorkError::BundleChanged { path: folder.join(report::BUNDLE_FILE) }.into())
         }
     }
 
@@ -352,7 +362,9 @@ impl Engine {
                     self.parts.metrics.record_ending(Ending::Settled);
                     self.state.set_ended(id, true).map_err(state_fault)?;
                 }
-                JobState::Reported { accept_until, .. } if height > accept_until.saturating_add(SETTLE_AFTER_BLOCKS) => {
+                JobState::Reported { accept_until, .. }
+                    if height > accept_until.saturating_add(SETTLE_AFTER_BLOCKS) =>
+                {
                     match self.parts.chain.submit(id, height / SETTLE_AFTER_BLOCKS, &Action::Settle).await {
                         Ok(()) => {}
                         Err(SubmitError::Failed { failure, .. }) => tracing::warn!(job = %id, "not settled: {failure}"),
@@ -378,9 +390,10 @@ impl Engine {
         for id in self.state.job_folders() {
             let open = match self.parts.chain.job(id).await? {
                 Some(job) => match job.state.stage() {
-                    Stage::Open => true,
-                    Stage::Leased => true,
-                    Stage::Reported | Stage::Disputed => job.state.trainer() == Some(&me) && !self.state.reported().contains(&id),
+                    Stage::Open | Stage::Leased => true,
+                    Stage::Reported | Stage::Disputed => {
+                        job.state.trainer() == Some(&me) && !self.state.reported().contains(&id)
+                    }
                     Stage::Settled | Stage::Cancelled | Stage::Expired => false,
                 },
                 None => false,
@@ -421,13 +434,14 @@ fn state_fault(error: crate::state::StateError) -> Fault {
     }
 }
 
-/// Whether a submission failed because the job has the report already: a crash came between the two.
-fn already_reported(fault: &Fault) -> bool {
-    matches!(fault, Fault::Submit(SubmitError::Failed { failure: Failure::Pallet { .. }, .. }))
-        && matches!(fault, Fault::Submit(error) if error.failure().is_some_and(|failure| failure.is("Jobs", "NotLeased")))
+/// Whether the chain refused a report because the lease is over, or has served already before a crash.
+fn is_lease_gone(fault: &Fault) -> bool {
+    let Fault::Submit(error) = fault else { return false };
+    let facts = ["JobUnknown", "NotLeased", "NotLeaseHolder", "LeaseLapsed"];
+    error.failure().is_some_and(|failure| facts.iter().any(|fact| failure.is("Jobs", fact)))
 }
 
-fn write_shares(path: &std::path::Path, shares: &Shares) -> Result<(), WorkError> {
+fn write_shares(path: &Path, shares: &Shares) -> Result<(), WorkError> {
     let text = serde_json::to_vec_pretty(shares).map_err(WorkError::Report)?;
     Ok(write_atomically(path, &text)?)
 }

@@ -1,7 +1,7 @@
 //! Why a job does not go on, and why a trainer stops.
 
 use crate::{bundle::BundleError, files::FileError, state::StateError};
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, path::PathBuf};
 use tributary_attribution::{AttributionError, EvidenceError};
 use tributary_client::{ChainError, JournalError, SubmitError};
 use tributary_exchange::{FetchError, NodeError, ProviderFault, StoreError};
@@ -44,6 +44,12 @@ pub enum WorkError {
     /// A report that was kept cannot be read.
     #[error("the report that was kept cannot be read: {0}")]
     Report(serde_json::Error),
+    /// The bundle on disk is not the one that was made.
+    #[error("{path} has changed since it was made\nhint: is the disk failing?", path = path.display())]
+    BundleChanged {
+        /// The bundle.
+        path: PathBuf,
+    },
     /// The thread that did the work is gone.
     #[error("the training thread ended unexpectedly: {reason}")]
     Thread {
@@ -164,7 +170,8 @@ impl Fault {
 
 /// Wrong bytes from every provider stay wrong; anything else, a refusal included, may be a provider that is behind.
 fn remedy_for_fetch(error: &FetchError) -> Remedy {
-    let wrong = |fault: &ProviderFault| matches!(fault, ProviderFault::WrongBytes { .. } | ProviderFault::WrongSize { .. });
+    let wrong =
+        |fault: &ProviderFault| matches!(fault, ProviderFault::WrongBytes { .. } | ProviderFault::WrongSize { .. });
     match error {
         FetchError::Stopping => Remedy::Stop,
         FetchError::NoReader | FetchError::NoProviders => Remedy::GiveUp,

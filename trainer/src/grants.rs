@@ -53,7 +53,9 @@ pub fn chain_scope(scope: Scope) -> access::Scope {
 /// The chain's scope as the exchange knows it.
 pub fn exchange_scope(scope: access::Scope) -> Scope {
     match scope {
-        access::Scope::Version(VersionRef { datanet, number }) => Scope::Version { datanet: datanet.0, version: number },
+        access::Scope::Version(VersionRef { datanet, number }) => {
+            Scope::Version { datanet: datanet.0, version: number }
+        }
         access::Scope::Bundle(job) => Scope::Adapter { job: job.0 },
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 use tokio::{
     task::{JoinHandle, JoinSet},
-    time::{MissedTickBehavior, interval},
+    time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 use tributary_client::{Failure, JobState, SubmitError};
@@ -42,8 +42,8 @@ struct Shared {
 
 /// What a look at the chain says of a lease.
 enum Standing {
-    /// It holds, and this is what the chain last heard.
-    Held(Progress),
+    /// It holds; this is what the chain last heard, and how long it will still hold.
+    Held { heard: Progress, blocks_left: u32 },
     /// It has served: the job was reported.
     Served,
     /// It is gone.
@@ -51,13 +51,10 @@ enum Standing {
 }
 
 impl Lease {
-    /// Keeps the lease that the account has on `job`, `blocks` long; cancels `stop` when it is lost.
-    pub fn keep(chain: Arc<dyn JobChain>, job: JobId, blocks: u32, stop: CancellationToken) -> Self {
-        let shared =
-            Arc::new(Shared { chain, job, progress: Mutex::default(), lost: OnceLock::new(), stop });
-        // A third: two heartbeats in a row may fail.
-        let period = Duration::from_millis(BLOCK_MS * u64::from((blocks / 3).max(1)));
-        let task = tokio::spawn(beat(shared.clone(), period));
+    /// Keeps the lease that the account has on `job`; cancels `stop` when it is lost.
+    pub fn keep(chain: Arc<dyn JobChain>, job: JobId, stop: CancellationToken) -> Self {
+        let shared = Arc::new(Shared { chain, job, progress: Mutex::default(), lost: OnceLock::new(), stop });
+        let task = tokio::spawn(beat(shared.clone()));
         Self { shared, task }
     }
 
@@ -79,28 +76,31 @@ impl Drop for Lease {
     }
 }
 
-async fn beat(shared: Arc<Shared>, period: Duration) {
-    let mut ticks = interval(period);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+async fn beat(shared: Arc<Shared>) {
     let mut in_flight = JoinSet::new();
     let mut sent = Progress::default();
-    let mut turn = 0;
+    let (mut turn, mut lease_blocks) = (0, 0);
+    let mut next = Instant::now();
     loop {
         tokio::select! {
-            _ = ticks.tick() => {}
+            () = sleep_until(next) => {}
             Some(ended) = in_flight.join_next() => {
                 match ended {
                     Ok(Some(loss)) => return shared.lose(loss),
-                    Ok(None) => continue,
-                    Err(error) => {
-                        tracing::warn!(job = %shared.job, "a heartbeat failed: {error}");
-                        continue;
-                    }
+                    Ok(None) => {}
+                    Err(error) => tracing::warn!(job = %shared.job, "a heartbeat failed: {error}"),
                 }
+                continue;
             }
         }
+        next = Instant::now() + period(lease_blocks);
         let heard = match shared.standing().await {
-            Ok(Standing::Held(heard)) => heard,
+            Ok(Standing::Held { heard, blocks_left }) => {
+                // The most that is ever left is the closest one gets to how long a lease is.
+                lease_blocks = lease_blocks.max(blocks_left);
+                next = Instant::now() + period(lease_blocks);
+                heard
+            }
             Ok(Standing::Served) => return,
             Ok(Standing::Lost(loss)) => return shared.lose(loss),
             Err(error) => {
@@ -116,6 +116,11 @@ async fn beat(shared: Arc<Shared>, period: Duration) {
             in_flight.spawn(async move { shared.send(turn, sent).await });
         }
     }
+}
+
+/// A third of a lease: two heartbeats in a row may fail.
+fn period(lease_blocks: u32) -> Duration {
+    Duration::from_millis(BLOCK_MS * u64::from((lease_blocks / 3).max(1)))
 }
 
 impl Shared {
@@ -142,10 +147,12 @@ impl Shared {
                 if until < height {
                     lapsed(format!("it ran out in block {until}, and block {height} is final"))
                 } else {
-                    Standing::Held(progress)
+                    Standing::Held { heard: progress, blocks_left: until - height }
                 }
             }
-            JobState::Reported { trainer, .. } | JobState::Disputed { trainer, .. } | JobState::Settled { trainer, .. }
+            JobState::Reported { trainer, .. }
+            | JobState::Disputed { trainer, .. }
+            | JobState::Settled { trainer, .. }
                 if trainer == me =>
             {
                 Standing::Served

@@ -102,7 +102,7 @@ impl Default for Metrics {
             last_step: Mutex::default(),
         };
         metrics.job.set(-1);
-        let Metrics { registry, .. } = &mut metrics;
+        let registry = &mut metrics.registry;
         registry.register("phase", "1 for the phase that the engine is in", metrics.phases.clone());
         registry.register("jobs", "Jobs by how they ended for this trainer", metrics.endings.clone());
         registry.register("claims", "Jobs claimed", metrics.claims.clone());

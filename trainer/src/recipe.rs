@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use tributary_lora::{AdamWConfig, DataConfig, Decay, LoraConfig, ModelConfig, PromptTemplate, Target, TrainConfig};
-use tributary_protocol::job::{AttributionMethod, Hyperparameters, JobSpec, Schedule, TargetLayers};
+use tributary_protocol::job::{AttributionMethod, Hyperparameters, JobSpec, RecipeFault, Schedule, TargetLayers};
 
 /// What of a job determines its result, beside base model and data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,15 @@ impl From<&JobSpec> for Recipe {
 }
 
 impl Recipe {
+    /// Whether a run can be made of it: the rule of [`JobSpec::check`].
+    pub fn check(&self) -> Result<(), RecipeFault> {
+        self.hyperparameters.check()?;
+        match self.attribution {
+            AttributionMethod::TracInCp { checkpoints: 1..=32 } => Ok(()),
+            AttributionMethod::TracInCp { .. } => Err(RecipeFault::Checkpoints),
+        }
+    }
+
     /// The adapter's shape.
     pub fn lora(&self) -> LoraConfig {
         LoraConfig {

@@ -25,7 +25,7 @@ mod tests {
     use subxt::{OfflineClient, SubstrateConfig, config::substrate::SpecVersionForRange};
     use tributary_protocol::{
         BaseModelId, ContentHash, ContributionId, DatanetId, GrantId, JobId, ModelId, Ppm, VersionRef,
-        datanet::{AccessPolicy, Admission, PurposeSet, Purpose, SampleCommitment, Schema, Terms},
+        datanet::{AccessPolicy, Admission, Purpose, PurposeSet, SampleCommitment, Schema, Terms},
         grant::{BaseModelScope, GrantTerms, VersionScope},
         job::{AttributionMethod, Hyperparameters, JobSpec, Method, Progress, Report, Schedule, TargetLayers, Verdict},
         model::{DataUse, ModelFamily, Prices},
@@ -58,8 +58,7 @@ mod tests {
             uses: 2,
             expires_at: 77,
         };
-        let offer =
-            GrantOffer { datanet, grantee: Account([1; 32]), terms: grant_terms, nonce: 1, valid_until: 50 };
+        let offer = GrantOffer { datanet, grantee: Account([1; 32]), terms: grant_terms, nonce: 1, valid_until: 50 };
         let spec = JobSpec {
             base: BaseModelId(1),
             data: vec![DataUse { version: VersionRef { datanet, number: 1 }, grant }].try_into().unwrap(),

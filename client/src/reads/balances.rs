@@ -78,9 +78,8 @@ impl View {
         let runtime = self.client.runtime_at(self.block).await?;
         let mut holds = Vec::with_capacity(held.len());
         for (id, amount) in held {
-            let (pallet, reason) = runtime
-                .hold_reason(id)
-                .ok_or_else(|| malformed(HOLDS, format!("a hold without a name: {id:?}")))?;
+            let (pallet, reason) =
+                runtime.hold_reason(id).ok_or_else(|| malformed(HOLDS, format!("a hold without a name: {id:?}")))?;
             holds.push(Hold { pallet, reason, amount });
         }
         Ok(Balance { free: info.free, reserved: info.reserved, holds, nonce: info.nonce })

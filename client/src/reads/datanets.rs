@@ -43,7 +43,10 @@ impl View {
     }
 
     /// Every contribution to a Datanet, in the order of submission.
-    pub async fn all_contributions(&self, datanet: DatanetId) -> Result<Vec<(ContributionId, Contribution)>, ChainError> {
+    pub async fn all_contributions(
+        &self,
+        datanet: DatanetId,
+    ) -> Result<Vec<(ContributionId, Contribution)>, ChainError> {
         Self::all_counted(|from| self.contributions(datanet, from, PAGE)).await
     }
 

@@ -20,7 +20,12 @@ impl View {
     }
 
     /// A page of a grantee's grants, `from` counting from 0 in the order of asking.
-    pub async fn grants_of(&self, grantee: Account, from: u32, limit: u32) -> Result<Vec<(GrantId, Grant)>, ChainError> {
+    pub async fn grants_of(
+        &self,
+        grantee: Account,
+        from: u32,
+        limit: u32,
+    ) -> Result<Vec<(GrantId, Grant)>, ChainError> {
         self.call("GrantsApi_grants_of", (grantee, from, limit)).await
     }
 
@@ -30,7 +35,12 @@ impl View {
     }
 
     /// A page of a Datanet's grants, `from` counting from 0 in the order of asking.
-    pub async fn grants_on(&self, datanet: DatanetId, from: u32, limit: u32) -> Result<Vec<(GrantId, Grant)>, ChainError> {
+    pub async fn grants_on(
+        &self,
+        datanet: DatanetId,
+        from: u32,
+        limit: u32,
+    ) -> Result<Vec<(GrantId, Grant)>, ChainError> {
         self.call("GrantsApi_grants_on", (datanet, from, limit)).await
     }
 

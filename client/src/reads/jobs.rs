@@ -51,6 +51,11 @@ impl View {
         self.call("JobsApi_next_job", ()).await
     }
 
+    /// The jobs that this block changed, ascending.
+    pub async fn changed_jobs(&self) -> Result<Vec<JobId>, ChainError> {
+        self.call("JobsApi_changed_jobs", ()).await
+    }
+
     /// A trainer's bond and record.
     pub async fn trainer(&self, account: Account) -> Result<Option<TrainerRecord>, ChainError> {
         self.call("JobsApi_trainer", (account,)).await

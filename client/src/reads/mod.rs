@@ -61,7 +61,11 @@ impl View {
     }
 
     /// All entries of a list that comes in pages of ascending ids: `page` gets the id to start at.
-    async fn all<I, T, F>(mut from: I, next: fn(I) -> Option<I>, page: impl Fn(I) -> F) -> Result<Vec<(I, T)>, ChainError>
+    async fn all<I, T, F>(
+        mut from: I,
+        next: fn(I) -> Option<I>,
+        page: impl Fn(I) -> F,
+    ) -> Result<Vec<(I, T)>, ChainError>
     where
         I: Copy,
         F: Future<Output = Result<Vec<(I, T)>, ChainError>>,

@@ -15,7 +15,11 @@ impl View {
     }
 
     /// A page of base models.
-    pub async fn base_models(&self, from: BaseModelId, limit: u32) -> Result<Vec<(BaseModelId, BaseModel)>, ChainError> {
+    pub async fn base_models(
+        &self,
+        from: BaseModelId,
+        limit: u32,
+    ) -> Result<Vec<(BaseModelId, BaseModel)>, ChainError> {
         self.call("ModelsApi_base_models", (from, limit)).await
     }
 

@@ -51,6 +51,7 @@ fn functions() -> Vec<(&'static str, Vec<MetaType>, MetaType)> {
             meta_type::<Vec<(JobId, Job)>>(),
         ),
         ("JobsApi_next_job", vec![], meta_type::<JobId>()),
+        ("JobsApi_changed_jobs", vec![], meta_type::<Vec<JobId>>()),
         ("JobsApi_trainer", vec![account()], meta_type::<Option<TrainerRecord>>()),
         ("JobsApi_bond_required", vec![meta_type::<Amount>()], meta_type::<Amount>()),
         ("JobsApi_may_read", vec![meta_type::<ReadRequest>()], meta_type::<bool>()),

@@ -223,8 +223,7 @@ impl<L: Ledger> Submitter<L> {
             return Ok(Fate::Dead);
         }
         // Its nonce is used up at a block up to which it was looked for: another transaction has it.
-        if head.number > pending.birth.number
-            && self.ledger.nonce_at(pending.account, head.hash).await? > pending.nonce
+        if head.number > pending.birth.number && self.ledger.nonce_at(pending.account, head.hash).await? > pending.nonce
         {
             return Ok(Fate::Dead);
         }
@@ -238,14 +237,13 @@ impl<L: Ledger> Submitter<L> {
             intent: intent.to_owned(),
             call: call.clone(),
             block,
-            source,
+            source: Box::new(source),
         })?;
         if let Some(failure) = outcome.failure {
             self.journal.remove(intent)?;
-            return Err(SubmitError::Failed { call, failure, block });
+            return Err(SubmitError::Failed { call, failure: Box::new(failure), block });
         }
-        let receipt =
-            Receipt { block, index, extrinsic_hash: pending.extrinsic_hash, events: outcome.events };
+        let receipt = Receipt { block, index, extrinsic_hash: pending.extrinsic_hash, events: outcome.events };
         let done = Entry::Done { account: pending.account, call: pending.call, receipt: receipt.clone() };
         self.journal.put(intent, done)?;
         Ok(receipt)

@@ -139,9 +139,10 @@ impl Journal {
 
     /// Drops the receipts of blocks below `height`.
     pub(super) fn prune(&self, height: u32) -> Result<(), JournalError> {
-        let old = self.all()?.into_iter().filter(|(_, entry)| {
-            matches!(entry, Entry::Done { receipt, .. } if receipt.block.number < height)
-        });
+        let old = self
+            .all()?
+            .into_iter()
+            .filter(|(_, entry)| matches!(entry, Entry::Done { receipt, .. } if receipt.block.number < height));
         let write = self.database.begin_write().map_err(store)?;
         {
             let mut table = write.open_table(ENTRIES).map_err(store)?;

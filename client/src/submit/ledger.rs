@@ -162,7 +162,7 @@ impl Ledger for ChainClient {
     }
 
     async fn outcome(&self, block: Head, index: u32) -> Result<Outcome, ChainError> {
-        let events = self.events_of(block, Some(index)).await?;
+        let events = self.events_of(block, index).await?;
         let failure = self.runtime_at(block.hash).await?.failure(&events);
         Ok(Outcome { events, failure })
     }

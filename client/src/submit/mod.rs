@@ -73,7 +73,7 @@ pub enum SubmitError {
         /// The call.
         call: String,
         /// Why.
-        failure: Failure,
+        failure: Box<Failure>,
         /// Where.
         block: Head,
     },
@@ -94,7 +94,9 @@ pub enum SubmitError {
         reason: String,
     },
     /// Every transaction signed for the call missed its time.
-    #[error("{call} was not included in {attempts} attempts of {PERIOD} blocks each\nhint: is the chain overloaded, or the key used by several processes?")]
+    #[error(
+        "{call} was not included in {attempts} attempts of {PERIOD} blocks each\nhint: is the chain overloaded, or the key used by several processes?"
+    )]
     NotIncluded {
         /// The call.
         call: String,
@@ -117,7 +119,7 @@ pub enum SubmitError {
         /// Where.
         block: Head,
         /// Why.
-        source: ChainError,
+        source: Box<ChainError>,
     },
     /// The intent is already used for something else.
     #[error("intent {intent} is in use for another call, {call}")]
@@ -128,7 +130,9 @@ pub enum SubmitError {
         call: String,
     },
     /// Everybody knows the key, and the chain is not a development chain.
-    #[error("{account} is a development account, whose secret everybody knows; {chain} is not a development chain\nhint: make a key of your own")]
+    #[error(
+        "{account} is a development account, whose secret everybody knows; {chain} is not a development chain\nhint: make a key of your own"
+    )]
     DevelopmentKey {
         /// The account.
         account: Account,
@@ -171,10 +175,7 @@ impl Submitter {
     /// A submitter for `key`. Refuses development keys on chains that are none.
     pub fn new(client: ChainClient, key: Keypair, journal: Journal) -> Result<Self, SubmitError> {
         if key.is_development() && *client.kind() == ChainKind::Live {
-            return Err(SubmitError::DevelopmentKey {
-                account: key.account(),
-                chain: client.chain_name().to_owned(),
-            });
+            return Err(SubmitError::DevelopmentKey { account: key.account(), chain: client.chain_name().to_owned() });
         }
         Ok(Self::over(client, key, journal))
     }

@@ -95,8 +95,8 @@ impl Chain {
             let transaction = Transaction::decode_all(&mut bytes.as_slice()).unwrap();
             let made = included.iter().filter(|other| decode(other).account == transaction.account).count() as u64;
             let alive = number < transaction.birth.number + PERIOD;
-            let on_this_chain = state.blocks.get(transaction.birth.number as usize).map(|(head, _)| *head)
-                == Some(transaction.birth);
+            let on_this_chain =
+                state.blocks.get(transaction.birth.number as usize).map(|(head, _)| *head) == Some(transaction.birth);
             if alive && on_this_chain && transaction.nonce == state.nonce(transaction.account) + made {
                 included.push(bytes);
             }
@@ -119,7 +119,12 @@ impl Chain {
     /// How often a call is in the chain.
     fn times(&self, call: &Call) -> usize {
         let state = self.state();
-        state.blocks.iter().flat_map(|(_, transactions)| transactions).filter(|bytes| decode(bytes).call == *call).count()
+        state
+            .blocks
+            .iter()
+            .flat_map(|(_, transactions)| transactions)
+            .filter(|bytes| decode(bytes).call == *call)
+            .count()
     }
 
     fn trouble(&self, trouble: Trouble) {
@@ -375,10 +380,7 @@ async fn a_refused_call_is_told_by_pallet_and_fact_and_may_be_tried_again() {
     let submitter = submitter(&chain, &folder.path().join("journal"));
     for times in 1..=2 {
         let error = finish(&chain, submitter.submit("claim/7", &call("fails"))).await.unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "Jobs.fails was refused by Grants.Expired: the grant's last block has passed"
-        );
+        assert_eq!(error.to_string(), "Jobs.fails was refused by Grants.Expired: the grant's last block has passed");
         assert!(error.failure().unwrap().is("Grants", "Expired"));
         assert_eq!(chain.times(&call("fails")), times);
     }
@@ -403,11 +405,7 @@ async fn submissions_at_once_keep_their_order_and_share_an_intent() {
     let submitter = submitter(&chain, &folder.path().join("journal"));
     let (bond, post) = (call("bond"), call("post"));
     let all = async {
-        tokio::join!(
-            submitter.submit("bond", &bond),
-            submitter.submit("post", &post),
-            submitter.submit("bond", &bond),
-        )
+        tokio::join!(submitter.submit("bond", &bond), submitter.submit("post", &post), submitter.submit("bond", &bond),)
     };
     let (first, second, third) = finish(&chain, all).await;
     let (first, second): (Receipt, Receipt) = (first.unwrap(), second.unwrap());

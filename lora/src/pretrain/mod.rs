@@ -65,7 +65,7 @@ impl Default for Recipe {
     fn default() -> Self {
         Self {
             seed: 20_261_121,
-            documents: 60_000,
+            documents: 30_000,
             validation_ppm: 5_000,
             vocab_size: 1024,
             hidden_size: 128,

@@ -112,7 +112,7 @@ impl From<&DataUse> for DataUseView {
 }
 
 /// The recipe of a run.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "as in tributary_protocol::job::Hyperparameters")]
 pub struct HyperparametersView {

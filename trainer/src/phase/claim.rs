@@ -35,12 +35,17 @@ impl Market {
         &mut self,
         chain: &dyn JobChain,
         wishes: &Wishes<'_>,
-        state: &mut State,
+        state: &State,
     ) -> Result<Option<JobId>, Fault> {
         let height = *chain.finalised().borrow();
         let jobs = chain.jobs(self.from).await?;
-        if let Some((first, _)) = jobs.iter().find(|(_, job)| !job.state.stage().is_final()) {
-            self.from = *first;
+        let unfinished = jobs.iter().find(|(_, job)| !job.state.stage().is_final()).map(|(id, _)| *id);
+        let after = jobs.last().and_then(|(id, _)| id.next());
+        self.from = unfinished.or(after).unwrap_or(self.from);
+        let ours = |job: &Job| matches!(job.state, JobState::Leased { trainer, until, .. } if trainer == wishes.account && until >= height);
+        if let Some((id, _)) = jobs.iter().find(|(id, job)| ours(job) && !state.is_given_up(*id)) {
+            // The claim was final before a crash could write that down.
+            return Ok(Some(*id));
         }
         let started = state.job_folders();
         let mut wanted: Vec<(JobId, Job)> = Vec::new();

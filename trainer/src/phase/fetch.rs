@@ -43,7 +43,12 @@ async fn contribution(
     let VersionEntry { contribution, samples } = entry;
     let blob = samples.blob;
     let store = node.store().clone();
-    if !blocking({ let store = store.clone(); move || store.contains(&blob.0) }).await? {
+    if !blocking({
+        let store = store.clone();
+        move || store.contains(&blob.0)
+    })
+    .await?
+    {
         let request = FetchRequest {
             scope: Scope::Version { datanet: version.datanet.0, version: version.number },
             blob: blob.0,
@@ -53,10 +58,11 @@ async fn contribution(
         let progress = move |progress: tributary_exchange::Progress| {
             told.fetched_bytes.set(i64::try_from(progress.verified).unwrap_or(i64::MAX));
         };
-        let fetched = node
-            .fetch(providers, request, progress)
-            .await
-            .map_err(|source| Fault::Fetch { contribution, version, source })?;
+        let fetched = node.fetch(providers, request, progress).await.map_err(|source| Fault::Fetch {
+            contribution,
+            version,
+            source,
+        })?;
         for (provider, fault) in &fetched.faults {
             tracing::warn!(%provider, %blob, "provider given up: {fault}");
         }
@@ -75,9 +81,7 @@ async fn contribution(
     })
     .await?;
     let parsed = blocking(move || Ok(ParsedSamples::parse_committed(&bytes, &samples, &Limits::DEFAULT))).await?;
-    let lines = parsed
-        .map_err(|source| Fault::Committed { contribution, version, blob, source })?
-        .into_lines();
+    let lines = parsed.map_err(|source| Fault::Committed { contribution, version, blob, source })?.into_lines();
     Ok(ContributionSamples { contribution, contributor: contributor.0, lines })
 }
 

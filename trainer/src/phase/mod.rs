@@ -10,7 +10,7 @@ use crate::{
     error::{Fault, Remedy},
     metrics::Metrics,
 };
-use std::{future::Future, time::Duration};
+use std::{future::Future, ops::ControlFlow, time::Duration};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +41,9 @@ pub enum Activity {
         total: usize,
     },
 }
+
+/// Is told what goes on, from several threads, and says whether it shall go on.
+pub type Observer<'a> = &'a (dyn Fn(Activity) -> ControlFlow<()> + Sync);
 
 /// Runs a phase until it ends, is stopped, fails for good, or `patience` with passing faults is over.
 pub(crate) async fn persist<T, F>(

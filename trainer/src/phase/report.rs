@@ -2,8 +2,8 @@
 //! synchronous and shared with training without a chain.
 
 use super::{
-    Activity,
-    train::{Observer, Order, Trained},
+    Activity, Observer,
+    train::{Order, Trained},
 };
 use crate::{
     bundle::{Bundle, Contents, Shares},
@@ -68,8 +68,10 @@ pub(crate) fn assemble(
     Ok(Outcome { report, attribution, shares })
 }
 
-/// The report that an earlier run of the trainer finished, if there is one.
+/// The report that an earlier run of the trainer finished, if there is one and its bundle is whole.
 pub(crate) fn finished(folder: &Path) -> Result<Option<Report>, WorkError> {
-    let bytes = read_if_there(&folder.join(REPORT_FILE))?;
-    bytes.map(|bytes| serde_json::from_slice(&bytes).map_err(WorkError::Report)).transpose()
+    let Some(bytes) = read_if_there(&folder.join(REPORT_FILE))? else { return Ok(None) };
+    let report: Report = serde_json::from_slice(&bytes).map_err(WorkError::Report)?;
+    let bundle = read_if_there(&folder.join(BUNDLE_FILE))?;
+    Ok(bundle.is_some_and(|bundle| ContentHash::of(&bundle) == report.bundle).then_some(report))
 }

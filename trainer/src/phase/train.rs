@@ -1,14 +1,15 @@
 //! Training: the run itself, checkpointed and resumed. Synchronous; shared by the daemon and by training without a chain.
 
-use super::Activity;
+use super::{Activity, Observer};
 use crate::{
+    bundle::SNAPSHOTS_FOLDER,
     config::Cadence,
     error::WorkError,
+    files::{at, remove_folder},
     recipe::{Recipe, micro},
 };
 use candle_core::Device;
 use std::{
-    ops::ControlFlow,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -33,9 +34,6 @@ pub(crate) struct Order<'a> {
     /// When to write checkpoints.
     pub cadence: Cadence,
 }
-
-/// Is told what goes on, and says whether it shall go on.
-pub(crate) type Observer<'a> = &'a (dyn Fn(Activity) -> ControlFlow<()> + Sync);
 
 /// A finished run.
 pub(crate) struct Trained {
@@ -105,7 +103,9 @@ fn resume(run: &mut TrainingRun, folder: &Path) -> Result<(), WorkError> {
         Err(error @ (TrainError::OtherRun { .. } | TrainError::DamagedCheckpoint { .. })) => {
             tracing::warn!("training starts anew: {error}");
             let path = folder.join(CHECKPOINT_FILE);
-            std::fs::remove_file(&path).map_err(crate::files::at(&path))?;
+            std::fs::remove_file(&path).map_err(at(&path))?;
+            // Snapshots of another run may lie at steps that this one does not overwrite.
+            remove_folder(&folder.join(SNAPSHOTS_FOLDER))?;
         }
         Err(error) => return Err(error.into()),
     }

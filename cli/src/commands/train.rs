@@ -1,0 +1,116 @@
+//! `tributary train`.
+
+use super::blocking;
+use crate::{
+    args::{BaseArgs, RecipeArgs, recipe},
+    context::Context,
+    output::{self, Output},
+    progress::Task,
+    views,
+};
+use serde_json::json;
+use std::{ops::ControlFlow, path::{Path, PathBuf}, sync::Mutex};
+use tokio_util::sync::CancellationToken;
+use tributary_trainer::{Activity, Cadence, LocalOutcome, Recipe, shutdown_on_signals, train_local};
+
+/// What to tune, and on what.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// JSONL files: {prompt, completion} or {instruction, input?, output} on each line
+    #[arg(required = true, value_name = "FILE")]
+    data: Vec<PathBuf>,
+    /// Where the adapter goes, as PEFT reads it; a run that was stopped goes on from there
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    base: BaseArgs,
+    #[command(flatten)]
+    recipe: RecipeArgs,
+}
+
+impl Args {
+    /// Trains.
+    pub async fn run(self, context: &Context) -> anyhow::Result<Output> {
+        let shutdown = shutdown_on_signals()?;
+        let base = self.base.folder()?;
+        let usual = if self.base.base.is_some() { recipe::DEFAULT } else { recipe::TINY };
+        let recipe = self.recipe.over(usual)?;
+        let (data, out) = (self.data.clone(), self.out.clone());
+        let outcome = blocking(move || train(&base, &data, &recipe, &out, &shutdown)).await??;
+        Ok(show(context, &self.data, &outcome))
+    }
+}
+
+/// Trains with a bar on standard error, until the end or `stop`.
+fn train(
+    base: &Path,
+    data: &[PathBuf],
+    recipe: &Recipe,
+    out: &Path,
+    stop: &CancellationToken,
+) -> anyhow::Result<LocalOutcome> {
+    let task = Mutex::new((Task::spinner("loading"), ""));
+    let progress = |activity: Activity| {
+        let mut task = task.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        show_activity(&mut task, activity);
+        if stop.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    Ok(train_local(base, data, recipe, out, Cadence::default(), &progress)?)
+}
+
+/// Moves the bar of the phase that an activity belongs to.
+pub fn show_activity((task, phase): &mut (Task, &'static str), activity: Activity) {
+    let (name, done, total) = match activity {
+        Activity::Step { step, steps, .. } => ("training", step, steps),
+        Activity::Attribution { done, total } => ("scoring contributions", done as u64, total as u64),
+    };
+    if *phase != name {
+        *phase = name;
+        *task = Task::steps(name, total);
+    }
+    task.set(done);
+    if let Activity::Step { loss, .. } = activity {
+        task.note(&format!("loss {loss:.4}"));
+    }
+}
+
+fn show(context: &Context, data: &[PathBuf], outcome: &LocalOutcome) -> Output {
+    let metrics = &outcome.report.metrics;
+    let parts: Vec<_> = data
+        .iter()
+        .zip(&outcome.attribution.contributions)
+        .map(|(path, part)| (path.display().to_string(), part.samples, part.units))
+        .collect();
+    let json = json!({
+        "adapter": outcome.report.adapter,
+        "folder": outcome.folder,
+        "metrics": metrics,
+        "contributions": parts.iter().map(|(file, samples, units)| json!({
+            "file": file, "samples": samples, "units": units,
+        })).collect::<Vec<_>>(),
+        "duplicates_left_out": outcome.duplicates,
+    });
+    if context.json() {
+        return Output::new(json, "");
+    }
+    let fields = [
+        ("adapter", outcome.folder.display().to_string()),
+        ("adapter hash", outcome.report.adapter.to_string()),
+        ("steps, tokens", format!("{}, {}", metrics.steps, metrics.tokens)),
+        ("training loss", views::loss(metrics.training_loss_micro)),
+        (
+            "validation loss",
+            format!(
+                "{} before, {} after",
+                views::loss(metrics.validation_loss_before_micro),
+                views::loss(metrics.validation_loss_micro)
+            ),
+        ),
+    ];
+    let rows: Vec<_> = parts
+        .into_iter()
+        .map(|(file, samples, units)| vec![file, samples.to_string(), views::units_percent(units)])
+        .collect();
+    let shares = output::table(&["file", "samples", "part"], &rows);
+    Output::new(json, format!("{}\n\nWho shaped it:\n{shares}", output::fields(&fields)))
+}

@@ -1,0 +1,95 @@
+//! Training without a chain: the same recipe, samples, run, attribution and bundle, from files to a folder.
+
+use crate::{
+    config::Cadence,
+    error::WorkError,
+    files::{FileError, at},
+    phase::{
+        Observer, report,
+        train::{self, Order},
+    },
+    recipe::Recipe,
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+use tributary_attribution::{AttributionReport, ContributionSamples, Corpus};
+use tributary_protocol::{
+    ContributionId,
+    job::{RecipeFault, Report},
+    sample::{Limits, ParsedSamples, SamplesError},
+    sum_tree::Domain,
+};
+
+/// Why local training did not end.
+#[derive(Debug, thiserror::Error)]
+pub enum LocalError {
+    /// The recipe makes no sense.
+    #[error("the recipe is not valid: {0}")]
+    Recipe(RecipeFault),
+    /// A data file holds lines that are no samples.
+    #[error("{path}: {source}", path = path.display())]
+    Samples {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: SamplesError,
+    },
+    /// A file could not be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Training, attribution or bundling failed.
+    #[error(transparent)]
+    Work(#[from] WorkError),
+}
+
+/// What local training made.
+#[derive(Clone, Debug)]
+pub struct LocalOutcome {
+    /// Hashes and measurements, as a job would report them.
+    pub report: Report,
+    /// Which file shaped the model; file `n` (from 0) is contribution `n`.
+    pub attribution: AttributionReport,
+    /// Samples of each file that stood in it twice and were left out.
+    pub duplicates: Vec<usize>,
+    /// Where adapter, snapshots and bundle are.
+    pub folder: PathBuf,
+}
+
+/// Tunes the model in `base` on `data` files by `recipe`, in `folder`, which becomes a PEFT folder beside its bundle.
+///
+/// Stopped (by `progress`) or killed, it goes on from its last checkpoint when called again with the same arguments.
+/// Blocks for as long as the training takes; `progress` is called from several threads.
+pub fn train_local(
+    base: &Path,
+    data: &[PathBuf],
+    recipe: &Recipe,
+    folder: &Path,
+    cadence: Cadence,
+    progress: Observer<'_>,
+) -> Result<LocalOutcome, LocalError> {
+    recipe.check().map_err(LocalError::Recipe)?;
+    let mut contributions = Vec::with_capacity(data.len());
+    let mut duplicates = Vec::with_capacity(data.len());
+    for (number, path) in (0u64..).zip(data) {
+        let bytes = fs::read(path).map_err(at(path))?;
+        let (samples, left_out) = ParsedSamples::parse_skipping_duplicates(&bytes, &Limits::DEFAULT)
+            .map_err(|source| LocalError::Samples { path: path.clone(), source })?;
+        duplicates.push(left_out.len());
+        contributions.push(ContributionSamples {
+            contribution: ContributionId(number),
+            contributor: [0; 32],
+            lines: samples.into_lines(),
+        });
+    }
+    let corpus = Corpus::new(contributions);
+    fs::create_dir_all(folder).map_err(at(folder))?;
+    let base_name = base.file_name().map_or_else(|| "base".into(), |name| name.to_string_lossy().into_owned());
+    let order = Order { base, base_name: &base_name, corpus: &corpus, recipe, folder, cadence };
+    let trained = train::train(&order, progress)?;
+    let report::Outcome { report, attribution, shares } =
+        report::assemble(&order, &trained, &Domain::default(), progress)?;
+    debug_assert_eq!(shares, Shares::new(&attribution, &Domain::default()));
+    Ok(LocalOutcome { report, attribution, duplicates, folder: folder.into() })
+}

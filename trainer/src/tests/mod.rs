@@ -1,0 +1,241 @@
+//! The engine on a chain in memory, with a real exchange, real training and real files.
+
+mod chain;
+mod world;
+
+use crate::{
+    Verification, VerifyError, engine::Engine, phase::Activity, recipe::Recipe, state::State, verify_bundle, verify_job,
+};
+use chain::{Deed, MemoryChain};
+use std::{ops::ControlFlow, time::Duration};
+use tokio_util::sync::CancellationToken;
+use tributary_attribution::Comparison;
+use tributary_client::JobState;
+use tributary_exchange::{FetchRequest, Scope};
+use tributary_protocol::{
+    ContentHash, JobId,
+    job::{Report, Stage},
+    stream::SHARE_UNITS,
+    sum_tree::Domain,
+};
+use world::{REQUESTER, World, account};
+
+/// Seeds of the trainers' accounts.
+const TRAINER: u8 = 1;
+const OTHER: u8 = 2;
+const JOB: JobId = JobId(0);
+
+/// How long a test waits for what it expects before it fails.
+const LIMIT: Duration = Duration::from_secs(120);
+
+fn unobserved(_: Activity) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+impl World {
+    /// Runs a trainer until `done`, then stops it gracefully.
+    async fn run_until(&self, seed: u8, mut done: impl AsyncFnMut(&MemoryChain) -> bool) {
+        let shutdown = CancellationToken::new();
+        let parts = self.parts(seed, shutdown.clone()).await;
+        let (node, folder) = (parts.node.clone(), parts.config.state_dir.clone());
+        let state = State::open(&folder, self.chain.genesis, account(seed)).unwrap();
+        let engine = Engine::new(parts, state).run();
+        let watch = async {
+            while !done(&self.chain).await {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            shutdown.cancel();
+        };
+        let both = async { tokio::join!(engine, watch) };
+        let (ended, ()) = tokio::time::timeout(LIMIT, both).await.expect("it happens in time");
+        ended.unwrap();
+        node.shutdown().await;
+    }
+
+    fn reported(&self) -> Report {
+        match self.chain.job(JOB).state {
+            JobState::Reported { report, .. } | JobState::Settled { report, .. } => report,
+            state => panic!("the job is {}", state.stage()),
+        }
+    }
+}
+
+fn is_reported(chain: &MemoryChain) -> bool {
+    chain.job(JOB).state.stage() == Stage::Reported
+}
+
+#[tokio::test]
+async fn a_job_goes_from_open_to_settled_and_its_report_stands() {
+    let Some(world) = World::new().await else { return };
+    world.run_until(TRAINER, async |chain| is_reported(chain)).await;
+    let report = world.reported();
+    assert_eq!(world.chain.deeds(Deed::Claim), 1);
+    assert_eq!(world.chain.deeds(Deed::Report), 1);
+    assert_eq!(report.contributions.shares.total, SHARE_UNITS);
+    assert_eq!(report.contributions.shares.leaves, 2);
+    assert!(report.metrics.validation_loss_micro < report.metrics.validation_loss_before_micro, "{:?}", report.metrics);
+    assert!(!world.state_dir(TRAINER).join("jobs/0").exists());
+
+    // The requester, restarted trainer serving: fetches the bundle and checks everything.
+    let bundle = std::cell::RefCell::new(Vec::new());
+    let requester = world.reader(REQUESTER).await;
+    world
+        .run_until(TRAINER, async |chain| {
+            let addresses = chain.addresses(account(TRAINER));
+            if addresses.is_empty() {
+                return false;
+            }
+            let request = FetchRequest { scope: Scope::Adapter { job: JOB.0 }, blob: report.bundle.0, bytes: None };
+            requester.fetch(&addresses, request, |_| {}).await.unwrap();
+            *bundle.borrow_mut() = requester.store().read(&report.bundle.0).unwrap();
+            true
+        })
+        .await;
+    let bundle = bundle.into_inner();
+    let recipe = Recipe::from(&world.chain.job(JOB).spec);
+    let domain = Domain { genesis: world.chain.genesis, job: JOB };
+    let scratch = tempfile::tempdir().unwrap();
+    let job = Verification {
+        report: &report,
+        recipe: &recipe,
+        domain,
+        bundle: &bundle,
+        base: &world.base,
+        contributions: &world.contributions(),
+        scratch: scratch.path(),
+    };
+    let verdict = verify_job(&job, &unobserved).unwrap();
+    assert_eq!(verdict.comparison, Comparison::Identical);
+
+    // Whatever is altered is found, and named.
+    let part = |report: &Report, recipe: &Recipe, domain: &Domain| match verify_bundle(&bundle, report, recipe, domain)
+    {
+        Err(VerifyError::Hash { part, .. }) => part,
+        Err(VerifyError::Contradiction { what }) => what,
+        other => panic!("{other:?}"),
+    };
+    let wrong = ContentHash([9; 32]);
+    assert_eq!(part(&Report { bundle: wrong, ..report }, &recipe, &domain), "whole");
+    assert_eq!(part(&Report { adapter: wrong, ..report }, &recipe, &domain), "adapter");
+    assert_eq!(part(&Report { trace: wrong, ..report }, &recipe, &domain), "trace");
+    assert_eq!(part(&report, &recipe, &Domain { job: JobId(1), ..domain }), "shares");
+    let mut other = recipe;
+    other.hyperparameters.seed += 1;
+    assert_eq!(part(&report, &other, &domain), "the bundle's recipe is not the job's");
+
+    // Settled: nothing is left to do, and the fetched data is gone.
+    world.chain.settle(JOB);
+    world.run_until(TRAINER, async |_| world.reported_in_state(TRAINER).is_empty()).await;
+    let store = world.store(TRAINER).await;
+    assert_eq!(store.list().unwrap().into_iter().map(|blob| blob.hash).collect::<Vec<_>>(), [report.bundle.0]);
+}
+
+#[tokio::test]
+async fn stopped_at_any_moment_it_reports_once_and_the_same() {
+    let Some(world) = World::new().await else { return };
+    world.run_until(TRAINER, async |chain| is_reported(chain)).await;
+    let expected = world.reported();
+
+    let Some(world) = World::new().await else { return };
+    for moment in 0..12u64 {
+        let mut looks = 0;
+        let stop_after = moment * moment;
+        world
+            .run_until(TRAINER, async |chain| {
+                looks += 1;
+                looks > stop_after || is_reported(chain)
+            })
+            .await;
+    }
+    world.run_until(TRAINER, async |chain| is_reported(chain)).await;
+    assert_eq!(world.reported(), expected);
+    assert_eq!((world.chain.deeds(Deed::Claim), world.chain.deeds(Deed::Report)), (1, 1));
+}
+
+#[tokio::test]
+async fn a_lapsed_lease_goes_to_another_and_the_first_steps_back() {
+    let Some(world) = World::new().await else { return };
+    // The first trains some steps and dies.
+    world.run_until(TRAINER, async |_| world.has_checkpoint(TRAINER)).await;
+    assert_eq!(world.chain.job(JOB).state.trainer(), Some(&account(TRAINER)));
+    world.chain.advance(world.chain.lease_blocks + 1);
+    world.run_until(OTHER, async |chain| is_reported(chain)).await;
+    assert_eq!(world.chain.job(JOB).state.trainer(), Some(&account(OTHER)));
+    // The first comes back, finds that, and cleans up.
+    world.run_until(TRAINER, async |_| !world.state_dir(TRAINER).join("jobs/0").exists()).await;
+    assert_eq!((world.chain.deeds(Deed::Claim), world.chain.deeds(Deed::Report)), (2, 1));
+}
+
+#[tokio::test]
+async fn after_its_own_lapse_it_claims_again_and_goes_on() {
+    let Some(world) = World::new().await else { return };
+    world.run_until(TRAINER, async |_| world.has_checkpoint(TRAINER)).await;
+    world.chain.advance(world.chain.lease_blocks + 1);
+    world.run_until(TRAINER, async |chain| is_reported(chain)).await;
+    assert_eq!((world.chain.deeds(Deed::Claim), world.chain.deeds(Deed::Report)), (2, 1));
+    assert_eq!(world.chain.job(JOB).leases, 2);
+}
+
+#[tokio::test]
+async fn a_claim_that_was_not_written_down_is_taken_up() {
+    let Some(world) = World::new().await else { return };
+    world.chain.lease(JOB, account(TRAINER));
+    world.run_until(TRAINER, async |chain| is_reported(chain)).await;
+    assert_eq!((world.chain.deeds(Deed::Claim), world.chain.deeds(Deed::Report)), (0, 1));
+}
+
+#[tokio::test]
+async fn a_revoked_grant_stops_the_work_and_frees_the_bond() {
+    let Some(world) = World::slow().await else { return };
+    world.chain.set_revoked(true);
+    world.run_until(TRAINER, async |chain| chain.job(JOB).state.stage() == Stage::Cancelled).await;
+    assert_eq!(world.chain.deeds(Deed::Report), 0);
+}
+
+#[tokio::test]
+async fn data_that_is_not_what_was_committed_to_is_given_up_for_good() {
+    let Some(world) = World::with_wrong_commitment().await else { return };
+    let given_up = |world: &World| world.state_text(TRAINER).contains("is not what was committed to");
+    world.run_until(TRAINER, async |_| given_up(&world)).await;
+    let text = world.state_text(TRAINER);
+    assert!(text.contains("contribution 1 of version 0@1, blob "), "{text}");
+    // It is not claimed again, though the lease has lapsed.
+    world.chain.advance(world.chain.lease_blocks + 1);
+    let mut looks = 0;
+    world
+        .run_until(TRAINER, async |chain| {
+            chain.advance(1);
+            looks += 1;
+            looks > 50
+        })
+        .await;
+    assert_eq!((world.chain.deeds(Deed::Claim), world.chain.deeds(Deed::Report)), (1, 0));
+}
+
+#[tokio::test]
+async fn without_bond_or_behind_a_faster_one_it_waits() {
+    let Some(world) = World::new().await else { return };
+    world.chain.set_bond(0);
+    let mut looks = 0;
+    world
+        .run_until(TRAINER, async |chain| {
+            chain.advance(1);
+            looks += 1;
+            looks > 20
+        })
+        .await;
+    assert_eq!(world.chain.deeds(Deed::Claim), 0);
+
+    world.chain.set_bond(1_000);
+    world.chain.set_faster(Some(account(OTHER)));
+    let mut looks = 0;
+    world
+        .run_until(TRAINER, async |chain| {
+            chain.advance(1);
+            looks += 1;
+            looks > 20
+        })
+        .await;
+    assert_eq!(world.chain.job(JOB).state.trainer(), Some(&account(OTHER)));
+    assert_eq!(world.chain.deeds(Deed::Claim), 0);
+}
