@@ -176,7 +176,7 @@ impl Model {
         Ok(())
     }
 
-    /// The frozen layer with an adapter's update added to it, for one layer and target.
+    /// The weight of one linear layer.
     pub(crate) fn linear(&self, layer: usize, target: Target) -> &Tensor {
         &self.layers[layer].linear[target as usize]
     }

@@ -4,6 +4,7 @@
 //! size; `configs/` holds one file for each pallet; [`apis`] is what nodes may ask; [`genesis`] how a chain starts.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![recursion_limit = "256"]
+#![expect(missing_docs, reason = "frame_support::runtime generates public items without docs at the root of the crate")]
 
 extern crate alloc;
 
@@ -12,7 +13,7 @@ pub use wasm::{WASM_BINARY, WASM_BINARY_BLOATY};
 
 /// The runtime's Wasm as `build.rs` made it; nothing where it was told to skip that.
 #[cfg(feature = "std")]
-#[expect(missing_docs, reason = "generated")]
+#[allow(dead_code, missing_docs, reason = "generated; the paths to the files stay unused")]
 mod wasm {
     include!(concat!(env!("OUT_DIR"), "/wasm_binary.rs"));
 }

@@ -4,11 +4,11 @@
 mod common;
 
 use common::{account, ext};
-use frame_support::traits::{Get, fungible::Inspect};
+use frame_support::traits::{IntegrityTest, fungible::Inspect};
 use sp_keyring::Sr25519Keyring as Person;
 use tributary_protocol::amount::TRIB;
 use tributary_runtime::{
-    AllPalletsWithSystem, Attribution, Balances, Runtime, RuntimeGenesisConfig, Session, System,
+    AllPalletsWithSystem, Attribution, Balances, Runtime, RuntimeGenesisConfig, Session,
     configs::balances::TreasuryAccount,
     constants::EXISTENTIAL_DEPOSIT,
     genesis::{TEST_ENDOWMENT, preset_names},
@@ -66,10 +66,12 @@ fn only_test_networks_have_sudo() {
 
 #[test]
 fn the_parameters_pass_every_pallets_own_checks() {
-    use frame_support::traits::Hooks;
-    ext("development").execute_with(|| {
-        System::set_block_number(1);
-        <AllPalletsWithSystem as frame_support::traits::IntegrityTest>::integrity_test();
-        let _ = <AllPalletsWithSystem as Hooks<u32>>::on_runtime_upgrade();
-    });
+    ext("development").execute_with(<AllPalletsWithSystem as IntegrityTest>::integrity_test);
+}
+
+#[test]
+fn every_pallets_invariants_hold_at_genesis() {
+    for (preset, _) in PRESETS {
+        ext(preset).execute_with(common::world::check);
+    }
 }

@@ -8,7 +8,6 @@
 mod common;
 
 use common::{account, world::*};
-use frame_support::traits::Get;
 use proptest::{
     prelude::*,
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
@@ -29,7 +28,7 @@ use tributary_runtime::{
     configs::balances::TreasuryAccount,
 };
 
-const CASES: u32 = 24;
+const CASES: u32 = 64;
 const STEPS: usize = 120;
 
 const PEOPLE: [Person; 6] =
@@ -141,12 +140,20 @@ impl Market {
     fn new() -> Self {
         let wealth = frame_system::Account::<Runtime>::iter_keys().map(|who| (who.clone(), wealth(&who))).collect();
         let mut market = Self { wealth, trees: BTreeMap::new(), claimed: BTreeMap::new(), tally: Tally::default() };
-        // Something to begin with, so that a sequence is not all beginnings.
-        for (owner, seed) in PEOPLE.into_iter().zip(1..3) {
+        // Something to begin with, so that a sequence is not all beginnings: two Datanets with a version each, two base
+        // models, grants and bonds for everybody.
+        for (owner, seed) in PEOPLE.into_iter().zip(0..2) {
+            let datanet = DatanetId(u32::from(seed));
             register(owner, AccessPolicy::Open).unwrap();
             register_base(owner, 100 + seed).unwrap();
             for (contributor, file) in PEOPLE.into_iter().zip(0..4) {
-                submit(contributor, DatanetId(u32::from(seed) - 1), 10 * seed + file).unwrap();
+                submit(contributor, datanet, 10 * seed + file).unwrap();
+                let contribution = ContributionId(u64::from(4 * seed + file));
+                send(owner, pallet_datanets::Call::accept { contribution }).unwrap();
+            }
+            send(owner, pallet_datanets::Call::publish_version { datanet }).unwrap();
+            for requester in PEOPLE {
+                send(requester, pallet_grants::Call::request { datanet, terms: grant_terms(10) }).unwrap();
             }
         }
         for trainer in PEOPLE {

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{account, world::*};
-use frame_support::{assert_noop, assert_ok, traits::Get};
+use frame_support::{assert_noop, assert_ok};
 use sp_keyring::Sr25519Keyring as Person;
 use tributary_protocol::{
     BaseModelId, ContentHash, ContributionId, DatanetId, GrantId, JobId, ModelId, VersionRef,
@@ -174,7 +174,7 @@ fn data_becomes_a_model_and_the_model_pays_for_the_data() {
 #[test]
 fn a_proof_serves_on_its_own_chain_and_stream_only() {
     chain().execute_with(|| {
-        let shares = [(ContributionId(0), account(CONTRIBUTORS[0]), SHARE_UNITS)];
+        let shares = [0, 1].map(|place| (ContributionId(place), account(CONTRIBUTORS[0]), SHARE_UNITS / 2));
         let (here, other) = (tree(JOB, &shares), tree(JobId(1), &shares));
         assert_ne!(here.root().root, other.root().root);
         for (job, seed) in [(JOB, 1), (JobId(1), 2)] {

@@ -5,15 +5,19 @@ mod common;
 
 use codec::{Decode, Encode};
 use common::{account, begin_block, end_block, ext, signed};
-use frame_support::traits::{Get, PalletInfoAccess, fungible::Inspect};
+use frame_support::traits::{PalletInfoAccess, fungible::Inspect};
 use sp_keyring::Sr25519Keyring as Person;
-use sp_runtime::transaction_validity::{InvalidTransaction, TransactionValidityError};
+use sp_runtime::{
+    traits::TransactionExtension,
+    transaction_validity::{InvalidTransaction, TransactionValidityError},
+};
 use tributary_protocol::amount::TRIB;
 use tributary_runtime::{
     Attribution, Authorship, Babe, Balances, Datanets, Executive, Grandpa, Grants, Hash, Jobs, Models, Runtime,
-    RuntimeCall, Session, Sudo, System, Timestamp, TransactionPayment, UncheckedExtrinsic, Utility,
+    RuntimeCall, Session, Sudo, System, Timestamp, TransactionPayment, TxExtension, UncheckedExtrinsic,
+    Utility,
     configs::balances::TreasuryAccount,
-    constants::MILLI_TRIB,
+    constants::{MILLI_TRIB, SESSION_SLOTS},
 };
 
 fn transfer(to: Person, value: u128) -> RuntimeCall {
@@ -22,9 +26,7 @@ fn transfer(to: Person, value: u128) -> RuntimeCall {
 
 #[test]
 fn the_extensions_stand_in_their_order_on_the_wire() {
-    let extensions: Vec<_> = Runtime::metadata_ir()
-        .extrinsic
-        .extensions_in_versions
+    let extensions: Vec<_> = <TxExtension as TransactionExtension<RuntimeCall>>::metadata()
         .into_iter()
         .map(|extension| extension.identifier)
         .collect();
@@ -141,7 +143,7 @@ fn blocks_follow_each_other_through_a_change_of_session() {
     ext("local_testnet").execute_with(|| {
         let mut parent = Hash::zero();
         let session = Session::current_index();
-        for number in 1..=u32::try_from(<Runtime as pallet_babe::Config>::EpochDuration::get()).unwrap() + 2 {
+        for number in 1..=u32::try_from(SESSION_SLOTS).unwrap() + 2 {
             begin_block(number, parent);
             parent = end_block();
         }

@@ -171,9 +171,7 @@ impl Shared {
             Err(error) => error,
         };
         match &error {
-            SubmitError::Failed { failure: Failure::Pallet { pallet, .. }, .. } if pallet == "Grants" => {
-                Some(Loss::Revoked(error.to_string()))
-            }
+            SubmitError::Failed { failure, .. } if is_about_grants(failure) => Some(Loss::Revoked(error.to_string())),
             SubmitError::Failed { failure, .. } if failure.is("Jobs", "LeaseLapsed") => {
                 Some(Loss::Lapsed(error.to_string()))
             }
@@ -184,6 +182,11 @@ impl Shared {
             }
         }
     }
+}
+
+/// Whether a heartbeat was refused because a grant no longer covers the job.
+fn is_about_grants(failure: &Failure) -> bool {
+    matches!(failure, Failure::Pallet { pallet, .. } if pallet == "Grants")
 }
 
 /// `new`, or `old` where `new` would fall back behind it: after a restart the run begins at its checkpoint, which lies

@@ -104,7 +104,7 @@ impl Trainer {
             };
             http::serve(address, window, shutdown.clone()).await?;
         }
-        tracing::info!(account = %chain.account(), bases = bases.len(), node = %config.node, "trainer started");
+        tracing::info!(account = %chain.account(), bases = bases.count(), node = %config.node, "trainer started");
 
         // Beside the engine: what an earlier run began to submit must not keep a lease from its next heartbeat.
         let recovering = tokio::spawn({

@@ -94,6 +94,19 @@ pub const DEFAULT: Recipe = Recipe {
     attribution: AttributionMethod::TracInCp { checkpoints: 4 },
 };
 
+/// What the embedded model of half a million parameters wants: far higher rates, and many passes over little data.
+pub const TINY: Recipe = Recipe {
+    hyperparameters: Hyperparameters {
+        learning_rate_nano: 5_000_000,
+        epochs: 40,
+        batch_size: 8,
+        accumulation: 1,
+        sequence_tokens: 128,
+        ..DEFAULT.hyperparameters
+    },
+    attribution: DEFAULT.attribution,
+};
+
 impl RecipeArgs {
     /// The recipe: these options over those of the recipe file over `base`.
     pub fn over(&self, base: Recipe) -> anyhow::Result<Recipe> {

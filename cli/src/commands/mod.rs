@@ -6,12 +6,14 @@ mod contribution;
 mod datanet;
 mod grant;
 mod job;
-mod model;
+pub(crate) mod model;
 mod pretrain;
 mod provider;
-mod reward;
+pub(crate) mod reward;
 mod train;
 mod trainer;
+
+pub(crate) use contribution::read as read_samples;
 
 use crate::{context::Context, demo, output::Output};
 use clap::Subcommand;

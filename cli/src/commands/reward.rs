@@ -13,7 +13,7 @@ use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use tributary_client::{Account, ChainClient, Event, Stream, calls::attribution};
-use tributary_protocol::{Amount, ModelId, sum_tree::{SumLeaf, SumProof}};
+use tributary_protocol::{Amount, ContributionId, ModelId, sum_tree::{SumLeaf, SumProof}};
 use tributary_trainer::{Bundle, Shares};
 
 /// Commands on revenue streams.
@@ -141,7 +141,8 @@ pub fn paid(event: &Event) -> Option<Amount> {
     if !event.is("Attribution", "RewardClaimed") {
         return None;
     }
-    event.first().ok().map(|(_, _, _, amount): (ModelId, u32, Account, Amount)| amount)
+    let fields: (ModelId, u32, ContributionId, Account, u64, Amount) = event.first().ok()?;
+    Some(fields.5)
 }
 
 /// The leaves of one account, with proofs that hold against the chain's root.

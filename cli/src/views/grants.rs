@@ -47,6 +47,11 @@ impl GrantView {
         }
     }
 
+    /// Where it stands.
+    pub fn status(&self) -> &'static str {
+        self.status
+    }
+
     fn versions(&self) -> String {
         match self.terms.versions {
             VersionScope::All => "all".to_owned(),

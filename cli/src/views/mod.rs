@@ -9,7 +9,7 @@ mod money;
 pub use datanets::{ContributionView, DatanetView, VersionView};
 pub use grants::GrantView;
 pub use jobs::{JobView, TrainerView};
-pub use models::{BaseModelView, LineageView, ModelView};
+pub use models::{BaseModelView, LineageData, LineagePart, LineageView, ModelView};
 pub use money::{BalanceView, ClaimView, ShareView, StreamView};
 
 use serde::Serialize;

@@ -4,7 +4,7 @@ use super::{models::split_text, units_percent};
 use crate::{amounts::Money, output::Record};
 use serde::Serialize;
 use tributary_client::{Account, Balance, Stream};
-use tributary_protocol::{ContentHash, ContributionId, JobId, ModelId, stream::Split};
+use tributary_protocol::{ContentHash, ContributionId, JobId, ModelId, stream::Split, sum_tree::SumLeaf};
 
 /// What an account has.
 #[derive(Clone, Debug, Serialize)]
@@ -142,6 +142,17 @@ pub struct ShareView {
     pub contributor: Account,
     /// Its units of 10^9.
     pub units: u64,
+}
+
+impl From<&SumLeaf> for ShareView {
+    fn from(leaf: &SumLeaf) -> Self {
+        Self {
+            index: leaf.index,
+            contribution: leaf.contribution,
+            contributor: Account(leaf.contributor),
+            units: leaf.units,
+        }
+    }
 }
 
 impl Record for ShareView {

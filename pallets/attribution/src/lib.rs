@@ -69,7 +69,7 @@ mod mock;
 mod reads;
 #[cfg(test)]
 mod tests;
-#[cfg(any(feature = "try-runtime", test))]
+#[cfg(any(feature = "try-state", test))]
 mod try_state;
 mod types;
 pub mod weights;

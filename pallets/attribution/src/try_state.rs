@@ -22,7 +22,7 @@ impl<T: Config> Pallet<T> {
     /// 5. What a stream has paid out is the sum of what its leaves had earned when each last claimed.
     /// 6. Every claim belongs to a stream, to a leaf within its root, and to revenue that the stream has had.
     /// 7. What an account has on hold for claims is the sum of its claims' deposits.
-    pub(crate) fn do_try_state() -> Result<(), TryRuntimeError> {
+    pub fn do_try_state() -> Result<(), TryRuntimeError> {
         let streams: BTreeMap<ModelId, Stream<T::AccountId>> = Streams::<T>::iter().collect();
         let mut pool: Amount = 0;
         for stream in streams.values() {

@@ -65,7 +65,7 @@ mod benchmarking;
 mod logic;
 #[deny(clippy::as_conversions)]
 mod reads;
-#[cfg(any(feature = "try-runtime", test))]
+#[cfg(any(feature = "try-state", test))]
 mod try_state;
 mod types;
 pub mod weights;

@@ -29,7 +29,7 @@ use tributary_protocol::{
 
 impl<T: Config> Pallet<T> {
     /// Checks the invariants named at the top of this file, in that order.
-    pub(crate) fn do_try_state() -> Result<(), TryRuntimeError> {
+    pub fn do_try_state() -> Result<(), TryRuntimeError> {
         let mut owners = BTreeMap::<T::AccountId, Amount>::new();
         let mut contributors = BTreeMap::<T::AccountId, Amount>::new();
         for (id, datanet) in Datanets::<T>::iter() {

@@ -66,7 +66,7 @@ mod gate;
 mod logic;
 #[deny(clippy::as_conversions)]
 mod reads;
-#[cfg(any(feature = "try-runtime", test))]
+#[cfg(any(feature = "try-state", test))]
 mod try_state;
 mod types;
 pub mod weights;

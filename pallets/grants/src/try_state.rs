@@ -21,7 +21,7 @@ use tributary_protocol::{Amount, DatanetId, grant::GrantStatus};
 
 impl<T: Config> Pallet<T> {
     /// Checks the invariants named at the top of this file, in that order.
-    pub(crate) fn do_try_state() -> Result<(), TryRuntimeError> {
+    pub fn do_try_state() -> Result<(), TryRuntimeError> {
         let mut deposits = BTreeMap::<T::AccountId, Amount>::new();
         for (id, grant) in Grants::<T>::iter() {
             ensure!(id < NextGrant::<T>::get(), "a grant is numbered beyond the next one");

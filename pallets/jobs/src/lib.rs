@@ -86,7 +86,7 @@ mod logic;
 mod money;
 #[deny(clippy::as_conversions)]
 mod reads;
-#[cfg(any(feature = "try-runtime", test))]
+#[cfg(any(feature = "try-state", test))]
 mod try_state;
 mod types;
 pub mod weights;

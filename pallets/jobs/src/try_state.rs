@@ -31,7 +31,7 @@ struct Sums {
 
 impl<T: Config> Pallet<T> {
     /// Checks the invariants named at the top of this file, in that order.
-    pub(crate) fn do_try_state() -> Result<(), TryRuntimeError> {
+    pub fn do_try_state() -> Result<(), TryRuntimeError> {
         let mut accounts = BTreeMap::<T::AccountId, Sums>::new();
         let mut disputed = BTreeSet::new();
         for (id, job) in Jobs::<T>::iter() {

@@ -67,7 +67,7 @@ mod mock;
 mod reads;
 #[cfg(test)]
 mod tests;
-#[cfg(any(feature = "try-runtime", test))]
+#[cfg(any(feature = "try-state", test))]
 mod try_state;
 pub mod weights;
 

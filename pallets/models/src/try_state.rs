@@ -21,7 +21,7 @@ impl<T: Config> Pallet<T> {
     /// 6. Every adapter has the first model made with it.
     /// 7. A model counts its deployments; none was ever made of a model that is private; endpoints are URLs.
     /// 8. What an account has on hold for deployments is the sum of its deployments' deposits.
-    pub(crate) fn do_try_state() -> Result<(), TryRuntimeError> {
+    pub fn do_try_state() -> Result<(), TryRuntimeError> {
         Self::check_bases()?;
         Self::check_models()?;
         Self::check_index()?;

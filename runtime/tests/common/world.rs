@@ -3,7 +3,7 @@
 use super::account;
 use frame_support::{
     dispatch::DispatchResultWithPostInfo,
-    traits::{Get, Hooks, fungible::Inspect},
+    traits::{Hooks, fungible::Inspect},
 };
 use sp_keyring::Sr25519Keyring as Person;
 use sp_runtime::{
@@ -203,7 +203,7 @@ pub fn spec(base: BaseModelId, version: VersionRef, grant: GrantId) -> JobSpec {
 /// The tree of a job whose contributors shaped the model by these units, which must sum to all there are.
 pub fn tree(job: JobId, shares: &[(ContributionId, AccountId, u64)]) -> SumTree {
     assert_eq!(shares.iter().map(|(.., units)| units).sum::<u64>(), SHARE_UNITS);
-    let domain = Domain { genesis: ContentHash(GENESIS.0), job };
+    let domain = Domain { genesis: GENESIS.0, job };
     let leaves = shares
         .iter()
         .zip(0..)

@@ -245,7 +245,7 @@ impl JobChain for Seat {
             }
             Err((pallet, fact)) => Err(SubmitError::Failed {
                 call: name,
-                failure: Failure::Pallet { pallet: pallet.into(), fact: fact.into(), meaning: String::new() },
+                failure: Box::new(Failure::Pallet { pallet: pallet.into(), fact: fact.into(), meaning: String::new() }),
                 block: Head { number: *self.chain.heights.borrow(), hash: BlockHash::default() },
             }),
         }
