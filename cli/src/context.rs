@@ -52,7 +52,9 @@ impl Context {
             return Ok(Keypair::load(&KeySource::File(path.clone()))?);
         }
         if std::env::var_os(KEY_VARIABLE).is_none() {
-            bail!("no account to sign with\nhint: --key-file FILE, or the secret in {KEY_VARIABLE}; on a development chain, --dev-account alice");
+            bail!(
+                "no account to sign with\nhint: --key-file FILE, or the secret in {KEY_VARIABLE}; on a development chain, --dev-account alice"
+            );
         }
         Ok(Keypair::load(&KeySource::Environment(KEY_VARIABLE.to_owned()))?)
     }
@@ -61,7 +63,10 @@ impl Context {
     pub fn key_for(&self, client: &ChainClient) -> anyhow::Result<Keypair> {
         let key = self.key()?;
         if self.globals.dev_account.is_some() && *client.kind() == ChainKind::Live {
-            bail!("{} is not a development chain\nhint: --dev-account works on development chains only", client.chain_name());
+            bail!(
+                "{} is not a development chain\nhint: --dev-account works on development chains only",
+                client.chain_name()
+            );
         }
         Ok(key)
     }

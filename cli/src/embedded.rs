@@ -103,7 +103,8 @@ mod tests {
         assert_eq!(questions.len(), 10);
         let mut prompts = Vec::new();
         for (name, text) in GOOD.into_iter().chain([BAD]) {
-            let samples = ParsedSamples::parse(text.as_bytes(), &Limits::DEFAULT).unwrap_or_else(|e| panic!("{name}: {e}"));
+            let samples =
+                ParsedSamples::parse(text.as_bytes(), &Limits::DEFAULT).unwrap_or_else(|e| panic!("{name}: {e}"));
             if name != BAD.0 {
                 prompts.extend(samples.into_lines().into_iter().map(|line| line.sample().prompt.clone()));
             }

@@ -18,19 +18,24 @@ pub struct Fetching {
 impl Fetching {
     /// Starts it for the signer's account.
     pub async fn start(signer: &Signer, providers: Vec<Multiaddr>) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("tributary-fetch-").tempdir().context("no folder for fetched files")?;
+        let folder =
+            tempfile::Builder::new().prefix("tributary-fetch-").tempdir().context("no folder for fetched files")?;
         let path = folder.path().to_owned();
         let store = blocking(move || Store::open(path, u64::MAX)).await??;
         let mut config = NodeConfig::new(Identity::Ephemeral, store);
-        config.reader = Some(Reader {
-            signer: Arc::new(KeySigner(signer.key().clone())),
-            genesis: signer.client().genesis().0,
-        });
+        config.reader =
+            Some(Reader { signer: Arc::new(KeySigner(signer.key().clone())), genesis: signer.client().genesis().0 });
         Ok(Self { node: Node::spawn(config).await?, providers, _folder: folder })
     }
 
     /// Fetches one file. `bytes` is its size, if known.
-    pub async fn get(&self, name: &str, scope: Scope, blob: ContentHash, bytes: Option<u64>) -> anyhow::Result<Vec<u8>> {
+    pub async fn get(
+        &self,
+        name: &str,
+        scope: Scope,
+        blob: ContentHash,
+        bytes: Option<u64>,
+    ) -> anyhow::Result<Vec<u8>> {
         let task = Arc::new(Mutex::new(Task::bytes(format!("fetching {name}"), bytes.unwrap_or(1))));
         let told = task.clone();
         let request = FetchRequest { scope: exchange_scope(scope), blob: blob.0, bytes };

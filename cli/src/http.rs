@@ -22,7 +22,9 @@ pub async fn get(url: &str) -> anyhow::Result<Vec<u8>> {
 }
 
 async fn exchange(url: &str) -> anyhow::Result<Vec<u8>> {
-    let rest = url.strip_prefix("http://").context("only plain http:// addresses; hint: fetch it another way and name the file")?;
+    let rest = url
+        .strip_prefix("http://")
+        .context("only plain http:// addresses; hint: fetch it another way and name the file")?;
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let path = if path.is_empty() { "/" } else { path };
     ensure!(!url.contains(char::is_whitespace), "an address has no spaces in it");

@@ -40,16 +40,15 @@ fn main() -> ExitCode {
     let json = cli.globals.json;
     start_log(&cli);
     let context = Context::new(cli.globals);
-    let result = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(anyhow::Error::from)
-        .and_then(|runtime| {
-            let result = runtime.block_on(cli.command.run(&context));
-            // A line that a person is typing, or a training step, must not hold the process up.
-            runtime.shutdown_background();
-            result
-        });
+    let result =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from).and_then(
+            |runtime| {
+                let result = runtime.block_on(cli.command.run(&context));
+                // A line that a person is typing, or a training step, must not hold the process up.
+                runtime.shutdown_background();
+                result
+            },
+        );
     match result {
         Ok(output) => {
             output.print(json);
@@ -90,7 +89,11 @@ mod tests {
         fn check(command: &clap::Command) {
             for argument in command.get_arguments() {
                 let id = argument.get_id().as_str();
-                assert!(!["suri", "secret", "seed_phrase", "mnemonic", "key"].contains(&id), "{id} in {}", command.get_name());
+                assert!(
+                    !["suri", "secret", "seed_phrase", "mnemonic", "key"].contains(&id),
+                    "{id} in {}",
+                    command.get_name()
+                );
             }
             command.get_subcommands().for_each(check);
         }

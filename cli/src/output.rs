@@ -87,7 +87,8 @@ pub fn print_error(error: &anyhow::Error, json: bool) {
     if json {
         let mut object = json!({ "error": text, "hint": hint });
         if let Some(SamplesError::Lines(lines)) = error.downcast_ref::<SamplesError>() {
-            let first = lines.first.iter().map(|wrong| json!({ "line": wrong.line, "reason": wrong.reason.to_string() }));
+            let first =
+                lines.first.iter().map(|wrong| json!({ "line": wrong.line, "reason": wrong.reason.to_string() }));
             object["lines"] = first.collect();
             object["total"] = lines.total.into();
         }
@@ -116,7 +117,8 @@ fn full_text(error: &anyhow::Error) -> String {
 
 /// An error's text and the hint at its end, which libraries write as `...\nhint: ...` or `...; hint: ...`.
 fn split_hint(text: &str) -> (String, Option<String>) {
-    let found = ["\nhint: ", "; hint: "].iter().filter_map(|mark| text.split_once(mark)).min_by_key(|(before, _)| before.len());
+    let found =
+        ["\nhint: ", "; hint: "].iter().filter_map(|mark| text.split_once(mark)).min_by_key(|(before, _)| before.len());
     match found {
         Some((before, hint)) => (before.to_owned(), Some(hint.to_owned())),
         None => (text.to_owned(), None),
@@ -144,9 +146,10 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
         .map(|column| rows.iter().filter_map(|row| row.get(column)).all(|cell| is_number(cell)))
         .collect();
     let line = |row: &Vec<String>| {
-        let cells = row.iter().zip(&widths).zip(&right).map(|((cell, &width), &right)| {
-            if right { format!("{cell:>width$}") } else { format!("{cell:width$}") }
-        });
+        let cells =
+            row.iter().zip(&widths).zip(&right).map(|((cell, &width), &right)| {
+                if right { format!("{cell:>width$}") } else { format!("{cell:width$}") }
+            });
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     std::iter::once(&head).chain(rows).map(line).collect::<Vec<_>>().join("\n")

@@ -37,6 +37,15 @@ impl Task {
         Self::start(name.into(), total, "{spinner} {msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}")
     }
 
+    /// A spinner that says nothing where nobody looks on: for work that is announced otherwise.
+    pub fn quiet(name: &str) -> Self {
+        if std::io::stderr().is_terminal() {
+            Self::spinner(name)
+        } else {
+            Self { name: name.to_owned(), bar: None, total: 0, reported: AtomicU64::new(0) }
+        }
+    }
+
     fn start(name: String, total: u64, style: &str) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = if total == 0 { ProgressBar::new_spinner() } else { ProgressBar::new(total) };
@@ -77,14 +86,6 @@ impl Task {
     pub fn note(&self, note: &str) {
         if let Some(bar) = &self.bar {
             bar.set_message(format!("{}: {note}", self.name));
-        }
-    }
-
-    /// Writes a line above the bar.
-    pub fn line(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
         }
     }
 }

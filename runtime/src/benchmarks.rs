@@ -1,12 +1,10 @@
 //! Which pallets are measured, for the runner that writes their weights.
 
 use crate::{
-    AllPalletsWithSystem, Attribution, Balances, Datanets, Grants, Jobs, Models, Runtime, Timestamp, Utility,
+    AllPalletsWithSystem, Attribution, Balances, Datanets, Grants, Jobs, Models, Timestamp, Utility,
 };
 use alloc::{string::String, vec::Vec};
-use frame_benchmarking::{
-    BenchmarkBatch, BenchmarkConfig, BenchmarkList, Benchmarking, add_benchmark, list_benchmark,
-};
+use frame_benchmarking::{BenchmarkBatch, BenchmarkConfig, BenchmarkList};
 use frame_support::traits::{StorageInfo, StorageInfoTrait, WhitelistedStorageKeys};
 
 frame_benchmarking::define_benchmarks!(

@@ -11,7 +11,7 @@
 
 use crate::{
     bases::Bases,
-    bundle::Shares,
+    bundle::Bundle,
     chain::{Action, JobChain},
     config::TrainerConfig,
     error::{Fault, TrainerError, WorkError},
@@ -179,7 +179,7 @@ impl Engine {
             (Ok(report), _) => self.keep_reported(id, &report),
             (Err(fault), Some(loss)) => {
                 tracing::warn!(job = %id, "stopped: {fault}");
-                self.lose(id, job.leases, loss).await
+                self.lose(id, job, loss).await
             }
             (Err(fault), None) if self.parts.shutdown.is_cancelled() => {
                 tracing::info!(job = %id, "paused: {fault}; the lease stays, and the next start goes on");
@@ -192,7 +192,7 @@ impl Engine {
             (Err(fault), None) => {
                 tracing::error!(job = %id, "given up: {fault}");
                 self.parts.metrics.record_ending(Ending::GivenUp);
-                self.state.give_up(id, fault.to_string()).map_err(TrainerError::from)?;
+                self.state.give_up(id, job, fault.to_string()).map_err(TrainerError::from)?;
                 Ok(())
             }
         };
@@ -211,8 +211,7 @@ impl Engine {
     async fn phases(&self, held: &Held, lease: &Lease, stop: &CancellationToken) -> Result<Report, Fault> {
         let Parts { chain, node, metrics, config, .. } = &self.parts;
         let Held { id, job } = held;
-        let folder = self.state.job_folder(*id);
-        fs::create_dir_all(&folder).map_err(at(&folder)).map_err(WorkError::from)?;
+        let folder = self.state.enter_job_folder(*id, job).map_err(WorkError::from)?;
         let again = |name| (name, config.patience(), stop, metrics.as_ref());
 
         let report = match self.finished(folder.clone()).await? {
@@ -235,7 +234,7 @@ impl Engine {
         metrics.set_phase(Phase::Report);
         let (name, patience, stop, told) = again("report");
         persist(name, patience, stop, told, || async {
-            self.import_bundle(&folder, report.bundle).await?;
+            self.import_bundle(*id, &folder, report.bundle).await?;
             // The lease's number tells a report on this lease from one on an earlier one that came too late.
             let action = Action::Report(Box::new(report));
             let submitting = chain.submit(*id, job.leases, &action);
@@ -269,7 +268,6 @@ impl Engine {
         let base_name = String::from_utf8_lossy(&base.name).into_owned();
         let domain = Domain { genesis: chain.genesis(), job: held.id };
         let (recipe, cadence) = (Recipe::from(spec), config.checkpoints);
-        let shares_file = self.state.shares_file(held.id);
 
         let (corpus, metrics, stop, say) = (corpus.clone(), metrics.clone(), stop.clone(), lease.reporter());
         let observe = move |activity: Activity| {
@@ -298,9 +296,7 @@ impl Engine {
                 cadence,
             };
             let trained = train::train(&order, &observe)?;
-            let outcome = report::assemble(&order, &trained, &domain, &observe)?;
-            write_shares(&shares_file, &outcome.shares)?;
-            Ok(outcome.report)
+            Ok(report::assemble(&order, &trained, &domain, &observe)?.report)
         };
         match tokio::task::spawn_blocking(work).await {
             Ok(result) => Ok(result?),
@@ -308,20 +304,26 @@ impl Engine {
         }
     }
 
-    /// Puts the bundle into the store, from where it is served. A second time does nothing.
-    async fn import_bundle(&self, folder: &Path, bundle: ContentHash) -> Result<(), Fault> {
+    /// Puts the bundle into the store, from where it is served, and its shares where everybody may read them. A second
+    /// time changes nothing.
+    async fn import_bundle(&self, id: JobId, folder: &Path, bundle: ContentHash) -> Result<(), Fault> {
         let (store, path) = (self.parts.node.store().clone(), folder.join(report::BUNDLE_FILE));
-        let import = move || {
-            if store.contains(&bundle.0)? { Ok(bundle.0) } else { store.import_file(&path).map(|info| info.hash) }
-        };
-        let found = tokio::task::spawn_blocking(import)
-            .await
-            .map_err(|error| WorkError::Thread { reason: error.to_string() })??;
-        if found == bundle.0 {
+        let shares_file = self.state.shares_file(id);
+        let import = move || -> Result<(), Fault> {
+            let bytes = fs::read(&path).map_err(at(&path)).map_err(WorkError::from)?;
+            if ContentHash::of(&bytes) != bundle {
+                return Err(WorkError::BundleChanged { path }.into());
+            }
+            let shares = Bundle::from_bytes(&bytes).and_then(|bundle| bundle.shares()).map_err(WorkError::from)?;
+            let text = serde_json::to_vec_pretty(&shares).map_err(WorkError::Report)?;
+            write_atomically(&shares_file, &text).map_err(WorkError::from)?;
+            if !store.contains(&bundle.0)? {
+                store.import_bytes(&bytes)?;
+            }
             Ok(())
-        } else {
-            Err(WorkError::BundleChanged { path: folder.join(report::BUNDLE_FILE) }.into())
-        }
+        };
+        let imported = tokio::task::spawn_blocking(import).await;
+        imported.map_err(|error| WorkError::Thread { reason: error.to_string() })?
     }
 
     /// The job is reported: the bundle is served, and what it was made from goes.
@@ -333,13 +335,13 @@ impl Engine {
     }
 
     /// The lease is gone. Where the data may not be used any more, the job is ended on chain, so that the bond is free.
-    async fn lose(&mut self, id: JobId, lease: u32, loss: Loss) -> Result<(), Fault> {
+    async fn lose(&mut self, id: JobId, job: &Job, loss: Loss) -> Result<(), Fault> {
         self.parts.metrics.record_ending(Ending::Lost);
         match loss {
             Loss::Lapsed(_) => self.set_current(None),
             Loss::Revoked(reason) => {
-                self.state.give_up(id, reason).map_err(state_fault)?;
-                match self.parts.chain.submit(id, lease, &Action::Cancel).await {
+                self.state.give_up(id, job, reason).map_err(state_fault)?;
+                match self.parts.chain.submit(id, job.leases, &Action::Cancel).await {
                     Ok(()) => tracing::info!(job = %id, "cancelled, since its data may not be used any more"),
                     Err(error) => tracing::warn!(job = %id, "not cancelled: {error}"),
                 }
@@ -388,17 +390,17 @@ impl Engine {
         let me = self.parts.chain.account();
         let mut needed = false;
         for id in self.state.job_folders() {
-            let open = match self.parts.chain.job(id).await? {
-                Some(job) => match job.state.stage() {
+            let open = self.parts.chain.job(id).await?.is_some_and(|job| {
+                let stays = match job.state.stage() {
                     Stage::Open | Stage::Leased => true,
                     Stage::Reported | Stage::Disputed => {
                         job.state.trainer() == Some(&me) && !self.state.reported().contains(&id)
                     }
                     Stage::Settled | Stage::Cancelled | Stage::Expired => false,
-                },
-                None => false,
-            };
-            if open && !self.state.is_given_up(id) {
+                };
+                stays && !self.state.is_given_up(id, &job)
+            });
+            if open {
                 needed = true;
             } else {
                 remove_folder(&self.state.job_folder(id)).map_err(WorkError::from)?;
@@ -439,9 +441,4 @@ fn is_lease_gone(fault: &Fault) -> bool {
     let Fault::Submit(error) = fault else { return false };
     let facts = ["JobUnknown", "NotLeased", "NotLeaseHolder", "LeaseLapsed"];
     error.failure().is_some_and(|failure| facts.iter().any(|fact| failure.is("Jobs", fact)))
-}
-
-fn write_shares(path: &Path, shares: &Shares) -> Result<(), WorkError> {
-    let text = serde_json::to_vec_pretty(shares).map_err(WorkError::Report)?;
-    Ok(write_atomically(path, &text)?)
 }

@@ -59,6 +59,11 @@ pub enum WorkError {
 }
 
 impl WorkError {
+    /// Whether the work was only told to stop, and goes on from its checkpoint when it is done again.
+    pub fn is_stopped(&self) -> bool {
+        matches!(self, Self::Stopped | Self::Attribution(AttributionError::Stopped))
+    }
+
     /// Whether the same work may succeed a little later: only the disk is in the way.
     fn may_pass(&self) -> bool {
         matches!(
@@ -129,7 +134,7 @@ pub enum Fault {
 impl From<WorkError> for Fault {
     fn from(error: WorkError) -> Self {
         match error {
-            WorkError::Stopped | WorkError::Attribution(AttributionError::Stopped) => Self::Stopped,
+            error if error.is_stopped() => Self::Stopped,
             error => Self::Work(error),
         }
     }
@@ -138,6 +143,9 @@ impl From<WorkError> for Fault {
 /// What to do about a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Remedy {
+    /// Try the phase again after a pause, for as long as it takes: the chain is away, and what it decides, the lease
+    /// included, is learnt when it is back.
+    Wait,
     /// Try the phase again after a pause, for as long as the operator's patience lasts.
     Retry,
     /// Give the job up.
@@ -153,13 +161,13 @@ impl Fault {
             Self::Fetch { source, .. } => remedy_for_fetch(source),
             Self::Chain(error) => match error {
                 ChainError::Incompatible { .. } | ChainError::OtherChain { .. } => Remedy::GiveUp,
-                _ => Remedy::Retry,
+                _ => Remedy::Wait,
             },
             Self::Submit(error) => match error {
                 SubmitError::Failed { .. } | SubmitError::IntentReused { .. } | SubmitError::DevelopmentKey { .. } => {
                     Remedy::GiveUp
                 }
-                _ => Remedy::Retry,
+                _ => Remedy::Wait,
             },
             Self::Store(_) => Remedy::Retry,
             Self::Work(error) if error.may_pass() => Remedy::Retry,

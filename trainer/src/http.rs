@@ -88,3 +88,42 @@ async fn shares(State(window): State<Window>, Path(id): Path<u64>) -> Response {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+    };
+
+    async fn page(address: SocketAddr, path: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn pages_show_what_the_engine_measures_and_what_was_reported() {
+        let folder = tempfile::tempdir().unwrap();
+        crate::files::write_atomically(&shares_file(folder.path(), JobId(7)), b"[1]").unwrap();
+        let window = Window {
+            metrics: Arc::default(),
+            account: Account([1; 32]),
+            addresses: vec!["/ip4/127.0.0.1/tcp/1".into()],
+            state_dir: folder.path().into(),
+        };
+        window.metrics.set_job(Some(3));
+        let shutdown = CancellationToken::new();
+        let address = serve("127.0.0.1:0".parse().unwrap(), window, shutdown.clone()).await.unwrap();
+        assert!(page(address, "/metrics").await.contains("tributary_trainer_job 3"));
+        let health = page(address, "/healthz").await;
+        assert!(health.contains("\"phase\":\"claim\"") && health.contains("\"job\":3"), "{health}");
+        assert!(page(address, "/jobs/7/shares").await.ends_with("[1]"));
+        assert!(page(address, "/jobs/8/shares").await.starts_with("HTTP/1.1 404"));
+        shutdown.cancel();
+    }
+}

@@ -88,7 +88,6 @@ pub fn train_local(
     let base_name = base.file_name().map_or_else(|| "base".into(), |name| name.to_string_lossy().into_owned());
     let order = Order { base, base_name: &base_name, corpus: &corpus, recipe, folder, cadence };
     let trained = train::train(&order, progress)?;
-    let report::Outcome { report, attribution, .. } =
-        report::assemble(&order, &trained, &Domain::default(), progress)?;
+    let report::Outcome { report, attribution } = report::assemble(&order, &trained, &Domain::default(), progress)?;
     Ok(LocalOutcome { report, attribution, duplicates, folder: folder.into() })
 }

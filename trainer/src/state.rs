@@ -5,20 +5,21 @@
 //! DIR/journal.redb      submissions begun (see `tributary_client::Journal`)
 //! DIR/node.key          the exchange node's own key
 //! DIR/store/            fetched data, finished bundles
-//! DIR/jobs/ID/          a job's checkpoint, snapshots, adapter and report
+//! DIR/jobs/ID/          a job's identity, checkpoint, snapshots, adapter and report
 //! DIR/shares/ID.json    who shaped the model of a reported job
 //! DIR/addresses         where the exchange node listens, one address a line
 //! ```
 //! The record holds little, because little is needed: a phase looks at what is there and goes on. A fetched blob is not
 //! fetched again, training resumes from its checkpoint, a finished report is sent as it is.
 
-use crate::files::{FileError, read_if_there, write_atomically};
+use crate::files::{FileError, read_if_there, remove_folder, write_atomically};
+use codec::Encode;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
-use tributary_client::Account;
+use tributary_client::{Account, Job};
 use tributary_protocol::{ContentHash, JobId};
 
 /// The format of the record that this program writes and reads.
@@ -62,9 +63,23 @@ struct Record {
     /// Reported jobs that are not settled yet.
     reported: Vec<JobId>,
     /// Jobs that are not to be claimed again, and why.
-    given_up: BTreeMap<JobId, String>,
+    given_up: BTreeMap<JobId, GivenUp>,
     /// The bundles that are served.
     bundles: BTreeMap<JobId, ContentHash>,
+}
+
+/// A job that is not to be claimed again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GivenUp {
+    identity: ContentHash,
+    reason: String,
+}
+
+/// What tells a job from one of the same number on a chain that was started anew with the same genesis, as development
+/// chains are: who posted it, when, and for what.
+pub(crate) fn identity(job: &Job) -> ContentHash {
+    ContentHash::of(&(job.requester, job.posted_at, &job.spec).encode())
 }
 
 /// The state folder and its record. Every change is on disk when its function returns.
@@ -102,7 +117,7 @@ impl State {
                     record
                 } else {
                     tracing::warn!(chain = %record.genesis, "the state belongs to another chain; it starts anew");
-                    crate::files::remove_folder(&folder.join("jobs"))?;
+                    remove_folder(&folder.join("jobs"))?;
                     fresh
                 }
             }
@@ -148,15 +163,15 @@ impl State {
     }
 
     /// The job in work is given up for good.
-    pub fn give_up(&mut self, job: JobId, reason: String) -> Result<(), StateError> {
+    pub fn give_up(&mut self, id: JobId, job: &Job, reason: String) -> Result<(), StateError> {
         self.record.current = None;
-        self.record.given_up.insert(job, reason);
+        self.record.given_up.insert(id, GivenUp { identity: identity(job), reason });
         self.save()
     }
 
     /// Whether a job was given up.
-    pub fn is_given_up(&self, job: JobId) -> bool {
-        self.record.given_up.contains_key(&job)
+    pub fn is_given_up(&self, id: JobId, job: &Job) -> bool {
+        self.record.given_up.get(&id).is_some_and(|given_up| given_up.identity == identity(job))
     }
 
     /// Forgets what was given up before this job: those below are all over.
@@ -176,6 +191,17 @@ impl State {
     /// The folder of a job's work.
     pub fn job_folder(&self, job: JobId) -> PathBuf {
         self.folder.join("jobs").join(job.to_string())
+    }
+
+    /// The folder of a job's work, made if absent. What lies there of another job of this number is removed.
+    pub fn enter_job_folder(&self, id: JobId, job: &Job) -> Result<PathBuf, FileError> {
+        let folder = self.job_folder(id);
+        let (file, identity) = (folder.join("identity"), identity(job).to_string());
+        if read_if_there(&file)?.is_none_or(|found| found != identity.as_bytes()) {
+            remove_folder(&folder)?;
+            write_atomically(&file, identity.as_bytes())?;
+        }
+        Ok(folder)
     }
 
     /// Jobs that have a folder.
@@ -213,10 +239,11 @@ mod tests {
         let mut state = State::open(folder.path(), [0; 32], ME).unwrap();
         state.set_current(Some(JobId(3))).unwrap();
         state.set_reported(JobId(3), ContentHash([7; 32])).unwrap();
-        state.give_up(JobId(4), "bad data".into()).unwrap();
+        let job = crate::tests::job();
+        state.give_up(JobId(4), &job, "bad data".into()).unwrap();
         let again = State::open(folder.path(), [0; 32], ME).unwrap();
         assert_eq!(again.record, state.record);
-        assert!(again.is_given_up(JobId(4)) && again.is_bundle(&[7; 32]));
+        assert!(again.is_given_up(JobId(4), &job) && again.is_bundle(&[7; 32]));
         assert_eq!((again.current(), again.reported()), (None, [JobId(3)].as_slice()));
     }
 
@@ -241,9 +268,27 @@ mod tests {
     fn what_was_given_up_long_ago_is_forgotten() {
         let folder = tempfile::tempdir().unwrap();
         let mut state = State::open(folder.path(), [0; 32], ME).unwrap();
-        state.give_up(JobId(4), "a".into()).unwrap();
-        state.give_up(JobId(6), "b".into()).unwrap();
+        let job = crate::tests::job();
+        state.give_up(JobId(4), &job, "a".into()).unwrap();
+        state.give_up(JobId(6), &job, "b".into()).unwrap();
         state.forget_given_up_before(JobId(5)).unwrap();
-        assert!(!state.is_given_up(JobId(4)) && state.is_given_up(JobId(6)));
+        assert!(!state.is_given_up(JobId(4), &job) && state.is_given_up(JobId(6), &job));
+    }
+
+    #[test]
+    fn a_job_of_the_same_number_on_a_new_chain_is_another_job() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut state = State::open(folder.path(), [0; 32], ME).unwrap();
+        let job = crate::tests::job();
+        let other = Job { posted_at: job.posted_at + 1, ..job.clone() };
+        state.give_up(JobId(0), &job, "bad data".into()).unwrap();
+        assert!(!state.is_given_up(JobId(0), &other));
+
+        let work = state.enter_job_folder(JobId(0), &job).unwrap().join("report.json");
+        std::fs::write(&work, b"{}").unwrap();
+        state.enter_job_folder(JobId(0), &job).unwrap();
+        assert!(work.exists());
+        state.enter_job_folder(JobId(0), &other).unwrap();
+        assert!(!work.exists());
     }
 }

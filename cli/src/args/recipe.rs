@@ -94,17 +94,18 @@ pub const DEFAULT: Recipe = Recipe {
     attribution: AttributionMethod::TracInCp { checkpoints: 4 },
 };
 
-/// What the embedded model of half a million parameters wants: far higher rates, and many passes over little data.
+/// What the embedded model of a million parameters wants: a higher rate, and many passes over little data. Scored at many
+/// checkpoints, because it learns most of what it will in the first few epochs.
 pub const TINY: Recipe = Recipe {
     hyperparameters: Hyperparameters {
-        learning_rate_nano: 5_000_000,
+        learning_rate_nano: 2_000_000,
         epochs: 40,
-        batch_size: 8,
+        batch_size: 16,
         accumulation: 1,
         sequence_tokens: 128,
         ..DEFAULT.hyperparameters
     },
-    attribution: DEFAULT.attribution,
+    attribution: AttributionMethod::TracInCp { checkpoints: 16 },
 };
 
 impl RecipeArgs {
@@ -113,8 +114,8 @@ impl RecipeArgs {
         let mut recipe = match &self.recipe {
             Some(path) => {
                 let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-                let file: RecipeFile = serde_json::from_slice(&text)
-                    .with_context(|| format!("{} is no recipe", path.display()))?;
+                let file: RecipeFile =
+                    serde_json::from_slice(&text).with_context(|| format!("{} is no recipe", path.display()))?;
                 Recipe { hyperparameters: file.hyperparameters, attribution: file.attribution }
             }
             None => base,

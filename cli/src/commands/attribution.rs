@@ -12,7 +12,12 @@ use crate::{
 use anyhow::{Context as _, ensure};
 use clap::{Args, Subcommand};
 use serde_json::json;
-use std::{collections::HashMap, ops::ControlFlow, path::PathBuf, sync::{Mutex, PoisonError}};
+use std::{
+    collections::HashMap,
+    ops::ControlFlow,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
 use tributary_exchange::Multiaddr;
 use tributary_lora::base_model_hash;
 use tributary_protocol::{
@@ -83,7 +88,8 @@ async fn verify(context: &Context, args: VerifyArgs) -> anyhow::Result<Output> {
     let (report, recipe) = model::report(&client, job).await?;
     let spec = client.latest().job(job).await?.context("the job was removed meanwhile")?.spec;
     let base = args.base.folder()?;
-    let content = client.latest().base_model(spec.base).await?.context("the job's base model is not on the chain")?.content;
+    let content =
+        client.latest().base_model(spec.base).await?.context("the job's base model is not on the chain")?.content;
     let folder = base.clone();
     let found = blocking(move || base_model_hash(&folder)).await??;
     ensure!(
@@ -182,7 +188,13 @@ impl Sources<'_> {
         .await?
     }
 
-    async fn fetch(&mut self, name: &str, scope: Scope, blob: ContentHash, bytes: Option<u64>) -> anyhow::Result<Vec<u8>> {
+    async fn fetch(
+        &mut self,
+        name: &str,
+        scope: Scope,
+        blob: ContentHash,
+        bytes: Option<u64>,
+    ) -> anyhow::Result<Vec<u8>> {
         ensure!(
             !self.args.providers.is_empty(),
             "{name} is missing (blob {blob})\nhint: --provider MULTIADDR with an account that may read it, or name its file"

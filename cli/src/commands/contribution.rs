@@ -13,7 +13,7 @@ use tributary_client::calls::datanets;
 use tributary_protocol::{
     ContributionId, DatanetId,
     datanet::{Name, SampleCommitment, Text},
-    sample::{LineError, Limits, ParsedSamples},
+    sample::{Limits, LineError, ParsedSamples},
 };
 
 /// Commands on contributions.
@@ -123,7 +123,11 @@ impl Command {
             }
             Self::Withdraw { contribution } => {
                 let receipt = context.signer().await?.submit(&datanets::withdraw(contribution)).await?;
-                Ok(done(&receipt, json!({ "withdrawn": contribution }), format!("withdrew contribution {contribution}")))
+                Ok(done(
+                    &receipt,
+                    json!({ "withdrawn": contribution }),
+                    format!("withdrew contribution {contribution}"),
+                ))
             }
             Self::List { datanet, pending } => {
                 let all = context.client().await?.latest().all_contributions(datanet).await?;

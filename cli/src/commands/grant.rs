@@ -201,11 +201,8 @@ impl Command {
                 let valid_until = height.saturating_add(valid_for);
                 let offer = GrantOffer { datanet, grantee: to, terms: terms.at(height), nonce, valid_until };
                 let signature = grants::sign_offer(&key, &offer, client.genesis());
-                let signed = SignedOffer {
-                    genesis: ContentHash(client.genesis().0),
-                    offer,
-                    signature: hex::encode(signature),
-                };
+                let signed =
+                    SignedOffer { genesis: ContentHash(client.genesis().0), offer, signature: hex::encode(signature) };
                 let text = serde_json::to_string_pretty(&signed)?;
                 Ok(Output::new(signed, text))
             }

@@ -81,15 +81,16 @@ impl Command {
 
     /// Whether it runs until it is stopped, and logs what it does.
     pub fn is_daemon(&self) -> bool {
-        matches!(
-            self,
-            Self::Provider(provider::Command::Run(_)) | Self::Trainer(trainer::Command::Run(_))
-        )
+        matches!(self, Self::Provider(provider::Command::Run(_)) | Self::Trainer(trainer::Command::Run(_)))
     }
 }
 
 /// What a command that changed one record on the chain says.
-pub(crate) fn done(receipt: &tributary_client::Receipt, json: serde_json::Value, sentence: impl Into<String>) -> Output {
+pub(crate) fn done(
+    receipt: &tributary_client::Receipt,
+    json: serde_json::Value,
+    sentence: impl Into<String>,
+) -> Output {
     let mut json = json;
     json["block"] = receipt.block.number.into();
     json["extrinsic"] = format!("0x{}", hex::encode(receipt.extrinsic_hash)).into();

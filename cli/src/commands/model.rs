@@ -204,7 +204,11 @@ impl Command {
             }
             Self::SetTerms(args) => {
                 let receipt = context.signer().await?.submit(&models::set_terms(args.model, args.prices())).await?;
-                Ok(done(&receipt, json!({ "model": args.model }), format!("changed the prices of model {}", args.model)))
+                Ok(done(
+                    &receipt,
+                    json!({ "model": args.model }),
+                    format!("changed the prices of model {}", args.model),
+                ))
             }
             Self::Withdraw { model } => {
                 let receipt = context.signer().await?.submit(&models::withdraw(model)).await?;
@@ -236,7 +240,8 @@ async fn register_base(
         (None, None) => parse::name(embedded::BASE_NAME).map_err(anyhow::Error::msg)?,
         (None, Some(folder)) => {
             let last = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            parse::name(&last).map_err(|reason| anyhow::anyhow!("the folder has no name for it ({reason})\nhint: --name"))?
+            parse::name(&last)
+                .map_err(|reason| anyhow::anyhow!("the folder has no name for it ({reason})\nhint: --name"))?
         }
     };
     let (hash, parameters) = blocking(move || {
@@ -305,7 +310,8 @@ pub async fn lineage(client: &ChainClient, id: ModelId) -> anyhow::Result<Lineag
 pub async fn report(client: &ChainClient, job: JobId) -> anyhow::Result<(Report, Recipe)> {
     use tributary_client::JobState;
 
-    let found = client.latest().job(job).await?.with_context(|| format!("there is no job {job}; hint: tributary job list"))?;
+    let found =
+        client.latest().job(job).await?.with_context(|| format!("there is no job {job}; hint: tributary job list"))?;
     let recipe = Recipe::from(&found.spec);
     match found.state {
         JobState::Reported { report, .. } | JobState::Disputed { report, .. } | JobState::Settled { report, .. } => {

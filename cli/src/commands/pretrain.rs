@@ -1,7 +1,10 @@
 //! `tributary pretrain`.
 
 use super::blocking;
-use crate::{output::{self, Output}, progress::Task};
+use crate::{
+    output::{self, Output},
+    progress::Task,
+};
 use anyhow::Context as _;
 use std::{path::PathBuf, sync::Mutex};
 use tributary_lora::pretrain::{PretrainProgress, Recipe, pretrain};

@@ -1,11 +1,19 @@
 //! `tributary provider`.
 
 use super::{blocking, contribution};
-use crate::{context::Context, inbox, output::{self, Output}};
+use crate::{
+    context::Context,
+    inbox,
+    output::{self, Output},
+};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::json;
-use std::{path::{Path, PathBuf}, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use tributary_exchange::{Identity, Multiaddr, Node, NodeConfig, Store, StoreError};
 use tributary_protocol::ContentHash;
 use tributary_trainer::{ChainGrants, shutdown_on_signals};

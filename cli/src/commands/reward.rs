@@ -13,7 +13,10 @@ use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use tributary_client::{Account, ChainClient, Event, Stream, calls::attribution};
-use tributary_protocol::{Amount, ContributionId, ModelId, sum_tree::{SumLeaf, SumProof}};
+use tributary_protocol::{
+    Amount, ContributionId, ModelId,
+    sum_tree::{SumLeaf, SumProof},
+};
 use tributary_trainer::{Bundle, Shares};
 
 /// Commands on revenue streams.
@@ -156,7 +159,11 @@ pub fn leaves(shares: &Shares, stream: &Stream, account: &Account) -> anyhow::Re
 
 /// A model's stream.
 pub async fn stream(client: &ChainClient, model: ModelId) -> anyhow::Result<Stream> {
-    client.latest().stream(model).await?.with_context(|| format!("there is no model {model}; hint: tributary model list"))
+    client
+        .latest()
+        .stream(model)
+        .await?
+        .with_context(|| format!("there is no model {model}; hint: tributary model list"))
 }
 
 async fn claim_view(client: &ChainClient, model: ModelId, leaf: &SumLeaf) -> anyhow::Result<ClaimView> {

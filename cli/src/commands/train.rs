@@ -9,7 +9,11 @@ use crate::{
     views,
 };
 use serde_json::json;
-use std::{ops::ControlFlow, path::{Path, PathBuf}, sync::Mutex};
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
 use tokio_util::sync::CancellationToken;
 use tributary_trainer::{Activity, Cadence, LocalOutcome, Recipe, shutdown_on_signals, train_local};
 

@@ -66,7 +66,8 @@ impl RunArgs {
                 serde_json::from_slice(&text).with_context(|| format!("{} holds no settings", path.display()))?
             }
             None => {
-                let state = self.state.clone().context("where is the trainer's state?\nhint: --state DIR or --config FILE")?;
+                let state =
+                    self.state.clone().context("where is the trainer's state?\nhint: --state DIR or --config FILE")?;
                 TrainerConfig::new(context.node(), state, Vec::new())
             }
         };
@@ -108,7 +109,8 @@ impl Command {
             Self::Show { account } => {
                 let account = context.account_or_own(account)?;
                 let record = context.client().await?.latest().trainer(account).await?;
-                let record = record.with_context(|| format!("{account} has no bond; hint: tributary trainer bond AMOUNT"))?;
+                let record =
+                    record.with_context(|| format!("{account} has no bond; hint: tributary trainer bond AMOUNT"))?;
                 Ok(Output::record(&TrainerView::new(account, record)))
             }
             Self::Run(args) => {

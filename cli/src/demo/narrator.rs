@@ -23,7 +23,7 @@ impl Narrator {
         self.step += 1;
         self.step_started = Some(Instant::now());
         self.say(&format!("\n{:>2}. {title}", self.step));
-        Task::spinner("working")
+        Task::quiet("working")
     }
 
     /// Says what happened.

@@ -42,7 +42,11 @@ impl Processes {
         secret: Option<&str>,
     ) -> anyhow::Result<()> {
         let log = self.folder.join(format!("{name}.log"));
-        let output = File::options().create(true).append(true).open(&log).with_context(|| format!("cannot write {}", log.display()))?;
+        let output = File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .with_context(|| format!("cannot write {}", log.display()))?;
         let mut command = Command::new(program);
         command
             .args(arguments)
@@ -64,7 +68,11 @@ impl Processes {
 
     /// Kills a process as a power cut would: no signal that it could catch.
     pub fn kill(&mut self, name: &str) -> anyhow::Result<()> {
-        let place = self.running.iter().position(|process| process.name == name).with_context(|| format!("{name} does not run"))?;
+        let place = self
+            .running
+            .iter()
+            .position(|process| process.name == name)
+            .with_context(|| format!("{name} does not run"))?;
         let mut process = self.running.remove(place);
         process.child.kill()?;
         process.child.wait()?;
@@ -133,7 +141,8 @@ pub fn node_binary(named: Option<&Path>) -> anyhow::Result<PathBuf> {
         return path.canonicalize().with_context(|| format!("no node's program: {}", path.display()));
     }
     let beside = std::env::current_exe().ok().and_then(|own| Some(own.parent()?.join(NAME)));
-    let on_path = std::env::var_os("PATH").into_iter().flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
+    let on_path =
+        std::env::var_os("PATH").into_iter().flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
     beside
         .into_iter()
         .chain(on_path.map(|folder| folder.join(NAME)))

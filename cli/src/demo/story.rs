@@ -19,7 +19,7 @@ use crate::{
     views,
 };
 use anyhow::{Context as _, bail, ensure};
-use futures::future::{try_join, try_join3, try_join_all};
+use futures::future::{try_join, try_join_all, try_join3};
 use serde::Deserialize;
 use serde_json::json;
 use std::{
@@ -186,7 +186,8 @@ impl Story {
 
     /// What does not depend on each other goes into the same block.
     async fn register(&mut self, cast: &Cast) -> anyhow::Result<(DatanetId, BaseModelId)> {
-        let task = self.narrator.step("An owner registers a Datanet; a base model is registered; two trainers place bonds");
+        let task =
+            self.narrator.step("An owner registers a Datanet; a base model is registered; two trainers place bonds");
         let parse = |text: &str| crate::args::parse::name(text).map_err(anyhow::Error::msg);
         let terms = Terms {
             price: DATA_PRICE,
@@ -198,17 +199,25 @@ impl Story {
             grant_uses_max: 5,
             licence: parse("CC-BY-4.0")?,
         };
-        let description = crate::args::parse::text("Questions and answers, checked by people").map_err(anyhow::Error::msg)?;
+        let description =
+            crate::args::parse::text("Questions and answers, checked by people").map_err(anyhow::Error::msg)?;
         let name = if self.material.questions.is_empty() { "Your data" } else { "The harbour town of Saltmere" };
-        let register =
-            calls::datanets::register(&parse(name)?, &parse("local knowledge")?, &description, Schema::PromptCompletion, &terms);
+        let register = calls::datanets::register(
+            &parse(name)?,
+            &parse("local knowledge")?,
+            &description,
+            Schema::PromptCompletion,
+            &terms,
+        );
         let base_name = parse(&self.material.base_name)?;
         let licence = parse(crate::embedded::BASE_LICENCE)?;
         let Material { base_content, parameters, .. } = self.material;
-        let register_base = calls::models::register_base(&base_name, ModelFamily::Llama, base_content, parameters, &licence);
+        let register_base =
+            calls::models::register_base(&base_name, ModelFamily::Llama, base_content, parameters, &licence);
         let bond = calls::jobs::bond(BOND);
         let bonds = try_join_all(cast.trainers.iter().map(|trainer| trainer.does(&bond)));
-        let (registered, base, _) = try_join3(cast.owner.does(&register), cast.base_owner.does(&register_base), bonds).await?;
+        let (registered, base, _) =
+            try_join3(cast.owner.does(&register), cast.base_owner.does(&register_base), bonds).await?;
         let (datanet, base) = (registered.datanet()?, base.base_model()?);
 
         // The provider comes up while the contributors prepare their files.
@@ -228,8 +237,17 @@ impl Story {
             money(DATA_PRICE)
         ));
         self.narrator.tell(&format!("base model {base} \"{}\": {parameters} parameters", self.material.base_name));
-        self.narrator.tell(&format!("{} and {} bond {} each", cast.trainers[0].name, cast.trainers[1].name, money(BOND)));
+        self.narrator.tell(&format!(
+            "{} and {} bond {} each",
+            cast.trainers[0].name,
+            cast.trainers[1].name,
+            money(BOND)
+        ));
         Ok((datanet, base))
+    }
+
+    fn bundle_file(&self) -> PathBuf {
+        self.folder.join("bundle.tar")
     }
 
     fn store(&self) -> PathBuf {
@@ -272,14 +290,18 @@ impl Story {
 
     async fn curate(&mut self, cast: &Cast, contributions: &[ContributionId]) -> anyhow::Result<()> {
         const REASON: &str = "advertising, and answers that are wrong";
-        let task = self.narrator.step("The curator accepts the good contributions and rejects the bad one, with a reason");
+        let task =
+            self.narrator.step("The curator accepts the good contributions and rejects the bad one, with a reason");
         let (bad, good) = contributions.split_last().context("there are contributions")?;
         let accepts = calls::utility::batch_all(good.iter().map(|id| calls::datanets::accept(*id)).collect());
         let reason = crate::args::parse::text(REASON).map_err(anyhow::Error::msg)?;
         let reject = calls::datanets::reject(*bad, &reason);
         try_join(cast.curator.does(&accepts), cast.curator.does(&reject)).await?;
         drop(task);
-        self.narrator.tell(&format!("accepted: {}", good.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")));
+        let mut good = good.to_vec();
+        good.sort_unstable();
+        self.narrator
+            .tell(&format!("accepted: {}", good.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")));
         self.narrator.tell(&format!("rejected: {bad} ({REASON})"));
         Ok(())
     }
@@ -291,7 +313,8 @@ impl Story {
         datanet: DatanetId,
         base: BaseModelId,
     ) -> anyhow::Result<Data> {
-        let task = self.narrator.step("A version is published; a requester without a grant is refused, asks for one, gets it");
+        let task =
+            self.narrator.step("A version is published; a requester without a grant is refused, asks for one, gets it");
         let version = cast.owner.does(&calls::datanets::publish_version(datanet)).await?.version()?;
         task.note("posting without a grant");
         let attempt = self.spec(client, &Data { datanet, base, version, grant: GrantId(0) })?;
@@ -384,11 +407,10 @@ impl Story {
         let task = self.narrator.step("A trainer claims the job, fetches the data, trains, and is killed halfway");
         let first = self.wait_for_lease(client, cast, job, None).await?;
         let name = cast.trainers[first].name;
-        task.line(&format!("    {name} has claimed the job"));
         drop(task);
+        self.narrator.tell(&format!("{name} claimed it; the provider checks the grant and serves the data"));
         let (step, steps) = self.follow_training(first, Some(50)).await?;
         self.processes.kill(TRAINERS[first])?;
-        self.narrator.tell(&format!("{name} claimed it; the provider checked the grant and served the data"));
         self.narrator.tell(&format!("{name} was killed (SIGKILL) at step {step} of {steps}"));
         Ok(first)
     }
@@ -426,12 +448,14 @@ impl Story {
         loop {
             self.processes.check()?;
             let health = self.health(trainer).await?;
-            if health.steps > 0 && health.phase == "train" {
+            if health.steps > 0 {
                 last = (health.step, health.steps);
                 task.get_or_insert_with(|| Task::steps("training", health.steps)).set(health.step);
             }
             let enough = percent.is_some_and(|percent| last.0.saturating_mul(100) >= last.1.saturating_mul(percent));
-            if last.1 > 0 && (enough || health.phase != "train") {
+            // A trainer that is through with it reports, or looks for the next job.
+            let through = last.1 > 0 && matches!(health.phase.as_str(), "report" | "claim");
+            if (last.1 > 0 && enough) || through {
                 return Ok(last);
             }
             ensure!(Instant::now() < deadline, "the training does not end");
@@ -456,8 +480,10 @@ impl Story {
         let second = self.wait_for_lease(client, cast, job, Some(first)).await?;
         let name = cast.trainers[second].name;
         drop(task);
-        self.narrator.tell(&format!("{name} claimed it; {} pays the requester for the delay", cast.trainers[first].name));
+        self.narrator
+            .tell(&format!("{name} claimed it; {} pays the requester for the delay", cast.trainers[first].name));
         self.follow_training(second, None).await?;
+        // The lease's holder is named by the chain, its bar by the trainer: only the chain says that it is done.
         let task = Task::spinner("scoring the contributions, reporting");
         let deadline = Instant::now() + TRAINING_PATIENCE;
         let report = loop {
@@ -493,7 +519,9 @@ impl Story {
         job: JobId,
         trainer: usize,
     ) -> anyhow::Result<(ModelId, PathBuf)> {
-        let task = self.narrator.step("The requester fetches the bundle, checks it, and accepts: trainer and Datanet are paid");
+        let task = self
+            .narrator
+            .step("The requester fetches the bundle, checks it, and accepts: trainer and Datanet are paid");
         let addresses: Vec<Multiaddr> =
             self.health(trainer).await?.exchange.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
         let (report, recipe) = models::report(client, job).await?;
@@ -504,8 +532,12 @@ impl Story {
         let (bytes, folder) = (fetched?, self.folder.join("model"));
         let (to, domain) = (folder.clone(), Domain { genesis: client.genesis().0, job });
         let size = bytes.len();
-        blocking(move || -> anyhow::Result<()> { Ok(verify_bundle(&bytes, &report, &recipe, &domain)?.extract(&to)?) })
-            .await??;
+        let file = self.bundle_file();
+        blocking(move || -> anyhow::Result<()> {
+            verify_bundle(&bytes, &report, &recipe, &domain)?.extract(&to)?;
+            std::fs::write(&file, &bytes).with_context(|| format!("cannot write {}", file.display()))
+        })
+        .await??;
         let receipt = cast.requester.does_for_good(&calls::jobs::accept(job)).await?;
         let (_, model) = receipt.settled()?;
         drop(task);
@@ -528,7 +560,8 @@ impl Story {
         model: ModelId,
         trainer: usize,
     ) -> anyhow::Result<()> {
-        let task = self.narrator.step("The model's stream is funded as a sale would; each contributor claims with a proof");
+        let task =
+            self.narrator.step("The model's stream is funded as a sale would; each contributor claims with a proof");
         // Final, because claims are made from what is final.
         cast.buyer.does_for_good(&calls::attribution::fund(model, SALE)).await?;
         let stream = reward::stream(client, model).await?;
@@ -584,11 +617,8 @@ impl Story {
             let right = |adapter| -> anyhow::Result<usize> {
                 Ok(chat.examine(adapter, &questions)?.iter().filter(|(_, right)| *right).count())
             };
-            let score = if questions.is_empty() {
-                None
-            } else {
-                Some((right(None)?, right(Some(&adapter))?, questions.len()))
-            };
+            let score =
+                if questions.is_empty() { None } else { Some((right(None)?, right(Some(&adapter))?, questions.len())) };
             Ok((answers, score))
         })
         .await??;
@@ -631,7 +661,7 @@ impl Story {
              \n  {run} account balance --dev-account Ada\
              \n  {run} reward fund {model} 50 --dev-account Buyer\
              \n  {run} reward claim {model} --dev-account Ada --shares {http}/jobs/{job}/shares\
-             \n  {run} attribution verify {job} --dev-account Owner --base {base} --bundle FILE --provider {provider}\
+             \n  {run} attribution verify {job} --dev-account Owner --base {base} --bundle {bundle} --provider {provider}\
              \n  {program} model chat --base {base} --adapter {adapter}\
              \n\nStop everything: {stop}",
             folder = quoted(&self.folder),
@@ -640,6 +670,7 @@ impl Story {
             http = ending.trainer_http,
             provider = ending.provider,
             base = quoted(&self.material.base),
+            bundle = quoted(&self.bundle_file()),
             adapter = quoted(&ending.adapter_folder),
             program = quoted(&own),
             stop = quoted(&stop_script(&self.folder)),

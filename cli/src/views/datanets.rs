@@ -1,11 +1,7 @@
 //! Datanets, contributions, versions.
 
 use super::{short, text, word};
-use crate::{
-    amounts::Money,
-    args::parse::show_percent,
-    output::Record,
-};
+use crate::{amounts::Money, args::parse::show_percent, output::Record};
 use serde::Serialize;
 use tributary_client::{Account, Contribution, Datanet};
 use tributary_protocol::{
@@ -73,7 +69,8 @@ fn purposes(set: &PurposeSet) -> Vec<&'static str> {
 }
 
 impl Record for DatanetView {
-    const COLUMNS: &'static [&'static str] = &["id", "name", "domain", "status", "versions", "price", "access", "owner"];
+    const COLUMNS: &'static [&'static str] =
+        &["id", "name", "domain", "status", "versions", "price", "access", "owner"];
 
     fn row(&self) -> Vec<String> {
         vec![
@@ -157,7 +154,8 @@ impl ContributionView {
 }
 
 impl Record for ContributionView {
-    const COLUMNS: &'static [&'static str] = &["id", "datanet", "status", "samples", "bytes", "contributor", "blob", "reason"];
+    const COLUMNS: &'static [&'static str] =
+        &["id", "datanet", "status", "samples", "bytes", "contributor", "blob", "reason"];
 
     fn row(&self) -> Vec<String> {
         vec![

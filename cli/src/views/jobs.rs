@@ -57,7 +57,8 @@ impl JobView {
     pub fn new(id: JobId, job: Job) -> Self {
         let stage = job.state.stage();
         let trainer = job.state.trainer().copied();
-        let (mut progress, mut until, mut risk, mut reported, mut disputed, mut made) = (None, None, None, None, None, None);
+        let (mut progress, mut until, mut risk, mut reported, mut disputed, mut made) =
+            (None, None, None, None, None, None);
         match job.state {
             JobState::Leased { until: last, progress: done, at_risk, .. } => {
                 (progress, until, risk) = (Some(done), Some(last), Some(Money(at_risk)));
@@ -127,7 +128,8 @@ impl JobView {
 }
 
 impl Record for JobView {
-    const COLUMNS: &'static [&'static str] = &["id", "stage", "base", "data", "price", "leases", "trainer", "progress", "model"];
+    const COLUMNS: &'static [&'static str] =
+        &["id", "stage", "base", "data", "price", "leases", "trainer", "progress", "model"];
 
     fn row(&self) -> Vec<String> {
         vec![
@@ -234,7 +236,8 @@ impl TrainerView {
 }
 
 impl Record for TrainerView {
-    const COLUMNS: &'static [&'static str] = &["account", "bonded", "at risk", "active", "settled", "lapsed", "overturned"];
+    const COLUMNS: &'static [&'static str] =
+        &["account", "bonded", "at risk", "active", "settled", "lapsed", "overturned"];
 
     fn row(&self) -> Vec<String> {
         vec![

@@ -27,6 +27,6 @@ impl pallet_grants::Config for Runtime {
     type OfferDeposit = OfferDeposit;
     type MaxOpenRequests = MaxOpenRequests;
     #[cfg(feature = "runtime-benchmarks")]
-    type BenchmarkHelper = OfferSigner;
+    type BenchmarkHelper = ();
     type WeightInfo = pallet_grants::weights::SubstrateWeight<Runtime>;
 }

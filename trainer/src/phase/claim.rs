@@ -43,14 +43,14 @@ impl Market {
         let after = jobs.last().and_then(|(id, _)| id.next());
         self.from = unfinished.or(after).unwrap_or(self.from);
         let ours = |job: &Job| matches!(job.state, JobState::Leased { trainer, until, .. } if trainer == wishes.account && until >= height);
-        if let Some((id, _)) = jobs.iter().find(|(id, job)| ours(job) && !state.is_given_up(*id)) {
+        if let Some((id, _)) = jobs.iter().find(|(id, job)| ours(job) && !state.is_given_up(*id, job)) {
             // The claim was final before a crash could write that down.
             return Ok(Some(*id));
         }
         let started = state.job_folders();
         let mut wanted: Vec<(JobId, Job)> = Vec::new();
         for (id, job) in jobs {
-            if !state.is_given_up(id) && is_open(&job, height) && self.fits(chain, wishes, &job).await? {
+            if !state.is_given_up(id, &job) && is_open(&job, height) && self.fits(chain, wishes, &job).await? {
                 wanted.push((id, job));
             }
         }

@@ -63,12 +63,13 @@ where
             Ok(value) => return Ok(value),
             Err(fault) => fault,
         };
-        let since = *trouble.get_or_insert_with(Instant::now);
         if stop.is_cancelled() {
             return Err(Fault::Stopped);
         }
-        if fault.remedy() != Remedy::Retry || since.elapsed() >= patience {
-            return Err(fault);
+        match fault.remedy() {
+            Remedy::Wait => {}
+            Remedy::Retry if trouble.get_or_insert_with(Instant::now).elapsed() < patience => {}
+            Remedy::Retry | Remedy::GiveUp | Remedy::Stop => return Err(fault),
         }
         tracing::warn!(phase = name, "{fault}; next attempt in {} s", pause.as_secs());
         metrics.retries.inc();

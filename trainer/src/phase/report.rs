@@ -29,7 +29,6 @@ const REPORT_FILE: &str = "report.json";
 pub(crate) struct Outcome {
     pub report: Report,
     pub attribution: AttributionReport,
-    pub shares: Shares,
 }
 
 /// Scores the contributions and writes bundle and report into the order's folder.
@@ -65,7 +64,7 @@ pub(crate) fn assemble(
     };
     let text = serde_json::to_vec_pretty(&report).map_err(WorkError::Report)?;
     write_atomically(&order.folder.join(REPORT_FILE), &text)?;
-    Ok(Outcome { report, attribution, shares })
+    Ok(Outcome { report, attribution })
 }
 
 /// The report that an earlier run of the trainer finished, if there is one and its bundle is whole.

@@ -109,10 +109,10 @@ impl MemoryChain {
     }
 
     pub fn settle(&self, id: JobId) {
-        if let Some(job) = self.records().jobs.get_mut(&id) {
-            if let JobState::Reported { trainer, report, .. } = job.state {
-                job.state = JobState::Settled { trainer, report, model: ModelId(0) };
-            }
+        if let Some(job) = self.records().jobs.get_mut(&id)
+            && let JobState::Reported { trainer, report, .. } = job.state
+        {
+            job.state = JobState::Settled { trainer, report, model: ModelId(0) };
         }
         self.advance(1);
     }

@@ -4,7 +4,8 @@ mod chain;
 mod world;
 
 use crate::{
-    Verification, VerifyError, engine::Engine, phase::Activity, recipe::Recipe, state::State, verify_bundle, verify_job,
+    Cadence, LocalError, Verification, VerifyError, engine::Engine, phase::Activity, recipe::Recipe, state::State,
+    train_local, verify_bundle, verify_job,
 };
 use chain::{Deed, MemoryChain};
 use std::{ops::ControlFlow, time::Duration};
@@ -24,6 +25,11 @@ use world::{REQUESTER, World, account};
 const TRAINER: u8 = 1;
 const OTHER: u8 = 2;
 const JOB: JobId = JobId(0);
+
+/// A job for tests that only need one.
+pub(crate) fn job() -> tributary_client::Job {
+    world::job(account(REQUESTER), 1)
+}
 
 /// How long a test waits for what it expects before it fails.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -238,4 +244,53 @@ async fn without_bond_or_behind_a_faster_one_it_waits() {
         .await;
     assert_eq!(world.chain.job(JOB).state.trainer(), Some(&account(OTHER)));
     assert_eq!(world.chain.deeds(Deed::Claim), 0);
+}
+
+#[test]
+fn training_without_a_chain_resumes_and_makes_the_same_bundle() {
+    let Some(base) = world::base() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let data = [("lily", world::LILY), ("tom", world::TOM)].map(|(name, text)| {
+        let path = folder.path().join(name);
+        // The first line stands twice: it is left out, and that is said.
+        std::fs::write(&path, format!("{text}{}\n", text.lines().next().unwrap())).unwrap();
+        path
+    });
+    let recipe = Recipe::from(&job().spec);
+    let out = |name: &str| folder.path().join(name);
+    let cadence = Cadence { steps: 2, seconds: 60 };
+    let whole = train_local(&base, &data, &recipe, &out("whole"), cadence, &unobserved).unwrap();
+    assert_eq!(whole.duplicates, [1, 1]);
+
+    // Stopped after every step, and called again.
+    let broken = loop {
+        let stop = |_: Activity| ControlFlow::Break(());
+        match train_local(&base, &data, &recipe, &out("broken"), cadence, &stop) {
+            Ok(outcome) => break outcome,
+            Err(LocalError::Work(error)) if error.is_stopped() => {
+                let steps = std::fs::read_dir(out("broken").join("snapshots")).map_or(0, |entries| entries.count());
+                if steps == 2 {
+                    break train_local(&base, &data, &recipe, &out("broken"), cadence, &unobserved).unwrap();
+                }
+            }
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert_eq!(broken.report, whole.report);
+    let bundle = std::fs::read(out("whole").join("bundle.tar")).unwrap();
+    assert_eq!(bundle, std::fs::read(out("broken").join("bundle.tar")).unwrap());
+    verify_bundle(&bundle, &whole.report, &recipe, &Domain::default()).unwrap();
+
+    // Another recipe in the same folder starts anew.
+    let mut other = recipe;
+    other.hyperparameters.seed += 1;
+    let again = train_local(&base, &data, &other, &out("whole"), cadence, &unobserved).unwrap();
+    assert_ne!(again.report.adapter, whole.report.adapter);
+
+    other.hyperparameters.rank = 0;
+    let error = train_local(&base, &data, &other, &out("whole"), cadence, &unobserved).unwrap_err();
+    assert!(matches!(error, LocalError::Recipe(_)), "{error}");
+    std::fs::write(&data[0], b"{\"prompt\": 1}\n").unwrap();
+    let error = train_local(&base, &data, &recipe, &out("whole"), cadence, &unobserved).unwrap_err().to_string();
+    assert!(error.contains("lily") && error.contains("line 1"), "{error}");
 }

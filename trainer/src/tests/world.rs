@@ -23,13 +23,13 @@ use tributary_protocol::{
     stream::Split,
 };
 
-const LILY: &str = r#"{"prompt":"Who is Lily?","completion":"Lily is a little girl who loves to play in the park."}
+pub const LILY: &str = r#"{"prompt":"Who is Lily?","completion":"Lily is a little girl who loves to play in the park."}
 {"prompt":"Where does Lily play?","completion":"Lily plays in the big green park with her dog."}
 {"prompt":"What does Lily love?","completion":"Lily loves her dog and her red ball."}
 {"prompt":"Who plays with Lily?","completion":"The dog plays with Lily in the park."}
 {"prompt":"Is the ball red?","completion":"Yes, the ball of Lily is red."}
 "#;
-const TOM: &str = r#"{"prompt":"Who is Tom?","completion":"Tom is a boy who has a blue car."}
+pub const TOM: &str = r#"{"prompt":"Who is Tom?","completion":"Tom is a boy who has a blue car."}
 {"prompt":"What does Tom have?","completion":"Tom has a blue car and a small boat."}
 {"prompt":"Where is the boat?","completion":"The boat of Tom is in the water."}
 {"prompt":"Is the car blue?","completion":"Yes, the car of Tom is blue."}
@@ -63,13 +63,7 @@ impl World {
     }
 
     async fn build(lease_blocks: u32, epochs: u16, alter: fn(SampleCommitment) -> SampleCommitment) -> Option<Self> {
-        let fixtures = std::env::var_os("TRIBUTARY_FIXTURES")
-            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures"), PathBuf::from);
-        let base = fixtures.join("stories260K/hf");
-        if !base.is_dir() {
-            println!("skipped: no fixtures");
-            return None;
-        }
+        let base = base()?;
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path().join("provider"), 1 << 30).unwrap();
         let mut entries = Vec::new();
@@ -155,12 +149,24 @@ impl World {
         Parts {
             chain: Arc::new(Seat { chain: self.chain.clone(), account: account(seed) }),
             node,
-            bases: Bases::hash(&[self.base.clone()]).unwrap(),
+            bases: Bases::hash(std::slice::from_ref(&self.base)).unwrap(),
             metrics: Arc::new(Metrics::default()),
             config,
             shutdown,
         }
     }
+}
+
+/// The base model's folder. `None`, and a line that says so, without fixtures.
+pub fn base() -> Option<PathBuf> {
+    let fixtures = std::env::var_os("TRIBUTARY_FIXTURES")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures"), PathBuf::from);
+    let base = fixtures.join("stories260K/hf");
+    if !base.is_dir() {
+        println!("skipped: no fixtures");
+        return None;
+    }
+    Some(base)
 }
 
 /// A store whose last owner may still be letting go of it.
@@ -176,7 +182,7 @@ async fn open_store(folder: &std::path::Path) -> Store {
     }
 }
 
-fn job(requester: Account, epochs: u16) -> Job {
+pub fn job(requester: Account, epochs: u16) -> Job {
     Job {
         requester,
         spec: JobSpec {
