@@ -36,7 +36,10 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
     let json = cli.globals.json;
     start_log(&cli);
     let context = Context::new(cli.globals);
@@ -59,6 +62,19 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says what is wrong with the command line, or what was asked about it: help, version.
+fn refuse(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
+        let text = error.render().to_string();
+        let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
+        output::print_error(&anyhow::anyhow!("{text}\nhint: see --help"), true);
+    } else {
+        // Nobody is left to tell if this fails.
+        let _ = error.print();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1))
 }
 
 /// Logs to standard error: daemons what they do, other commands only what is wrong. `RUST_LOG` says otherwise.

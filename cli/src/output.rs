@@ -57,8 +57,11 @@ impl Output {
 
     /// Prints it.
     pub fn print(&self, json: bool) {
+        // A report that ran has printed its lines already.
         if json {
-            line(&self.json.to_string());
+            if !self.json.is_null() {
+                line(&self.json.to_string());
+            }
         } else if !self.text.is_empty() {
             line(&self.text);
         }

@@ -47,9 +47,8 @@ fn local() -> Result<ChainSpec, String> {
 }
 
 fn wasm() -> Result<&'static [u8], String> {
-    WASM_BINARY.ok_or_else(|| {
-        "this node was built without the Wasm runtime; hint: build again without SKIP_WASM_BUILD".into()
-    })
+    WASM_BINARY
+        .ok_or_else(|| "this node was built without the Wasm runtime; hint: build again without SKIP_WASM_BUILD".into())
 }
 
 /// How wallets show accounts and amounts.

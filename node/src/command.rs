@@ -52,9 +52,7 @@ pub fn run() -> sc_cli::Result<()> {
             let runner = cli.create_runner(&cli.run)?;
             runner.run_node_until_exit(|config| async move {
                 match config.network.network_backend {
-                    NetworkBackendType::Libp2p => {
-                        service::full::<sc_network::NetworkWorker<Block, _>>(config)
-                    }
+                    NetworkBackendType::Libp2p => service::full::<sc_network::NetworkWorker<Block, _>>(config),
                     NetworkBackendType::Litep2p => service::full::<sc_network::Litep2pNetworkBackend>(config),
                 }
                 .map_err(sc_cli::Error::Service)

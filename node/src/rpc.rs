@@ -6,9 +6,7 @@ use jsonrpsee::RpcModule;
 use pallet_transaction_payment_rpc::{TransactionPayment, TransactionPaymentApiServer};
 use sc_consensus_babe::BabeWorkerHandle;
 use sc_consensus_babe_rpc::{Babe, BabeApiServer};
-use sc_consensus_grandpa::{
-    FinalityProofProvider, GrandpaJustificationStream, SharedAuthoritySet, SharedVoterState,
-};
+use sc_consensus_grandpa::{FinalityProofProvider, GrandpaJustificationStream, SharedAuthoritySet, SharedVoterState};
 use sc_consensus_grandpa_rpc::{Grandpa, GrandpaApiServer};
 use sc_rpc::SubscriptionTaskExecutor;
 use sc_service::ChainSpec;
@@ -16,7 +14,7 @@ use sc_sync_state_rpc::{SyncState, SyncStateApiServer};
 use sp_keystore::KeystorePtr;
 use std::{error::Error, sync::Arc};
 use substrate_frame_rpc_system::{System, SystemApiServer};
-use tributary_runtime::{Hash, BlockNumber, opaque::Block};
+use tributary_runtime::{BlockNumber, Hash, opaque::Block};
 
 /// What the methods read from.
 pub struct Deps {
@@ -49,10 +47,7 @@ pub struct GrandpaDeps {
 }
 
 /// Every method of this node beside those of `sc-service`. Subscriptions run on `executor`.
-pub fn module(
-    deps: Deps,
-    executor: SubscriptionTaskExecutor,
-) -> Result<RpcModule<()>, Box<dyn Error + Send + Sync>> {
+pub fn module(deps: Deps, executor: SubscriptionTaskExecutor) -> Result<RpcModule<()>, Box<dyn Error + Send + Sync>> {
     let Deps { client, pool, select_chain, chain_spec, keystore, babe, grandpa } = deps;
     let mut module = tributary_rpc::module::<_, Block>(client.clone(), executor.clone())?;
     module.merge(System::new(client.clone(), pool).into_rpc())?;

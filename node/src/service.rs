@@ -33,8 +33,7 @@ type GrandpaLink = sc_consensus_grandpa::LinkHalf<Block, Client, SelectChain>;
 type Inherents =
     Arc<dyn CreateInherentDataProviders<Block, (), InherentDataProviders = (SlotProvider, TimestampProvider)>>;
 type BlockImport = sc_consensus_babe::BabeBlockImport<Block, Client, GrandpaImport, Inherents, SelectChain>;
-type RpcBuilder =
-    Box<dyn Fn(sc_rpc::SubscriptionTaskExecutor) -> Result<jsonrpsee::RpcModule<()>, ServiceError>>;
+type RpcBuilder = Box<dyn Fn(sc_rpc::SubscriptionTaskExecutor) -> Result<jsonrpsee::RpcModule<()>, ServiceError>>;
 
 /// What every way of starting the node needs.
 pub type Partial = sc_service::PartialComponents<
@@ -87,13 +86,12 @@ pub fn partial(config: &Configuration) -> Result<Partial, ServiceError> {
         .transpose()?;
 
     let executor: Executor = sc_service::new_wasm_executor(&config.executor);
-    let (client, backend, keystore_container, task_manager) =
-        sc_service::new_full_parts::<Block, RuntimeApi, _>(
-            config,
-            telemetry.as_ref().map(|(_, telemetry)| telemetry.handle()),
-            executor,
-            Vec::new(),
-        )?;
+    let (client, backend, keystore_container, task_manager) = sc_service::new_full_parts::<Block, RuntimeApi, _>(
+        config,
+        telemetry.as_ref().map(|(_, telemetry)| telemetry.handle()),
+        executor,
+        Vec::new(),
+    )?;
     let client = Arc::new(client);
     let telemetry = telemetry.map(|(worker, telemetry)| {
         task_manager.spawn_handle().spawn("telemetry", None, worker.run());
@@ -134,26 +132,23 @@ pub fn partial(config: &Configuration) -> Result<Partial, ServiceError> {
         select_chain.clone(),
         OffchainTransactionPoolFactory::new(transaction_pool.clone()),
     )?;
-    let (import_queue, babe_worker) =
-        sc_consensus_babe::import_queue(sc_consensus_babe::ImportQueueParams {
-            link: babe.clone(),
-            block_import: block_import.clone(),
-            justification_import: Some(Box::new(grandpa_import)),
-            client: client.clone(),
-            slot_duration,
-            spawner: &task_manager.spawn_essential_handle(),
-            registry: config.prometheus_registry(),
-            telemetry: telemetry.as_ref().map(Telemetry::handle),
-        })?;
+    let (import_queue, babe_worker) = sc_consensus_babe::import_queue(sc_consensus_babe::ImportQueueParams {
+        link: babe.clone(),
+        block_import: block_import.clone(),
+        justification_import: Some(Box::new(grandpa_import)),
+        client: client.clone(),
+        slot_duration,
+        spawner: &task_manager.spawn_essential_handle(),
+        registry: config.prometheus_registry(),
+        telemetry: telemetry.as_ref().map(Telemetry::handle),
+    })?;
 
     let voter_state = SharedVoterState::empty();
     let rpc = {
         let authority_set = grandpa.shared_authority_set().clone();
         let justifications = grandpa.justification_stream();
-        let proofs = sc_consensus_grandpa::FinalityProofProvider::new_for_service(
-            backend.clone(),
-            Some(authority_set.clone()),
-        );
+        let proofs =
+            sc_consensus_grandpa::FinalityProofProvider::new_for_service(backend.clone(), Some(authority_set.clone()));
         let chain_spec = config.chain_spec.cloned_box();
         let (client, pool, select_chain) = (client.clone(), transaction_pool.clone(), select_chain.clone());
         let (keystore, voter_state) = (keystore_container.keystore(), voter_state.clone());
@@ -203,9 +198,8 @@ pub fn full<N: NetworkBackend<Block, tributary_runtime::Hash>>(
         other: Consensus { block_import, inherents, grandpa, babe, voter_state, rpc, mut telemetry },
     } = partial(&config)?;
 
-    let genesis = client
-        .block_hash(0)?
-        .ok_or_else(|| ServiceError::Other("the database holds no genesis block".into()))?;
+    let genesis =
+        client.block_hash(0)?.ok_or_else(|| ServiceError::Other("the database holds no genesis block".into()))?;
     let metrics = N::register_notification_metrics(config.prometheus_registry());
     let mut network_config = sc_network::config::FullNetworkConfiguration::<_, _, N>::new(
         &config.network,
@@ -302,20 +296,14 @@ pub fn full<N: NetworkBackend<Block, tributary_runtime::Hash>>(
             create_inherent_data_providers: inherents,
             force_authoring,
             // Where finality lags far behind, authors slow down instead of outrunning it.
-            backoff_authoring_blocks: Some(
-                sc_consensus_slots::BackoffAuthoringOnFinalizedHeadLagging::default(),
-            ),
+            backoff_authoring_blocks: Some(sc_consensus_slots::BackoffAuthoringOnFinalizedHeadLagging::default()),
             babe_link: babe,
             block_proposal_slot_portion: SlotProportion::new(PROPOSAL_SLOT_PART),
             max_block_proposal_slot_portion: None,
             telemetry: telemetry.as_ref().map(Telemetry::handle),
         })?;
         // A validator that can no longer author had better stop than pretend.
-        task_manager.spawn_essential_handle().spawn_blocking(
-            "babe-proposer",
-            Some("block-authoring"),
-            author,
-        );
+        task_manager.spawn_essential_handle().spawn_blocking("babe-proposer", Some("block-authoring"), author);
     }
 
     if runs_grandpa {

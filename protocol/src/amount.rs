@@ -22,20 +22,7 @@ pub const SS58_PREFIX: u16 = 42;
 pub const BLOCK_MS: u64 = 3_000;
 
 /// A part of a whole, in millionths: 0 ..= 1,000,000.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Encode,
-    MaxEncodedLen,
-    TypeInfo,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, MaxEncodedLen, TypeInfo)]
 #[cfg_attr(feature = "std", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "std", serde(try_from = "u32", into = "u32"))]
 pub struct Ppm(u32);

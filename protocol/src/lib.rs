@@ -6,10 +6,7 @@
 //! Reading order: [`ids`], [`amount`], [`datanet`], [`grant`], [`model`], [`job`], [`stream`] are the nouns;
 //! [`content`], [`sum_tree`], [`share`], [`trace`] are the commitments and the arithmetic; [`sample`] is how data looks.
 #![cfg_attr(not(feature = "std"), no_std)]
-#![cfg_attr(
-    not(test),
-    deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::float_arithmetic)
-)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::float_arithmetic))]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 extern crate alloc;

@@ -17,9 +17,7 @@ pub const SHARE_UNITS: u64 = 1_000_000_000;
 pub const SHARE_LEAVES_MAX: u32 = 1 << 24;
 
 /// How a sale splits. The parts sum to exactly one.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 #[cfg_attr(feature = "std", derive(serde::Serialize, serde::Deserialize))]
 pub struct Split {
     /// To the treasury.
@@ -49,14 +47,8 @@ impl Split {
 
     /// Whether the parts sum to exactly one.
     pub fn is_whole(&self) -> bool {
-        let parts = [
-            self.treasury,
-            self.base_owner,
-            self.trainer,
-            self.model_owner,
-            self.datanet_owners,
-            self.contributors,
-        ];
+        let parts =
+            [self.treasury, self.base_owner, self.trainer, self.model_owner, self.datanet_owners, self.contributors];
         let mut sum = 0u64;
         for part in parts {
             // Six parts of at most 10^6 cannot overflow.

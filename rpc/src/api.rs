@@ -6,14 +6,13 @@
 use crate::{
     error::Error,
     views::{
-        AmountText, BaseModelView, ContributionView, DatanetView, DeploymentView, DomainView, EntryView, GrantView, JobView, ModelView, Page, ReadRequestView, RefusalView, StreamView, TrainerView, UseView, VersionView,
+        AmountText, BaseModelView, ContributionView, DatanetView, DeploymentView, DomainView, EntryView, GrantView,
+        JobView, ModelView, Page, ReadRequestView, RefusalView, StreamView, TrainerView, UseView, VersionView,
     },
 };
 use jsonrpsee::proc_macros::rpc;
 use sp_runtime::AccountId32;
-use tributary_protocol::{
-    BaseModelId, ContributionId, DatanetId, GrantId, JobId, ModelId, job::Stage,
-};
+use tributary_protocol::{BaseModelId, ContributionId, DatanetId, GrantId, JobId, ModelId, job::Stage};
 
 /// Datanets, contributions and versions.
 #[rpc(server, namespace = "datanet")]
@@ -138,8 +137,12 @@ pub trait ModelRpc<Hash> {
 
     /// A page of base models.
     #[method(name = "bases")]
-    fn base_models(&self, from: Option<u32>, limit: Option<u32>, at: Option<Hash>)
-    -> Result<Page<BaseModelView>, Error>;
+    fn base_models(
+        &self,
+        from: Option<u32>,
+        limit: Option<u32>,
+        at: Option<Hash>,
+    ) -> Result<Page<BaseModelView>, Error>;
 
     /// A page of the models trained on a version, in the order of making.
     #[method(name = "affectedBy")]

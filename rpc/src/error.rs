@@ -66,7 +66,9 @@ impl Error {
     fn hint(&self) -> Option<&'static str> {
         match self {
             Self::PageTooLarge { .. } => Some("hint: ask for fewer and follow `next`"),
-            Self::UnknownBlock { .. } => Some("hint: leave `at` out to read at the last finalised block, or ask an archive node"),
+            Self::UnknownBlock { .. } => {
+                Some("hint: leave `at` out to read at the last finalised block, or ask an archive node")
+            }
             Self::NotFound { .. } | Self::Runtime(_) | Self::BadParameter { .. } => None,
         }
     }

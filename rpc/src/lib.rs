@@ -9,8 +9,8 @@ pub mod api;
 pub mod error;
 mod reader;
 mod server;
-mod watch;
 pub mod views;
+mod watch;
 
 pub use reader::Reader;
 
@@ -27,10 +27,7 @@ use tributary_runtime_api::{AttributionApi, DatanetsApi, GrantsApi, JobsApi, Mod
 /// Every method of this crate, over a client. Subscriptions run on `executor`.
 ///
 /// Errors: a method's name is taken twice, which is a fault of this crate.
-pub fn module<C, B>(
-    client: Arc<C>,
-    executor: SubscriptionTaskExecutor,
-) -> Result<RpcModule<()>, RegisterMethodError>
+pub fn module<C, B>(client: Arc<C>, executor: SubscriptionTaskExecutor) -> Result<RpcModule<()>, RegisterMethodError>
 where
     B: BlockT,
     B::Hash: Into<[u8; 32]>,

@@ -1,9 +1,6 @@
 //! Reads at a block: which block, which page, and what is wrong with either.
 
-use crate::{
-    error::Error,
-    views::Page,
-};
+use crate::{error::Error, views::Page};
 use sc_rpc::SubscriptionTaskExecutor;
 use sp_blockchain::HeaderBackend;
 use sp_runtime::traits::Block as BlockT;

@@ -5,8 +5,9 @@ use crate::{
     error::Error,
     reader::{Reader, found, page_by_id, page_by_place, page_size},
     views::{
-        AmountText, BaseModelView, ContributionView, DatanetView, DeploymentView, DomainView, EntryView, GrantView, HashText, JobView,
-        ModelView, Page, ReadRequestView, RefusalView, StreamView, TrainerView, UseView, VersionView,
+        AmountText, BaseModelView, ContributionView, DatanetView, DeploymentView, DomainView, EntryView, GrantView,
+        HashText, JobView, ModelView, Page, ReadRequestView, RefusalView, StreamView, TrainerView, UseView,
+        VersionView,
     },
     watch,
 };
@@ -37,12 +38,7 @@ where
         found(datanet, "Datanet", id).map(|datanet| DatanetView::new(id, datanet))
     }
 
-    fn datanets(
-        &self,
-        from: Option<u32>,
-        limit: Option<u32>,
-        at: Option<B::Hash>,
-    ) -> Result<Page<DatanetView>, Error> {
+    fn datanets(&self, from: Option<u32>, limit: Option<u32>, at: Option<B::Hash>) -> Result<Page<DatanetView>, Error> {
         let (at, limit) = (self.at(at)?, page_size(limit)?);
         let datanets = self.client.runtime_api().datanets(at, DatanetId(from.unwrap_or(0)), limit)?;
         Ok(page_by_id(datanets, limit, |id| id.0.into(), DatanetView::new))
@@ -226,12 +222,7 @@ where
         found(self.client.runtime_api().is_affected(self.at(at)?, id)?, "model", id)
     }
 
-    fn deployments(
-        &self,
-        id: ModelId,
-        limit: Option<u32>,
-        at: Option<B::Hash>,
-    ) -> Result<Vec<DeploymentView>, Error> {
+    fn deployments(&self, id: ModelId, limit: Option<u32>, at: Option<B::Hash>) -> Result<Vec<DeploymentView>, Error> {
         let deployments = self.client.runtime_api().deployments(self.at(at)?, id, page_size(limit)?)?;
         Ok(deployments.into_iter().map(|(operator, deployment)| DeploymentView::new(operator, deployment)).collect())
     }
@@ -249,13 +240,7 @@ where
         found(stream, "stream of model", model).map(|stream| StreamView::new(model, stream))
     }
 
-    fn claimable(
-        &self,
-        model: ModelId,
-        index: u32,
-        units: u64,
-        at: Option<B::Hash>,
-    ) -> Result<AmountText, Error> {
+    fn claimable(&self, model: ModelId, index: u32, units: u64, at: Option<B::Hash>) -> Result<AmountText, Error> {
         let amount = self.client.runtime_api().claimable(self.at(at)?, model, index, units)?;
         found(amount, "leaf", format_args!("{index} of model {model}'s stream")).map(AmountText)
     }

@@ -34,8 +34,7 @@ where
             stream::iter(changes)
         })
         .boxed();
-    let task = PendingSubscription::from(pending)
-        .pipe_from_stream(changes, BoundedVecDeque::new(CHANGES_WAITING_MAX));
+    let task = PendingSubscription::from(pending).pipe_from_stream(changes, BoundedVecDeque::new(CHANGES_WAITING_MAX));
     spawn_subscription_task(executor, task.boxed());
 }
 
@@ -66,7 +65,12 @@ where
         .into_iter()
         .map(|id| {
             let job = api.job(block, id)?.map(|job| JobView::new(id, job));
-            Ok(JobChange { block_number: number.map_or(0, SaturatedConversion::saturated_into), block_hash: block, id, job })
+            Ok(JobChange {
+                block_number: number.map_or(0, SaturatedConversion::saturated_into),
+                block_hash: block,
+                id,
+                job,
+            })
         })
         .collect()
 }

@@ -1,8 +1,6 @@
 //! Which pallets are measured, for the runner that writes their weights.
 
-use crate::{
-    AllPalletsWithSystem, Attribution, Balances, Datanets, Grants, Jobs, Models, Timestamp, Utility,
-};
+use crate::{AllPalletsWithSystem, Attribution, Balances, Datanets, Grants, Jobs, Models, Timestamp, Utility};
 use alloc::{string::String, vec::Vec};
 use frame_benchmarking::{BenchmarkBatch, BenchmarkConfig, BenchmarkList};
 use frame_support::traits::{StorageInfo, StorageInfoTrait, WhitelistedStorageKeys};

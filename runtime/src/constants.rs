@@ -48,8 +48,7 @@ pub const SESSION_SLOTS: u64 = 10 * MINUTE as u64;
 const NORMAL_PART: Perbill = Perbill::from_percent(75);
 
 /// Time a block may take: a third of its slot. The other two thirds are for the network to carry it to every validator.
-const BLOCK_WEIGHT_MAX: Weight =
-    Weight::from_parts(WEIGHT_REF_TIME_PER_SECOND * BLOCK_MS / 1_000 / 3, u64::MAX);
+const BLOCK_WEIGHT_MAX: Weight = Weight::from_parts(WEIGHT_REF_TIME_PER_SECOND * BLOCK_MS / 1_000 / 3, u64::MAX);
 
 /// Bytes of a block: 5 MiB, as everywhere in the ecosystem. At 100 Mbit/s that is 0.4 s.
 const BLOCK_BYTES_MAX: u32 = 5 * 1024 * 1024;

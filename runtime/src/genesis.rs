@@ -3,7 +3,7 @@
 //! There is none for a live network: its genesis is a file that its founders write and sign, without sudo.
 
 use crate::{
-    AccountId, Attribution, Balance, BalancesConfig, BabeConfig, RuntimeGenesisConfig, SessionConfig, SessionKeys,
+    AccountId, Attribution, BabeConfig, Balance, BalancesConfig, RuntimeGenesisConfig, SessionConfig, SessionKeys,
     SudoConfig,
     configs::{babe::EPOCH_CONFIGURATION, balances::TreasuryAccount},
     constants::EXISTENTIAL_DEPOSIT,
@@ -87,12 +87,9 @@ fn test_network(validators: Vec<Validator>) -> Value {
 pub fn preset(id: &PresetId) -> Option<Vec<u8>> {
     let patch = match id.as_ref() {
         DEV_RUNTIME_PRESET => test_network(vec![Validator::alice()]),
-        LOCAL_TESTNET_RUNTIME_PRESET => test_network(vec![
-            Validator::alice(),
-            Validator::bob(),
-            Validator::charlie(),
-            Validator::dave(),
-        ]),
+        LOCAL_TESTNET_RUNTIME_PRESET => {
+            test_network(vec![Validator::alice(), Validator::bob(), Validator::charlie(), Validator::dave()])
+        }
         _ => return None,
     };
     Some(patch.to_string().into_bytes())

@@ -75,13 +75,8 @@ pub type TxExtension = (
 );
 
 /// Dispatches everything in a block to the pallets.
-pub type Executive = frame_executive::Executive<
-    Runtime,
-    Block,
-    frame_system::ChainContext<Runtime>,
-    Runtime,
-    AllPalletsWithSystem,
->;
+pub type Executive =
+    frame_executive::Executive<Runtime, Block, frame_system::ChainContext<Runtime>, Runtime, AllPalletsWithSystem>;
 
 /// Types with opaque transactions: what the node's networking and database handle, whatever the runtime's calls are.
 pub mod opaque {

@@ -31,8 +31,7 @@ use tributary_runtime::{
 const CASES: u32 = 64;
 const STEPS: usize = 120;
 
-const PEOPLE: [Person; 6] =
-    [Person::Alice, Person::Bob, Person::Charlie, Person::Dave, Person::Eve, Person::Ferdie];
+const PEOPLE: [Person; 6] = [Person::Alice, Person::Bob, Person::Charlie, Person::Dave, Person::Eve, Person::Ferdie];
 
 /// One step: what to do, and three numbers to choose whom and what by.
 #[derive(Clone, Copy, Debug)]
@@ -187,11 +186,7 @@ impl Market {
         *taker = taker.checked_add(amount).unwrap();
     }
 
-    fn follow_job(
-        &mut self,
-        event: pallet_jobs::Event<Runtime>,
-        before: &BTreeMap<JobId, (Job<AccountId>, Amount)>,
-    ) {
+    fn follow_job(&mut self, event: pallet_jobs::Event<Runtime>, before: &BTreeMap<JobId, (Job<AccountId>, Amount)>) {
         use pallet_jobs::Event::*;
         match event {
             LeaseLapsed { job, trainer, slashed } => {
@@ -239,8 +234,9 @@ impl Market {
                     (parties.model_owner, distribution.model_owner),
                 ]
                 .into_iter()
-                .chain(parties.datanet_owners.into_iter().map(|(_, owner)| (owner, distribution.datanet_owners / owners)))
-                {
+                .chain(
+                    parties.datanet_owners.into_iter().map(|(_, owner)| (owner, distribution.datanet_owners / owners)),
+                ) {
                     self.give(&payer, &payee, part);
                     paid += part;
                 }
@@ -281,7 +277,8 @@ impl Market {
                 submit(anyone, id, how.to_le_bytes()[0])
             }
             Deed::Judge => {
-                let pending = contributions().into_iter().filter(|(_, _, status)| *status == ContributionStatus::Pending);
+                let pending =
+                    contributions().into_iter().filter(|(_, _, status)| *status == ContributionStatus::Pending);
                 let Some((id, datanet, _)) = pick(pending.collect(), which) else { return };
                 let judge = owner_or(&Datanets::datanet(datanet).unwrap().owner);
                 if how % 4 == 0 {
@@ -326,9 +323,9 @@ impl Market {
             Deed::Bond => send(anyone, pallet_jobs::Call::bond { amount: TRIB * Amount::from(how % 500) }),
             Deed::Unbond => send(anyone, pallet_jobs::Call::unbond { amount: TRIB * Amount::from(how % 500) }),
             Deed::Post => {
-                let usable = Grants::grants(GrantId(0), 100).into_iter().filter(|(_, grant)| {
-                    Datanets::datanet(grant.datanet).is_some_and(|datanet| datanet.versions > 0)
-                });
+                let usable = Grants::grants(GrantId(0), 100)
+                    .into_iter()
+                    .filter(|(_, grant)| Datanets::datanet(grant.datanet).is_some_and(|datanet| datanet.versions > 0));
                 let Some((grant, record)) = pick(usable.collect(), which) else { return };
                 let versions = Datanets::datanet(record.datanet).unwrap().versions;
                 let version = VersionRef { datanet: record.datanet, number: 1 + u32::from(how) % versions };
@@ -481,7 +478,8 @@ fn jobs(stages: &[Stage]) -> Vec<(JobId, Job<AccountId>)> {
 /// Shares of the contributions that a job was trained on: unequal, some of them zero.
 fn shares(job: &Job<AccountId>, seed: u16) -> Vec<(ContributionId, AccountId, u64)> {
     let entries: Vec<_> = job.spec.data.iter().flat_map(|data| Datanets::entries(data.version)).collect();
-    let scores: Vec<u128> = (0..entries.len() as u128).map(|place| u128::from(seed).pow(2) * (place + 3) % 17).collect();
+    let scores: Vec<u128> =
+        (0..entries.len() as u128).map(|place| u128::from(seed).pow(2) * (place + 3) % 17).collect();
     let units = tributary_protocol::share::apportion(&scores, SHARE_UNITS).unwrap().units;
     entries
         .into_iter()

@@ -14,9 +14,7 @@ use tributary_protocol::{
     job::{Progress, Stage},
     stream::{SHARE_UNITS, Split},
 };
-use tributary_runtime::{
-    Attribution, Datanets, Jobs, Models, Runtime, configs::balances::TreasuryAccount,
-};
+use tributary_runtime::{Attribution, Datanets, Jobs, Models, Runtime, configs::balances::TreasuryAccount};
 
 const OWNER: Person = Person::Alice;
 const CURATOR: Person = Person::Bob;
@@ -54,10 +52,7 @@ fn data_becomes_a_model_and_the_model_pays_for_the_data() {
         let reason = text("answers do not fit the questions");
         let reject = pallet_datanets::Call::reject { contribution: ContributionId(3), reason: reason.clone() };
         assert_ok!(send(CURATOR, reject));
-        assert_eq!(
-            Datanets::contribution(ContributionId(3)).unwrap().status,
-            ContributionStatus::Rejected { reason }
-        );
+        assert_eq!(Datanets::contribution(ContributionId(3)).unwrap().status, ContributionStatus::Rejected { reason });
         assert_ok!(send(CURATOR, pallet_datanets::Call::publish_version { datanet: DATANET }));
         assert_eq!(Datanets::entries(VERSION).len(), 3);
         check();
@@ -77,9 +72,8 @@ fn data_becomes_a_model_and_the_model_pays_for_the_data() {
         // A trainer without a bond is refused; one with a bond claims, and may read the data.
         let claim = || pallet_jobs::Call::claim { job: JOB };
         let blob = ContentHash([1; 32]);
-        let reads = |person| {
-            Jobs::may_read(ReadRequest { account: account(person), scope: Scope::Version(VERSION), blob })
-        };
+        let reads =
+            |person| Jobs::may_read(ReadRequest { account: account(person), scope: Scope::Version(VERSION), blob });
         assert_noop!(send(FIRST_TRAINER, claim()), pallet_jobs::Error::<Runtime>::NotBonded);
         for trainer in [FIRST_TRAINER, SECOND_TRAINER] {
             assert_ok!(send(trainer, pallet_jobs::Call::bond { amount: 200 * TRIB }));
@@ -105,9 +99,8 @@ fn data_becomes_a_model_and_the_model_pays_for_the_data() {
         check();
 
         // It finishes and reports; the requester says nothing, and the window's end settles.
-        let shares = [(0, 500_000_000), (1, 300_000_000), (2, 200_000_000)].map(|(place, units)| {
-            (ContributionId(place as u64), account(CONTRIBUTORS[place]), units)
-        });
+        let shares = [(0, 500_000_000), (1, 300_000_000), (2, 200_000_000)]
+            .map(|(place, units)| (ContributionId(place as u64), account(CONTRIBUTORS[place]), units));
         let tree = tree(JOB, &shares);
         assert_ok!(send(SECOND_TRAINER, heartbeat(100)));
         let done = report(&tree, 5);
@@ -133,7 +126,8 @@ fn data_becomes_a_model_and_the_model_pays_for_the_data() {
         assert_eq!(Models::is_affected(MODEL), Some(false));
 
         // A sale of 1,000 TRIB splits at once.
-        let payees = [TreasuryAccount::get(), account(BASE_OWNER), account(SECOND_TRAINER), account(REQUESTER), account(OWNER)];
+        let payees =
+            [TreasuryAccount::get(), account(BASE_OWNER), account(SECOND_TRAINER), account(REQUESTER), account(OWNER)];
         let before = payees.clone().map(|payee| wealth(&payee));
         assert_ok!(send(BUYER, pallet_attribution::Call::fund { model: MODEL, amount: 1_000 * TRIB }));
         let gains: Vec<_> = payees.iter().zip(before).map(|(payee, before)| wealth(payee) - before).collect();

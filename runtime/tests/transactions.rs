@@ -14,8 +14,7 @@ use sp_runtime::{
 use tributary_protocol::amount::TRIB;
 use tributary_runtime::{
     Attribution, Authorship, Babe, Balances, Datanets, Executive, Grandpa, Grants, Hash, Jobs, Models, Runtime,
-    RuntimeCall, Session, Sudo, System, Timestamp, TransactionPayment, TxExtension, UncheckedExtrinsic,
-    Utility,
+    RuntimeCall, Session, Sudo, System, Timestamp, TransactionPayment, TxExtension, UncheckedExtrinsic, Utility,
     configs::balances::TreasuryAccount,
     constants::{MILLI_TRIB, SESSION_SLOTS},
 };
@@ -74,7 +73,10 @@ fn the_pallets_keep_their_numbers() {
 
 #[test]
 fn metadata_comes_in_the_versions_that_clients_read() {
-    assert_eq!(Runtime::metadata_versions().into_iter().filter(|version| *version < 17).collect::<Vec<_>>(), [14, 15, 16]);
+    assert_eq!(
+        Runtime::metadata_versions().into_iter().filter(|version| *version < 17).collect::<Vec<_>>(),
+        [14, 15, 16]
+    );
     let metadata = Runtime::metadata_at_version(15).unwrap();
     for api in ["DatanetsApi", "GrantsApi", "JobsApi", "ModelsApi", "AttributionApi"] {
         assert!(metadata.windows(api.len()).any(|window| window == api.as_bytes()), "{api} is missing");

@@ -22,7 +22,8 @@ const EXTENSIONS: [&str; 11] = [
 fn polkadot_js_registers_a_datanet() {
     let folder = harness::repository().join("tests/clients/polkadot-js");
     if !folder.join("node_modules").is_dir() {
-        let install = Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder).output().unwrap();
+        let install =
+            Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder).output().unwrap();
         assert!(install.status.success(), "{}", String::from_utf8_lossy(&install.stderr));
     }
     let node = Node::start().unwrap();

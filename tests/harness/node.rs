@@ -65,10 +65,8 @@ impl Node {
         let start = answer.find("\r\n\r\n").context("the node's answer has no body")?;
         let json_start = answer.get(start..).and_then(|rest| rest.find('{')).context("the node's answer is no JSON")?;
         let text = answer.get(start.saturating_add(json_start)..).unwrap_or_default();
-        let value: Value = serde_json::Deserializer::from_str(text)
-            .into_iter()
-            .next()
-            .context("the node's answer is empty")??;
+        let value: Value =
+            serde_json::Deserializer::from_str(text).into_iter().next().context("the node's answer is empty")??;
         match value.get("result") {
             Some(result) => Ok(result.clone()),
             None => bail!("{}", value.get("error").unwrap_or(&value)),

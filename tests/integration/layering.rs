@@ -47,10 +47,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tributary-trainer",
         ],
     ),
-    (
-        "tributary-weights",
-        &["tributary-runtime"],
-    ),
+    ("tributary-weights", &["tributary-runtime"]),
     (
         "tributary-tests",
         &[

@@ -35,7 +35,7 @@ pub enum Command {
 /// How to run a trainer.
 #[derive(Args, Clone, Debug)]
 pub struct RunArgs {
-    /// Settings as JSON (see docs/operating/trainer.md); options override it
+    /// Settings as JSON, the node's address included; the options below override it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where everything is kept: state, journal, node key, data, work under way

@@ -1,4 +1,7 @@
-use tributary_protocol::{ContentHash, DatanetId, VersionRef, datanet::{Datanet, VersionFacts}};
+use tributary_protocol::{
+    ContentHash, DatanetId, VersionRef,
+    datanet::{Datanet, VersionFacts},
+};
 
 /// What other pallets may know of Datanets.
 pub trait DatanetInspect<AccountId> {

@@ -1,5 +1,8 @@
 use frame_support::dispatch::DispatchResult;
-use tributary_protocol::{GrantId, grant::{GrantRefusal, Use}};
+use tributary_protocol::{
+    GrantId,
+    grant::{GrantRefusal, Use},
+};
 
 /// How jobs take, check and give back the uses of grants.
 pub trait GrantGate<AccountId> {

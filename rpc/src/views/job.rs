@@ -8,8 +8,8 @@ use tributary_protocol::{
     access::{ReadRequest, Scope},
     datanet::Purpose,
     job::{
-        AttributionMethod, Hyperparameters, Job, JobSpec, JobState, Method, Metrics, Progress, Report, Schedule,
-        Stage, TargetLayers, TrainerRecord,
+        AttributionMethod, Hyperparameters, Job, JobSpec, JobState, Method, Metrics, Progress, Report, Schedule, Stage,
+        TargetLayers, TrainerRecord,
     },
     model::DataUse,
 };

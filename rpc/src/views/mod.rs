@@ -10,7 +10,9 @@ mod stream;
 pub use datanet::{
     ContributionStatusView, ContributionView, DatanetView, EntryView, SamplesView, TermsView, VersionView,
 };
-pub use grant::{GrantStatusView, GrantTermsView, GrantView, RefusalView, ScopeOfBasesView, ScopeOfVersionsView, UseView};
+pub use grant::{
+    GrantStatusView, GrantTermsView, GrantView, RefusalView, ScopeOfBasesView, ScopeOfVersionsView, UseView,
+};
 pub use job::{
     AttributionMethodView, DataUseView, HyperparametersView, JobChange, JobSpecView, JobStateView, JobView,
     MetricsView, ProgressView, ReadRequestView, ReadScopeView, ReportView, TargetLayersView, TrainerView,

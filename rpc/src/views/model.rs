@@ -117,10 +117,7 @@ pub struct PricesView {
 
 impl From<Prices> for PricesView {
     fn from(prices: Prices) -> Self {
-        Self {
-            input_per_1000: AmountText(prices.input_per_1000),
-            output_per_1000: AmountText(prices.output_per_1000),
-        }
+        Self { input_per_1000: AmountText(prices.input_per_1000), output_per_1000: AmountText(prices.output_per_1000) }
     }
 }
 

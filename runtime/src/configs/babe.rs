@@ -37,7 +37,5 @@ pub fn configuration() -> BabeConfiguration {
 }
 
 /// A primary author is drawn for a quarter of the slots; the others fall to a secondary one, who also adds randomness.
-pub const EPOCH_CONFIGURATION: BabeEpochConfiguration = BabeEpochConfiguration {
-    c: (1, 4),
-    allowed_slots: AllowedSlots::PrimaryAndSecondaryVRFSlots,
-};
+pub const EPOCH_CONFIGURATION: BabeEpochConfiguration =
+    BabeEpochConfiguration { c: (1, 4), allowed_slots: AllowedSlots::PrimaryAndSecondaryVRFSlots };

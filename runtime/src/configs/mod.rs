@@ -1,15 +1,15 @@
 //! What each pallet needs to know: one file for each, in the order of the runtime's list.
 
-pub mod system;
-mod timestamp;
+mod authorship;
 pub mod babe;
+pub mod balances;
 mod grandpa;
 pub mod session;
-mod authorship;
-pub mod balances;
+mod sudo;
+pub mod system;
+mod timestamp;
 pub mod transaction_payment;
 mod utility;
-mod sudo;
 
 pub mod attribution;
 pub mod datanets;

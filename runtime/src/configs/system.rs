@@ -1,15 +1,11 @@
 //! Accounts, blocks and events.
 
 use crate::{
-    AccountId, Balance, Block, BlockNumber, PalletInfo, Runtime, RuntimeCall, RuntimeEvent, RuntimeOrigin,
-    RuntimeTask, VERSION,
+    AccountId, Balance, Block, BlockNumber, PalletInfo, Runtime, RuntimeCall, RuntimeEvent, RuntimeOrigin, RuntimeTask,
+    VERSION,
     constants::{RuntimeBlockLength, RuntimeBlockWeights},
 };
-use frame_support::{
-    derive_impl, parameter_types,
-    traits::ConstU16,
-    weights::constants::ParityDbWeight,
-};
+use frame_support::{derive_impl, parameter_types, traits::ConstU16, weights::constants::ParityDbWeight};
 use sp_version::RuntimeVersion;
 use tributary_protocol::amount::SS58_PREFIX;
 

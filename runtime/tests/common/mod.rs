@@ -74,12 +74,7 @@ pub fn signed(person: Sr25519Keyring, nonce: u32, call: RuntimeCall) -> Unchecke
     let implicit = extension.implicit().unwrap();
     let payload = SignedPayload::from_raw(call.clone(), extension.clone(), implicit);
     let signature = payload.using_encoded(|bytes| person.pair().sign(bytes));
-    UncheckedExtrinsic::new_signed(
-        call,
-        account(person).into(),
-        MultiSignature::Sr25519(signature),
-        extension,
-    )
+    UncheckedExtrinsic::new_signed(call, account(person).into(), MultiSignature::Sr25519(signature), extension)
 }
 
 /// Begins block `number`, by the first validator, in the slot of the same number, with its time set.

@@ -6,10 +6,7 @@ use frame_support::{
     traits::{Hooks, fungible::Inspect},
 };
 use sp_keyring::Sr25519Keyring as Person;
-use sp_runtime::{
-    DispatchResult,
-    traits::Dispatchable,
-};
+use sp_runtime::{DispatchResult, traits::Dispatchable};
 use tributary_protocol::{
     Amount, BaseModelId, BlockNumber, ContentHash, ContributionId, DatanetId, GrantId, JobId, Ppm, VersionRef,
     amount::TRIB,
@@ -21,8 +18,7 @@ use tributary_protocol::{
     sum_tree::{Domain, SumLeaf, SumTree},
 };
 use tributary_runtime::{
-    AccountId, Attribution, Balances, Datanets, Grants, Hash, Jobs, Models, Runtime, RuntimeCall, RuntimeOrigin,
-    System,
+    AccountId, Attribution, Balances, Datanets, Grants, Hash, Jobs, Models, Runtime, RuntimeCall, RuntimeOrigin, System,
 };
 
 /// What a Datanet's use costs a job.
@@ -132,16 +128,9 @@ pub fn register(owner: Person, access: AccessPolicy) -> DispatchResult {
 
 /// Submits the file whose hash is all `seed`.
 pub fn submit(contributor: Person, datanet: DatanetId, seed: u8) -> DispatchResult {
-    let samples = SampleCommitment {
-        root: ContentHash([seed; 32]),
-        blob: ContentHash([seed; 32]),
-        samples: 100,
-        bytes: 10_000,
-    };
-    send(
-        contributor,
-        pallet_datanets::Call::submit_contribution { datanet, samples, licence: name("CC-BY-4.0") },
-    )
+    let samples =
+        SampleCommitment { root: ContentHash([seed; 32]), blob: ContentHash([seed; 32]), samples: 100, bytes: 10_000 };
+    send(contributor, pallet_datanets::Call::submit_contribution { datanet, samples, licence: name("CC-BY-4.0") })
 }
 
 /// Registers a base model.
@@ -229,12 +218,7 @@ pub fn report(tree: &SumTree, seed: u8) -> Report {
 }
 
 /// Claims for the leaf at `index`.
-pub fn claim_leaf(
-    person: Person,
-    model: tributary_protocol::ModelId,
-    tree: &SumTree,
-    index: u32,
-) -> DispatchResult {
+pub fn claim_leaf(person: Person, model: tributary_protocol::ModelId, tree: &SumTree, index: u32) -> DispatchResult {
     let leaf = tree.leaves()[usize::try_from(index).unwrap()];
     let proof = tree.prove(index).unwrap();
     send(person, pallet_attribution::Call::claim { model, leaf, proof })
