@@ -4,7 +4,9 @@ use crate::embedded::Question;
 use anyhow::Context as _;
 use candle_core::Device;
 use std::path::Path;
-use tributary_lora::{Adapter, Model, PromptTemplate, SamplingConfig, Tokenizer, answer};
+use tributary_lora::{Adapter, Dataset, Model, PromptTemplate, SamplingConfig, Tokenizer, answer};
+use tributary_protocol::sample::CanonicalLine;
+use tributary_trainer::Recipe;
 
 /// A base model and its tokenizer.
 pub struct Chat {
@@ -29,6 +31,16 @@ impl Chat {
     /// How many parameters the model has.
     pub fn parameters(&self) -> usize {
         self.model.parameter_count()
+    }
+
+    /// Checks that every sample has something to train on, as a trainer will find it. Blocks.
+    pub fn check_samples<'a>(
+        &self,
+        lines: impl IntoIterator<Item = &'a CanonicalLine>,
+        recipe: &Recipe,
+    ) -> anyhow::Result<()> {
+        Dataset::encode(lines, &self.tokenizer, &recipe.data(self.model.config()))?;
+        Ok(())
     }
 
     /// Answers, handing out the text as it comes. Blocks.

@@ -56,8 +56,8 @@ impl Material {
             }
             None => (embedded::base_model()?, embedded::BASE_NAME.to_owned()),
         };
-        let parameters = Chat::load(&folder)?.parameters() as u64;
-        let usual = if base.is_some() { recipe::DEFAULT } else { recipe::TINY };
+        let chat = Chat::load(&folder)?;
+        let recipe = recipe.over(if base.is_some() { recipe::DEFAULT } else { recipe::TINY })?;
         let embedded_file = |(name, text): (&str, &str)| -> anyhow::Result<DataFile> {
             let samples = ParsedSamples::parse(text.as_bytes(), &Limits::DEFAULT)?;
             Ok(DataFile { name: name.to_owned(), samples })
@@ -73,20 +73,23 @@ impl Material {
             good = embedded::GOOD.into_iter().map(embedded_file).collect::<Result<_, _>>()?;
         }
         ensure!(good.len() <= 64, "{} files are more than the story has room for, 64", good.len());
+        // A trainer would give such a job up, and the story would wait in vain.
+        chat.check_samples(good.iter().flat_map(|file| file.samples.lines()), &recipe)
+            .context("the files do not suit the base model")?;
         let prompt = match questions.first() {
             Some(question) => question.question.clone(),
             None => first_prompt(&good)?,
         };
         Ok(Self {
             base_content: base_model_hash(&folder)?,
+            parameters: chat.parameters() as u64,
             base: folder,
             base_name,
-            parameters,
             good,
             bad: embedded_file(embedded::BAD)?,
             questions,
             prompt,
-            recipe: recipe.over(usual)?,
+            recipe,
         })
     }
 }

@@ -443,6 +443,7 @@ impl Story {
     /// Follows a trainer's bar until `percent` of the steps are done, or until it has left training behind.
     async fn follow_training(&mut self, trainer: usize, percent: Option<u64>) -> anyhow::Result<(u64, u64)> {
         let deadline = Instant::now() + TRAINING_PATIENCE;
+        let mut idle_since = Instant::now();
         let mut task: Option<Task> = None;
         let mut last = (0, 0);
         loop {
@@ -453,6 +454,10 @@ impl Story {
                 task.get_or_insert_with(|| Task::steps("training", health.steps)).set(health.step);
             }
             let enough = percent.is_some_and(|percent| last.0.saturating_mul(100) >= last.1.saturating_mul(percent));
+            if last.1 > 0 || health.phase != "claim" {
+                idle_since = Instant::now();
+            }
+            ensure!(idle_since.elapsed() < START_PATIENCE, "{} has given the job up", TRAINERS[trainer]);
             // A trainer that is through with it reports, or looks for the next job.
             let through = last.1 > 0 && matches!(health.phase.as_str(), "report" | "claim");
             if (last.1 > 0 && enough) || through {
@@ -489,8 +494,10 @@ impl Story {
         let report = loop {
             self.processes.check()?;
             let state = client.latest().job(job).await?.context("the job is gone")?.state;
-            if let JobState::Reported { report, .. } = state {
-                break report;
+            match state {
+                JobState::Reported { report, .. } => break report,
+                JobState::Leased { .. } => {}
+                state => bail!("job {job} is {} before its report", state.stage()),
             }
             ensure!(Instant::now() < deadline, "the trainer does not report");
             sleep(LOOK).await;
