@@ -78,7 +78,7 @@ impl Material {
             .context("the files do not suit the base model")?;
         let prompt = match questions.first() {
             Some(question) => question.question.clone(),
-            None => first_prompt(&good)?,
+            None => shortest_prompt(&good)?,
         };
         Ok(Self {
             base_content: base_model_hash(&folder)?,
@@ -94,7 +94,8 @@ impl Material {
     }
 }
 
-fn first_prompt(files: &[DataFile]) -> anyhow::Result<String> {
-    let line = files.first().and_then(|file| file.samples.lines().first()).context("the first file has no sample")?;
-    Ok(line.sample().prompt.clone())
+/// The shortest prompt of the files: the likeliest to fit whatever the model sees at once.
+fn shortest_prompt(files: &[DataFile]) -> anyhow::Result<String> {
+    let prompts = files.iter().flat_map(|file| file.samples.lines()).map(|line| &line.sample().prompt);
+    Ok(prompts.min_by_key(|prompt| prompt.len()).context("the files have no samples")?.clone())
 }
