@@ -27,6 +27,8 @@ pub struct DataFile {
 pub struct Material {
     /// The base model's folder.
     pub base: PathBuf,
+    /// Whether it is the embedded one.
+    pub is_embedded_base: bool,
     /// Its name on the chain.
     pub base_name: String,
     /// The hash of its folder.
@@ -83,6 +85,7 @@ impl Material {
         Ok(Self {
             base_content: base_model_hash(&folder)?,
             parameters: chat.parameters() as u64,
+            is_embedded_base: base.is_none(),
             base: folder,
             base_name,
             good,

@@ -4,11 +4,13 @@
 //! are accounts of the development chain, and everything they do is a transaction. Nothing is simulated.
 
 mod cast;
+mod ending;
 mod ledger;
 mod material;
 mod narrator;
 mod processes;
 mod story;
+mod training;
 
 use crate::{args::RecipeArgs, context::Context, output::Output};
 use anyhow::Context as _;

@@ -33,13 +33,13 @@ impl Processes {
         Self { folder, running: Vec::new() }
     }
 
-    /// Starts a program. Its output goes to `NAME.log`; `secret` is put into its environment, where no other user sees it.
+    /// Starts a program. Its output goes to `NAME.log`; a secret belongs into its `environment`, where no other user sees it.
     pub fn start<S: AsRef<OsStr>>(
         &mut self,
         name: &'static str,
         program: &Path,
         arguments: impl IntoIterator<Item = S>,
-        secret: Option<&str>,
+        environment: &[(&str, &str)],
     ) -> anyhow::Result<()> {
         let log = self.folder.join(format!("{name}.log"));
         let output = File::options()
@@ -58,9 +58,7 @@ impl Processes {
         for variable in ["TRIBUTARY_NODE", "TRIBUTARY_KEY_FILE", crate::args::KEY_VARIABLE] {
             command.env_remove(variable);
         }
-        if let Some(secret) = secret {
-            command.env(crate::args::KEY_VARIABLE, secret);
-        }
+        command.envs(environment.iter().copied());
         let child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
         self.running.push(Process { name, child, log });
         Ok(())
@@ -155,7 +153,7 @@ mod tests {
     use super::*;
 
     fn sleeper(processes: &mut Processes) -> u32 {
-        processes.start("sleep", Path::new("/bin/sleep"), ["600"], Some("//Secret")).unwrap();
+        processes.start("sleep", Path::new("/bin/sleep"), ["600"], &[(crate::args::KEY_VARIABLE, "//Secret")]).unwrap();
         processes.running[0].child.id()
     }
 

@@ -2,32 +2,28 @@
 
 use super::{
     cast::{Actor, Cast},
+    ending::Ending,
     ledger::Ledger,
     material::{DataFile, Material},
     narrator::Narrator,
-    processes::{Processes, free_port, stop_script},
-    quoted,
+    processes::{Processes, free_port},
 };
 use crate::{
+    args::KEY_VARIABLE,
     chat::Chat,
     commands::{blocking, model as models, reward},
     context::Signer,
     fetching::Fetching,
-    http, inbox,
-    output::{Output, Record as _, fields},
-    progress::Task,
-    views,
+    http, inbox, views,
 };
 use anyhow::{Context as _, bail, ensure};
 use futures::future::{try_join, try_join_all, try_join3};
-use serde::Deserialize;
-use serde_json::json;
 use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
 use tokio::time::{Instant, sleep};
-use tributary_client::{ChainClient, ChainError, JobState, calls};
+use tributary_client::{ChainClient, ChainError, calls};
 use tributary_exchange::Multiaddr;
 use tributary_protocol::{
     Amount, BaseModelId, ContributionId, DatanetId, GrantId, JobId, ModelId, Ppm, VersionRef,
@@ -53,32 +49,26 @@ const SALE: Amount = 100 * TRIB;
 /// The processes' names, which are their logs' too.
 const NODE: &str = "node";
 const PROVIDER: &str = "provider";
-const TRAINERS: [&str; 2] = ["trainer-one", "trainer-two"];
+pub(super) const TRAINERS: [&str; 2] = ["trainer-one", "trainer-two"];
+/// How many threads a trainer computes with. One for the embedded model: its matrices are so small that waiting for a second
+/// thread costs more than that one brings, most of all beside a busy node. The results are the same bits either way.
+const THREADS_VARIABLE: &str = "RAYON_NUM_THREADS";
 /// How long a process may take to come up. The node makes its genesis and compiles its runtime in that time.
-const START_PATIENCE: Duration = Duration::from_secs(120);
-/// How long a trainer may take for what it does next. Generous: a user's own model may be large.
-const TRAINING_PATIENCE: Duration = Duration::from_secs(6 * 3_600);
+pub(super) const START_PATIENCE: Duration = Duration::from_secs(120);
+/// How long one attempt to reach the node waits: its first answers take seconds on a busy machine, while it compiles.
+const ATTEMPT: Duration = Duration::from_secs(8);
 /// How often processes are looked at.
-const LOOK: Duration = Duration::from_millis(200);
+pub(super) const LOOK: Duration = Duration::from_millis(200);
 
 /// The story's state: who and what there is so far.
 pub struct Story {
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     node_binary: PathBuf,
-    material: Material,
-    processes: Processes,
-    narrator: Narrator,
-    node_url: String,
-    http: Vec<String>,
-}
-
-/// What a trainer says of itself at `/healthz`.
-#[derive(Deserialize)]
-struct Health {
-    phase: String,
-    step: u64,
-    steps: u64,
-    exchange: Vec<String>,
+    pub(super) material: Material,
+    pub(super) processes: Processes,
+    pub(super) narrator: Narrator,
+    pub(super) node_url: String,
+    pub(super) http: Vec<String>,
 }
 
 /// What the curator's work leads to.
@@ -87,23 +77,6 @@ struct Data {
     base: BaseModelId,
     version: VersionRef,
     grant: GrantId,
-}
-
-/// How it ended.
-pub struct Ending {
-    model: ModelId,
-    job: JobId,
-    adapter_folder: PathBuf,
-    record: views::ModelView,
-    lineage: views::LineageView,
-    before: Ledger,
-    after: Ledger,
-    answers: (String, String),
-    score: Option<(usize, usize, usize)>,
-    seconds: f64,
-    prompt: String,
-    provider: String,
-    trainer_http: String,
 }
 
 impl Story {
@@ -158,7 +131,7 @@ impl Story {
             "--no-telemetry".to_owned(),
             "--no-mdns".to_owned(),
         ];
-        self.processes.start(NODE, &self.node_binary, arguments, None)?;
+        self.processes.start(NODE, &self.node_binary, arguments, &[])?;
         self.node_url = format!("ws://127.0.0.1:{rpc}");
         let client = self.connect().await?;
         task.note("waiting for the first blocks");
@@ -175,7 +148,7 @@ impl Story {
         let deadline = Instant::now() + START_PATIENCE;
         loop {
             self.processes.check()?;
-            match ChainClient::connect_with(&self.node_url, Duration::from_secs(2)).await {
+            match ChainClient::connect_with(&self.node_url, ATTEMPT).await {
                 // From here on the client waits as long as daemons do.
                 Ok(_) => return Ok(ChainClient::connect(&self.node_url).await?),
                 Err(ChainError::Unreachable { .. }) if Instant::now() < deadline => sleep(LOOK).await,
@@ -230,7 +203,7 @@ impl Story {
             "--listen=/ip4/127.0.0.1/udp/0/quic-v1".to_owned(),
         ];
         let own = own_program()?;
-        self.processes.start(PROVIDER, &own, arguments, None)?;
+        self.processes.start(PROVIDER, &own, arguments, &[])?;
         drop(task);
         self.narrator.tell(&format!(
             "Datanet {datanet} \"{name}\": {} a job, at least 30% of revenue to contributors, grants on request",
@@ -246,7 +219,7 @@ impl Story {
         Ok((datanet, base))
     }
 
-    fn bundle_file(&self) -> PathBuf {
+    pub(super) fn bundle_file(&self) -> PathBuf {
         self.folder.join("bundle.tar")
     }
 
@@ -372,7 +345,12 @@ impl Story {
                 format!("--http=127.0.0.1:{port}"),
             ];
             let own = own_program()?;
-            self.processes.start(name, &own, arguments, Some(&actor.secret()))?;
+            let secret = actor.secret();
+            let mut environment = vec![(KEY_VARIABLE, secret.as_str())];
+            if self.material.is_embedded_base && std::env::var_os(THREADS_VARIABLE).is_none() {
+                environment.push((THREADS_VARIABLE, "1"));
+            }
+            self.processes.start(name, &own, arguments, &environment)?;
             self.http.insert(place, format!("http://127.0.0.1:{port}"));
         }
         let job = cast.requester.does(&calls::jobs::post(&self.spec(client, data)?)).await?.job()?;
@@ -400,123 +378,6 @@ impl Story {
             ensure!(Instant::now() < deadline, "the data provider does not come up");
             sleep(LOOK).await;
         }
-    }
-
-    /// The first trainer that claims is killed halfway. Returns its place.
-    async fn train_halfway(&mut self, client: &ChainClient, cast: &Cast, job: JobId) -> anyhow::Result<usize> {
-        let task = self.narrator.step("A trainer claims the job, fetches the data, trains, and is killed halfway");
-        let first = self.wait_for_lease(client, cast, job, None).await?;
-        let name = cast.trainers[first].name;
-        drop(task);
-        self.narrator.tell(&format!("{name} claimed it; the provider checks the grant and serves the data"));
-        let (step, steps) = self.follow_training(first, Some(50)).await?;
-        self.processes.kill(TRAINERS[first])?;
-        self.narrator.tell(&format!("{name} was killed (SIGKILL) at step {step} of {steps}"));
-        Ok(first)
-    }
-
-    /// Waits until a trainer holds the job at a finalised block: any, or any but one.
-    async fn wait_for_lease(
-        &mut self,
-        client: &ChainClient,
-        cast: &Cast,
-        job: JobId,
-        except: Option<usize>,
-    ) -> anyhow::Result<usize> {
-        let deadline = Instant::now() + START_PATIENCE;
-        loop {
-            self.processes.check()?;
-            let found = client.latest().job(job).await?;
-            let holder = found.and_then(|job| match job.state {
-                JobState::Leased { trainer, .. } => cast.trainers.iter().position(|actor| actor.account() == trainer),
-                _ => None,
-            });
-            match holder {
-                Some(place) if Some(place) != except => return Ok(place),
-                _ => {}
-            }
-            ensure!(Instant::now() < deadline, "no trainer claims job {job}");
-            sleep(LOOK).await;
-        }
-    }
-
-    /// Follows a trainer's bar until `percent` of the steps are done, or until it has left training behind.
-    async fn follow_training(&mut self, trainer: usize, percent: Option<u64>) -> anyhow::Result<(u64, u64)> {
-        let deadline = Instant::now() + TRAINING_PATIENCE;
-        let mut idle_since = Instant::now();
-        let mut task: Option<Task> = None;
-        let mut last = (0, 0);
-        loop {
-            self.processes.check()?;
-            let health = self.health(trainer).await?;
-            if health.steps > 0 {
-                last = (health.step, health.steps);
-                task.get_or_insert_with(|| Task::steps("training", health.steps)).set(health.step);
-            }
-            let enough = percent.is_some_and(|percent| last.0.saturating_mul(100) >= last.1.saturating_mul(percent));
-            if last.1 > 0 || health.phase != "claim" {
-                idle_since = Instant::now();
-            }
-            ensure!(idle_since.elapsed() < START_PATIENCE, "{} has given the job up", TRAINERS[trainer]);
-            // A trainer that is through with it reports, or looks for the next job.
-            let through = last.1 > 0 && matches!(health.phase.as_str(), "report" | "claim");
-            if (last.1 > 0 && enough) || through {
-                return Ok(last);
-            }
-            ensure!(Instant::now() < deadline, "the training does not end");
-            sleep(LOOK).await;
-        }
-    }
-
-    async fn health(&self, trainer: usize) -> anyhow::Result<Health> {
-        let body = http::get(&format!("{}/healthz", self.http[trainer])).await?;
-        serde_json::from_slice(&body).context("the trainer's health cannot be read")
-    }
-
-    async fn train_to_the_end(
-        &mut self,
-        client: &ChainClient,
-        cast: &Cast,
-        job: JobId,
-        first: usize,
-    ) -> anyhow::Result<usize> {
-        let task = self.narrator.step("The lease expires, and the second trainer claims the job and finishes");
-        task.note("no heartbeat comes; waiting for the lease to expire");
-        let second = self.wait_for_lease(client, cast, job, Some(first)).await?;
-        let name = cast.trainers[second].name;
-        drop(task);
-        self.narrator
-            .tell(&format!("{name} claimed it; {} pays the requester for the delay", cast.trainers[first].name));
-        self.follow_training(second, None).await?;
-        // The lease's holder is named by the chain, its bar by the trainer: only the chain says that it is done.
-        let task = Task::spinner("scoring the contributions, reporting");
-        let deadline = Instant::now() + TRAINING_PATIENCE;
-        let report = loop {
-            self.processes.check()?;
-            let state = client.latest().job(job).await?.context("the job is gone")?.state;
-            match state {
-                JobState::Reported { report, .. } => break report,
-                JobState::Leased { .. } => {}
-                state => bail!("job {job} is {} before its report", state.stage()),
-            }
-            ensure!(Instant::now() < deadline, "the trainer does not report");
-            sleep(LOOK).await;
-        };
-        drop(task);
-        let m = &report.metrics;
-        self.narrator.tell(&format!(
-            "{} steps; validation loss {} before, {} after",
-            m.steps,
-            views::loss(m.validation_loss_before_micro),
-            views::loss(m.validation_loss_micro)
-        ));
-        self.narrator.tell(&format!("adapter            {}", report.adapter));
-        self.narrator.tell(&format!("training trace     {}", report.trace));
-        self.narrator.tell(&format!(
-            "contribution root  {} over {} contributions",
-            report.contributions.shares.root, report.contributions.shares.leaves
-        ));
-        Ok(second)
     }
 
     async fn settle(
@@ -655,34 +516,6 @@ impl Story {
             trainer_http: self.http[trainer].clone(),
         })
     }
-
-    /// What a person can do with what is left running.
-    pub fn guide(&self, ending: &Ending) -> anyhow::Result<String> {
-        let own = own_program()?;
-        let run = format!("{} --node {}", quoted(&own), self.node_url);
-        Ok(format!(
-            "\nEverything is still running. Files and logs: {folder}\n\
-             The accounts are development keys: --dev-account Owner, Curator, Ada, Ben, Cem, Requester, TrainerTwo, Buyer, ...\n\
-             \n  {run} job show {job}\
-             \n  {run} model lineage {model}\
-             \n  {run} account balance --dev-account Ada\
-             \n  {run} reward fund {model} 50 --dev-account Buyer\
-             \n  {run} reward claim {model} --dev-account Ada --shares {http}/jobs/{job}/shares\
-             \n  {run} attribution verify {job} --dev-account Owner --base {base} --bundle {bundle} --provider {provider}\
-             \n  {program} model chat --base {base} --adapter {adapter}\
-             \n\nStop everything: {stop}",
-            folder = quoted(&self.folder),
-            job = ending.job,
-            model = ending.model,
-            http = ending.trainer_http,
-            provider = ending.provider,
-            base = quoted(&self.material.base),
-            bundle = quoted(&self.bundle_file()),
-            adapter = quoted(&ending.adapter_folder),
-            program = quoted(&own),
-            stop = quoted(&stop_script(&self.folder)),
-        ))
-    }
 }
 
 /// What the story has made when it comes to its end.
@@ -693,38 +526,11 @@ struct Made {
     trainer: usize,
 }
 
-impl Ending {
-    /// The ending in both forms.
-    pub fn output(&self, json: bool) -> Output {
-        let (base, tuned) = &self.answers;
-        let value = json!({
-            "model": self.record,
-            "lineage": self.lineage,
-            "before": self.before,
-            "after": self.after,
-            "prompt": self.prompt,
-            "answers": { "base": base, "tuned": tuned },
-            "score": self.score.map(|(base, tuned, all)| json!({ "base": base, "tuned": tuned, "questions": all })),
-            "seconds": self.seconds,
-        });
-        if json {
-            return Output::new(value, "");
-        }
-        let sections = [
-            format!("Balances in TRIB, before and after:\n{}", self.after.since(&self.before)),
-            format!("All the money there is, before and after: {}", self.after.issuance()),
-            format!("The model's record:\n{}", fields(&self.record.fields())),
-            format!("Its lineage:\n{}", self.lineage.tree()),
-            format!("The story took {:.0} s.", self.seconds),
-        ];
-        Output::new(value, format!("\n{}", sections.join("\n\n")))
-    }
-}
-
 fn money(amount: Amount) -> String {
     crate::amounts::Money(amount).to_string()
 }
 
-fn own_program() -> anyhow::Result<PathBuf> {
+/// This program's file.
+pub(super) fn own_program() -> anyhow::Result<PathBuf> {
     std::env::current_exe().context("this program cannot find itself")
 }
