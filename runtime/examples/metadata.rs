@@ -1,5 +1,4 @@
-//! Writes this runtime's metadata, version 15 with the runtime APIs, as clients pin it:
-//! `SKIP_WASM_BUILD=1 cargo run -p tributary-runtime --example metadata -- client/metadata.scale`
+//! Writes this runtime's metadata, version 15 with the runtime APIs, as clients pin it. `scripts/metadata` runs it.
 
 use std::{env, fs, process::ExitCode};
 
