@@ -39,6 +39,7 @@ impl<T: Config> Pallet<T> {
     /// What a committed file of so many bytes holds on its contributor until the verdict.
     pub fn size_deposit(bytes: u64) -> Amount {
         let kibibytes = Amount::from(bytes.div_ceil(1024));
+        // A product too large to count is above the most that is held anyway.
         T::DepositPerKibibyte::get().saturating_mul(kibibytes).min(T::SizeDepositMax::get())
     }
 
@@ -127,6 +128,7 @@ impl<T: Config> Pallet<T> {
         if let Some(more) = deposit.checked_sub(held) {
             T::Currency::hold(&HoldReason::Datanet.into(), &datanet.owner, more)?;
         } else {
+            // Exact: here `deposit` is below `held`.
             Self::release(HoldReason::Datanet, &datanet.owner, held.saturating_sub(deposit))?;
         }
         Datanets::<T>::insert(id, datanet);
@@ -203,6 +205,7 @@ impl<T: Config> Pallet<T> {
     ) -> Result<Amount, DispatchError> {
         Self::tally(record.datanet, |tally| Some(Tally { pending: tally.pending.checked_sub(1)?, ..tally }))?;
         let kept = record.deposit.min(Self::record_deposit());
+        // Exact: `kept` is at most the deposit.
         let released = record.deposit.saturating_sub(kept);
         Self::release(HoldReason::Contribution, &record.contributor, released)?;
         record.deposit = kept;
