@@ -304,6 +304,39 @@ mod tests {
     }
 
     #[test]
+    fn whoever_is_refused_reads_what_is_wrong() {
+        for (pallet, fact, words) in [
+            // To post without a grant, or with one that does not open the data any more, or not for this.
+            ("Grants", "NoSuchGrant", "There is no grant of this number"),
+            ("Grants", "NotIssued", "its owner has not decided, or has refused"),
+            ("Grants", "Expired", "The grant's last block has passed. Ask for another"),
+            ("Grants", "Revoked", "The owner took the grant back. Ask for another"),
+            ("Grants", "OtherPurpose", "The grant is for another purpose"),
+            // To claim without bond.
+            ("Jobs", "NotBonded", "The account has no bond. Bond first"),
+            ("Jobs", "BondShort", "Too little of the bond is free to answer for this job. Bond more"),
+            // To report too late, or again.
+            ("Jobs", "LeaseLapsed", "The lease ran out. Claim the job again"),
+            ("Jobs", "NotLeased", "The job is not leased: it waits for a trainer, has been reported, or is over"),
+            // To claim with a proof that is for another leaf, stream or chain.
+            ("Attribution", "NotTheContributor", "The leaf belongs to another account"),
+            ("Attribution", "ProofLengthWrong", "The proof is longer or shorter than"),
+            ("Attribution", "ProofTotalWrong", "The proof's units do not add up"),
+            ("Attribution", "ProofRootWrong", "it is for another leaf, stream or chain"),
+        ] {
+            let errors = pinned().pallet_by_name(pallet).unwrap();
+            let variants = errors.error_variants().unwrap();
+            let index = variants.iter().find(|variant| variant.name == fact).unwrap().index;
+            let fields = (3u8, errors.error_index(), [index, 0, 0, 0], [0x11u8; 5]).encode();
+            let failed = Event { pallet: "System".into(), name: "ExtrinsicFailed".into(), fields };
+            let failure = runtime().failure(&[failed]).unwrap();
+            let text = failure.to_string();
+            assert!(failure.is(pallet, fact) && text.starts_with(&format!("{pallet}.{fact}: ")), "{text}");
+            assert!(text.contains(words), "{text}");
+        }
+    }
+
+    #[test]
     fn errors_of_the_runtime_itself_are_told_too() {
         let failed =
             |bytes: &[u8]| Event { pallet: "System".into(), name: "ExtrinsicFailed".into(), fields: bytes.to_vec() };

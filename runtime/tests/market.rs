@@ -332,7 +332,7 @@ impl Market {
                 let mut spec = spec(BaseModelId(u32::from(how) % 2), version, grant);
                 spec.price = TRIB * Amount::from(1 + how % 100);
                 spec.deadline = System::block_number() + 10 + u32::from(how % 50);
-                send(owner_or(&record.grantee), pallet_jobs::Call::post { spec })
+                send(owner_or(&record.grantee), pallet_jobs::Call::post { spec, data_fees_max: Amount::MAX })
             }
             Deed::Claim => {
                 let Some((job, _)) = pick(jobs(&[Stage::Open, Stage::Leased]), which) else { return };

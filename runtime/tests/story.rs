@@ -7,7 +7,7 @@ use common::{account, world::*};
 use frame_support::{assert_noop, assert_ok};
 use sp_keyring::Sr25519Keyring as Person;
 use tributary_protocol::{
-    BaseModelId, ContentHash, ContributionId, DatanetId, GrantId, JobId, ModelId, VersionRef,
+    Amount, BaseModelId, ContentHash, ContributionId, DatanetId, GrantId, JobId, ModelId, VersionRef,
     access::{ReadRequest, Scope},
     amount::TRIB,
     datanet::{AccessPolicy, ContributionStatus},
@@ -59,7 +59,7 @@ fn data_becomes_a_model_and_the_model_pays_for_the_data() {
 
         // A requester without a grant is refused, asks for one, gets it, and posts a job with escrow.
         assert_ok!(register_base(BASE_OWNER, 9));
-        let post = || pallet_jobs::Call::post { spec: spec(BASE, VERSION, GRANT) };
+        let post = || pallet_jobs::Call::post { spec: spec(BASE, VERSION, GRANT), data_fees_max: Amount::MAX };
         assert!(send(REQUESTER, post()).is_err());
         assert_ok!(send(REQUESTER, pallet_grants::Call::request { datanet: DATANET, terms: grant_terms(1) }));
         assert!(send(REQUESTER, post()).is_err(), "an undecided grant opens nothing");
@@ -183,7 +183,10 @@ fn a_proof_serves_on_its_own_chain_and_stream_only() {
                 assert_ok!(send(REQUESTER, request));
                 assert_ok!(send(FIRST_TRAINER, pallet_jobs::Call::bond { amount: 200 * TRIB }));
             }
-            assert_ok!(send(REQUESTER, pallet_jobs::Call::post { spec: spec(BASE, VERSION, GRANT) }));
+            assert_ok!(send(
+                REQUESTER,
+                pallet_jobs::Call::post { spec: spec(BASE, VERSION, GRANT), data_fees_max: Amount::MAX }
+            ));
             assert_ok!(send(FIRST_TRAINER, pallet_jobs::Call::claim { job }));
             let done = report(if job == JOB { &here } else { &other }, seed);
             assert_ok!(send(FIRST_TRAINER, pallet_jobs::Call::report { job, report: done }));

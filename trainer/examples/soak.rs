@@ -178,7 +178,7 @@ async fn soak(node: &Path, base: &Path, jobs: u64, kills: u64, seed: u64) -> Res
     let mut posted = jobs.min(4);
     for number in 0..posted {
         let spec = spec(base_id, DataUse { version, grant }, number)?;
-        requester.submit(&format!("post/{number}"), &calls::jobs::post(&spec)).await?;
+        requester.submit(&format!("post/{number}"), &calls::jobs::post(&spec, TRIB)).await?;
     }
     println!("set-up done; {posted} jobs posted");
 
@@ -246,7 +246,7 @@ async fn soak(node: &Path, base: &Path, jobs: u64, kills: u64, seed: u64) -> Res
                 }
                 JobState::Settled { model, .. } if settled.insert(id, model).is_none() && posted < jobs => {
                     let spec = spec(base_id, DataUse { version, grant }, posted)?;
-                    requester.submit(&format!("post/{posted}"), &calls::jobs::post(&spec)).await?;
+                    requester.submit(&format!("post/{posted}"), &calls::jobs::post(&spec, TRIB)).await?;
                     posted += 1;
                 }
                 _ => {}

@@ -193,6 +193,54 @@ mod tests {
         assert_eq!(lines.first.iter().map(|wrong| wrong.line).collect::<Vec<_>>(), [2, 3, 4, 5]);
     }
 
+    #[tokio::test]
+    async fn a_wrong_file_is_refused_before_anything_is_kept_or_sent() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, store) = (folder.path().join("data.jsonl"), folder.path().join("store"));
+        let good = "{\"prompt\":\"a\",\"completion\":\"b\"}\n";
+        let cases: [(Vec<u8>, &str); 5] = [
+            (Vec::new(), "the file is empty"),
+            (format!("{good}{{\"prompt\":\n").into(), "line 2: malformed JSON at column 10"),
+            (format!("{good}\n").into(), "line 2: blank line"),
+            ([good.as_bytes(), b"\xff\n"].concat(), "line 2: not UTF-8 at byte 1"),
+            (good.repeat(2).into(), "line 2: the same sample as line 1"),
+        ];
+        // Nobody listens there: whoever tries to send anything says so.
+        let context = Context::new(crate::args::Globals {
+            json: false,
+            node: "ws://127.0.0.1:1".into(),
+            key_file: None,
+            dev_account: Some("alice".into()),
+        });
+        for (content, expected) in cases {
+            fs::write(&file, &content).unwrap();
+            let submit = Command::Submit {
+                datanet: DatanetId(0),
+                file: file.clone(),
+                licence: parse::name("MIT").unwrap(),
+                store: store.clone(),
+                skip_duplicates: false,
+            };
+            let error = submit.run(&context).await.unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{error}");
+            let import = super::super::provider::Command::Import { file: file.clone(), store: store.clone() };
+            let error = import.run(&context).await.unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{error}");
+            assert!(!store.exists(), "a store for {expected}");
+            assert_eq!(fs::read(&file).unwrap(), content);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_refused_before_it_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("large.jsonl");
+        // Sparse: it takes no room, and reading it would say that a line is too long.
+        fs::File::create(&path).unwrap().set_len(Limits::DEFAULT.file_bytes as u64 + 1).unwrap();
+        let error = read(&path, false).unwrap_err().to_string();
+        assert!(error.contains("large.jsonl has 268435457 bytes, more than 268435456\nhint: "), "{error}");
+    }
+
     #[test]
     fn duplicates_are_left_out_only_when_asked() {
         let folder = tempfile::tempdir().unwrap();

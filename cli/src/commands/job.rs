@@ -40,6 +40,9 @@ pub enum Command {
         /// What the trainer is paid
         #[arg(long, value_name = "AMOUNT")]
         price: Money,
+        /// What the data may cost in all; what it costs now, if left out
+        #[arg(long, value_name = "AMOUNT")]
+        data_fees_max: Option<Money>,
         /// Within how many blocks of 3 s a report is taken
         #[arg(long, value_name = "BLOCKS", default_value_t = 28_800)]
         deadline_in: u32,
@@ -112,9 +115,13 @@ impl Command {
     /// Does it.
     pub async fn run(self, context: &Context) -> anyhow::Result<Output> {
         match self {
-            Self::Post { base, data, purpose, price, deadline_in, acceptance_blocks, recipe: args } => {
+            Self::Post { base, data, purpose, price, data_fees_max, deadline_in, acceptance_blocks, recipe: args } => {
                 let recipe = args.over(recipe::DEFAULT)?;
                 let signer = context.signer().await?;
+                let data_fees_max = match data_fees_max {
+                    Some(amount) => amount.0,
+                    None => signer.client().latest().data_fees(&data).await?,
+                };
                 let spec = JobSpec {
                     base,
                     data: data.try_into().map_err(|_| anyhow::anyhow!("a job uses at most 8 versions"))?,
@@ -127,7 +134,7 @@ impl Command {
                     deadline: signer.client().finalised_head().number.saturating_add(deadline_in),
                     acceptance_blocks,
                 };
-                let receipt = signer.submit(&jobs::post(&spec)).await?;
+                let receipt = signer.submit(&jobs::post(&spec, data_fees_max)).await?;
                 let job = receipt.job()?;
                 Ok(done(&receipt, json!({ "job": job }), format!("posted job {job}")))
             }

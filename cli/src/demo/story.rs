@@ -291,7 +291,7 @@ impl Story {
         let version = cast.owner.does(&calls::datanets::publish_version(datanet)).await?.version()?;
         task.note("posting without a grant");
         let attempt = self.spec(client, &Data { datanet, base, version, grant: GrantId(0) })?;
-        let refusal = match cast.requester.tries(&calls::jobs::post(&attempt)).await {
+        let refusal = match cast.requester.tries(&calls::jobs::post(&attempt, DATA_PRICE)).await {
             Ok(_) => bail!("the chain took a job without a grant"),
             Err(error) => error.failure().context("the job was refused, but not by the chain")?.to_string(),
         };
@@ -353,7 +353,7 @@ impl Story {
             self.processes.start(name, &own, arguments, &environment)?;
             self.http.insert(place, format!("http://127.0.0.1:{port}"));
         }
-        let job = cast.requester.does(&calls::jobs::post(&self.spec(client, data)?)).await?.job()?;
+        let job = cast.requester.does(&calls::jobs::post(&self.spec(client, data)?, DATA_PRICE)).await?.job()?;
         drop(task);
         self.narrator.tell(&format!(
             "job {job} on Datanet {}: {} for the trainer and {} for the data, in escrow",

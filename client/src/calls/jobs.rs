@@ -18,9 +18,9 @@ pub fn unbond(amount: Amount) -> Call {
     Call::new(PALLET, "unbond").with(amount)
 }
 
-/// Posts a job; its price and data fees go into escrow.
-pub fn post(spec: &JobSpec) -> Call {
-    Call::new(PALLET, "post").with(spec)
+/// Posts a job; its price and data fees, the latter together at most `data_fees_max`, go into escrow.
+pub fn post(spec: &JobSpec, data_fees_max: Amount) -> Call {
+    Call::new(PALLET, "post").with(spec).with(data_fees_max)
 }
 
 /// Takes a job on a lease.

@@ -106,7 +106,7 @@ mod tests {
             grants::present(&offer, [9; 64]),
             jobs::bond(1),
             jobs::unbond(1),
-            jobs::post(&spec),
+            jobs::post(&spec, 1),
             jobs::claim(job),
             jobs::heartbeat(job, Progress { step: 1, steps: 2 }),
             jobs::report(job, &Report::default()),

@@ -10,6 +10,7 @@ use tributary_protocol::{
     Amount, ContentHash, JobId,
     access::Scope,
     job::{Stage, TrainerRecord},
+    model::DataUse,
 };
 
 /// How many jobs the runtime looks at for one page, at most.
@@ -59,6 +60,17 @@ impl View {
     /// A trainer's bond and record.
     pub async fn trainer(&self, account: Account) -> Result<Option<TrainerRecord>, ChainError> {
         self.call("JobsApi_trainer", (account,)).await
+    }
+
+    /// What a job over these versions pays for data now; a version that the chain does not know costs nothing here, and
+    /// makes the chain refuse the job.
+    pub async fn data_fees(&self, data: &[DataUse]) -> Result<Amount, ChainError> {
+        let mut fees: Amount = 0;
+        for used in data {
+            let price = self.datanet(used.version.datanet).await?.map_or(0, |datanet| datanet.terms.price);
+            fees = fees.saturating_add(price);
+        }
+        Ok(fees)
     }
 
     /// What a trainer must have free of its bond to claim a job of this price.

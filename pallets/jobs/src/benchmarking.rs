@@ -104,7 +104,7 @@ fn posted<T: Config>(index: u32) -> (T::AccountId, JobId) {
     let requester = rich::<T>("requester", index);
     let spec = specification::<T>(&requester, JOB_VERSIONS_MAX);
     let id = NextJob::<T>::get();
-    Pallet::<T>::post(RawOrigin::Signed(requester.clone()).into(), spec).unwrap();
+    Pallet::<T>::post(RawOrigin::Signed(requester.clone()).into(), spec, Amount::MAX).unwrap();
     (requester, id)
 }
 
@@ -178,7 +178,7 @@ mod benches {
         let spec = specification::<T>(&requester, v);
         let id = NextJob::<T>::get();
         #[extrinsic_call]
-        _(RawOrigin::Signed(requester), spec);
+        _(RawOrigin::Signed(requester), spec, Amount::MAX);
         assert_eq!(stage::<T>(id), Stage::Open);
     }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     Config, Error, Pallet,
+    money::plus,
     types::{JobOf, Lease},
 };
 use alloc::collections::BTreeSet;
@@ -46,19 +47,22 @@ impl<T: Config> Pallet<T> {
         Ok(())
     }
 
-    /// What each version of a specification costs now, if all of them may be asked for.
-    pub(crate) fn quote(spec: &JobSpec) -> Result<DataFees, DispatchError> {
+    /// What each version of a specification costs now, if all of them may be asked for and the sum is at most `sum_max`.
+    pub(crate) fn quote(spec: &JobSpec, sum_max: Amount) -> Result<DataFees, DispatchError> {
         ensure!(!spec.data.is_empty(), Error::<T>::NoData);
         let distinct = spec.data.iter().map(|data| data.version).collect::<BTreeSet<_>>();
         ensure!(distinct.len() == spec.data.len(), Error::<T>::VersionTwice);
         let mut fees = DataFees::default();
+        let mut sum: Amount = 0;
         for data in &spec.data {
             let facts = T::Datanets::version(data.version).ok_or(Error::<T>::VersionUnknown)?;
             ensure!(facts.active, Error::<T>::DatanetRetired);
             ensure!(spec.split.contributors >= facts.terms.royalty_floor, Error::<T>::RoyaltyBelowFloor);
             // As many fees as versions fit, since both lists have the same bound.
             fees.try_push(facts.terms.price).map_err(|_| Error::<T>::NoData)?;
+            sum = plus(sum, facts.terms.price)?;
         }
+        ensure!(sum <= sum_max, Error::<T>::DataFeesAboveMax);
         Ok(fees)
     }
 

@@ -447,6 +447,8 @@ pub mod pallet {
         VersionTwice,
         /// A Datanet of the job is retired and takes no new jobs.
         DatanetRetired,
+        /// The data fees sum to more than the caller agreed to. Look at the Datanets' prices and post again.
+        DataFeesAboveMax,
         /// The price is below the least price.
         PriceTooLow,
         /// The deadline is not ahead, or too far ahead.
@@ -565,20 +567,21 @@ pub mod pallet {
         /// Origin: signed, the requester.
         ///
         /// Details: takes one use of the grant of each version, and holds price, data fees (each Datanet's price of now) and
-        /// a deposit for the record on the caller.
+        /// a deposit for the record on the caller. `data_fees_max` bounds the fees' sum, so that an owner who raises a price
+        /// while the call is on its way cannot take more than the caller agreed to.
         ///
-        /// Errors: one for each thing that can be wrong with `spec`; the grants pallet's refusals; the currency's, if the
-        /// caller has too little.
+        /// Errors: one for each thing that can be wrong with `spec`; [`Error::DataFeesAboveMax`]; the grants pallet's
+        /// refusals; the currency's, if the caller has too little.
         ///
         /// Events: [`Event::JobPosted`].
         ///
         /// Complexity: O(v) in the number of versions, at most [`JOB_VERSIONS_MAX`]; O(v^2) comparisons in memory.
         #[pallet::call_index(2)]
         #[pallet::weight(T::WeightInfo::post(u32::try_from(spec.data.len()).unwrap_or(JOB_VERSIONS_MAX)))]
-        pub fn post(origin: OriginFor<T>, spec: JobSpec) -> DispatchResult {
+        pub fn post(origin: OriginFor<T>, spec: JobSpec, data_fees_max: Amount) -> DispatchResult {
             let requester = ensure_signed(origin)?;
             Self::ensure_sound(&spec)?;
-            let data_fees = Self::quote(&spec)?;
+            let data_fees = Self::quote(&spec, data_fees_max)?;
             let (base, price) = (spec.base, spec.price);
             let (job, escrow) = Self::do_post(&requester, spec, data_fees)?;
             Self::deposit_event(Event::JobPosted { job, requester, base, price, escrow });

@@ -90,7 +90,9 @@ fn action(draw: Draw, ledger: &Ledger) -> Action {
                 acceptance_blocks: 5 + u32::from(draw.job) % 7,
                 ..spec()
             };
-            Action::Call(who, Call::post { spec })
+            // Now and then one less than the data costs.
+            let data_fees_max = FEE * Amount::from(versions) - Amount::from(size % 11 == 0);
+            Action::Call(who, Call::post { spec, data_fees_max })
         }
         5..=8 => Action::Call(who, Call::claim { job: pick(&[open, leased]) }),
         9 | 10 => {
@@ -345,7 +347,7 @@ impl Ledger {
                 }
                 Some(())
             }
-            Call::post { spec } => {
+            Call::post { spec, data_fees_max } => {
                 let entry = Entry {
                     requester: who,
                     versions: u32::try_from(spec.data.len()).unwrap(),
@@ -357,6 +359,7 @@ impl Ledger {
                 };
                 (spec.price >= UNIT).then_some(())?;
                 (self.permission(&entry) == Permission::Given).then_some(())?;
+                (entry.fees() <= *data_fees_max).then_some(())?;
                 let escrow = entry.price + entry.fees();
                 self.spend(who, escrow)?;
                 self.spend(who, entry.deposit)?;

@@ -39,7 +39,7 @@ fn unbond(who: AccountId, amount: Amount) -> DispatchResult {
 }
 
 fn post(spec: JobSpec) -> DispatchResult {
-    send(REQUESTER, Call::post { spec })
+    send(REQUESTER, Call::post { spec, data_fees_max: Amount::MAX })
 }
 
 fn claim(who: AccountId, job: JobId) -> DispatchResult {

@@ -111,7 +111,10 @@ fn post_fails_when_a_grant_refuses() {
         assert_noop!(post(no_grant), DispatchError::Other("NotIssued"));
         let other_purpose = changed(|spec| spec.purpose = Purpose::Research);
         assert_noop!(post(other_purpose), DispatchError::Other("OtherPurpose"));
-        assert_noop!(send(STRANGER, Call::post { spec: spec() }), DispatchError::Other("OtherGrantee"));
+        assert_noop!(
+            send(STRANGER, Call::post { spec: spec(), data_fees_max: FEE }),
+            DispatchError::Other("OtherGrantee")
+        );
         revoke(GRANT);
         assert_noop!(post(spec()), DispatchError::Other("Revoked"));
     });
@@ -123,6 +126,21 @@ fn post_fails_when_a_later_grant_refuses_and_takes_no_use() {
         let second = DataUse { version: VersionRef { number: 2, ..VERSION }, grant: GrantId(9) };
         assert_noop!(post(changed(|spec| spec.data.try_push(second).unwrap())), DispatchError::Other("NotIssued"));
         assert_eq!(uses(GRANT), 0);
+    });
+}
+
+#[test]
+fn post_fails_when_the_data_costs_more_than_agreed() {
+    ExtBuilder.build_and_execute(|| {
+        let post = |spec, data_fees_max| send(REQUESTER, Call::post { spec, data_fees_max });
+        let second = VersionRef { number: 2, ..VERSION };
+        let two = changed(|spec| spec.data.try_push(DataUse { version: second, grant: GRANT }).unwrap());
+        assert_noop!(post(two.clone(), 2 * FEE - 1), Error::<Test>::DataFeesAboveMax);
+        // The owner raises the price while the call is on its way.
+        change_datanet(DATANET, |datanet| datanet.terms.price = FEE + 1);
+        assert_noop!(post(two.clone(), 2 * FEE), Error::<Test>::DataFeesAboveMax);
+        assert_ok!(post(two, 2 * FEE + 2));
+        assert_eq!(held(HoldReason::Escrow, REQUESTER), PRICE + 2 * FEE + 2);
     });
 }
 
