@@ -369,4 +369,22 @@ mod tests {
             assert!(error.contains(named), "{error}");
         }
     }
+
+    #[test]
+    fn an_unknown_architecture_is_refused_by_its_name() {
+        let absent = serde_json::Value::Null;
+        for (architectures, model_type, named) in [
+            (serde_json::json!(["MambaForCausalLM"]), serde_json::json!("mamba"), "MambaForCausalLM"),
+            (serde_json::json!(["LlamaForCausalLM"]), serde_json::json!("mamba"), "mamba"),
+            (serde_json::json!(["T5ForConditionalGeneration", "LlamaForCausalLM"]), absent.clone(), "T5For"),
+            (absent.clone(), serde_json::json!("gpt_bigcode"), "gpt_bigcode"),
+            (absent.clone(), absent, "unknown architecture"),
+        ] {
+            let change = serde_json::json!({"architectures": architectures, "model_type": model_type});
+            let error = ModelConfig::from_json(&config(change)).unwrap_err();
+            assert!(matches!(error, ConfigError::UnknownArchitecture { .. }), "{error}");
+            let text = error.to_string();
+            assert!(text.contains(named) && text.contains("hint: "), "{text}");
+        }
+    }
 }

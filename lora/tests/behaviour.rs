@@ -2,15 +2,15 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use candle_core::Device;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use tempfile::TempDir;
 use tributary_lora::pretrain::{PretrainProgress, Recipe, pretrain};
 use tributary_lora::{
-    Adapter, AdapterError, DataConfig, DataError, Dataset, EncodedSample, LoadError, LoraConfig, Model, ModelConfig,
-    PromptTemplate, SamplingConfig, Snapshot, Target, Tokenizer, TrainConfig, TrainError, TrainingRun, answer,
-    base_model_hash,
+    Adapter, AdapterError, ConfigError, DataConfig, DataError, Dataset, EncodedSample, LoadError, LoraConfig, Model,
+    ModelConfig, PromptTemplate, SamplingConfig, Snapshot, Target, Tokenizer, TrainConfig, TrainError, TrainingRun,
+    answer, base_model_hash,
 };
 use tributary_protocol::ContentHash;
 use tributary_protocol::sample::{Limits, ParsedSamples};
@@ -258,6 +258,46 @@ fn damaged_model_folders_are_refused() {
     assert!(matches!(load(&edited("LlamaForCausalLM", "GPT2LMHeadModel")), Err(LoadError::Config(_))));
 }
 
+/// The bytes of every file in a folder, by name.
+fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
+    entries.map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap())).collect()
+}
+
+#[test]
+fn an_unknown_architecture_is_refused_before_its_weights_are_read() {
+    let copy = copy_of(base());
+    let path = copy.path().join("config.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("LlamaForCausalLM", "MambaForCausalLM")).unwrap();
+    // Weights that would be refused, too, if anybody looked.
+    std::fs::write(copy.path().join("model.safetensors"), b"not weights").unwrap();
+    let before = contents(copy.path());
+    let error = Model::load(copy.path(), &Device::Cpu).unwrap_err();
+    assert!(matches!(&error, LoadError::Config(ConfigError::UnknownArchitecture { .. })), "{error}");
+    assert!(error.to_string().contains("MambaForCausalLM"), "{error}");
+    assert_eq!(contents(copy.path()), before);
+}
+
+#[test]
+fn weights_cut_off_anywhere_are_refused_with_their_path() {
+    let copy = copy_of(base());
+    let path = copy.path().join("model.safetensors");
+    let whole = std::fs::read(&path).unwrap();
+    let header = 8 + usize::try_from(u64::from_le_bytes(whole[..8].try_into().unwrap())).unwrap();
+    // Within the header's length, the header, between header and data, and in the data.
+    for length in [0, 1, 7, 8, 9, header - 1, header, header + 1, whole.len() / 2, whole.len() - 1] {
+        std::fs::write(&path, &whole[..length]).unwrap();
+        let error = Model::load(copy.path(), &Device::Cpu).unwrap_err();
+        assert!(matches!(&error, LoadError::Damaged { path: named, .. } if *named == path), "{length} bytes: {error}");
+        let text = error.to_string();
+        assert!(text.contains("not a whole safetensors file") && text.contains("hint: "), "{text}");
+        assert_eq!(std::fs::read(&path).unwrap(), whole[..length]);
+    }
+    std::fs::write(&path, whole).unwrap();
+    Model::load(copy.path(), &Device::Cpu).unwrap();
+}
+
 #[test]
 fn sharded_weights_load_like_a_single_file() {
     let copy = copy_of(base());
@@ -296,7 +336,16 @@ fn adapter_for_another_base_is_refused() {
     let other = tempfile::tempdir().unwrap();
     pretrain(&small_recipe(2), other.path(), |_| {}).unwrap();
     let (other, _) = load(other.path());
-    assert!(matches!(Adapter::load(dir.path(), &other), Err(AdapterError::OtherBase { .. })));
+    let error = Adapter::load(dir.path(), &other).unwrap_err();
+    let [ours, theirs] = [&model, &other].map(|model| model.content_hash().unwrap());
+    assert!(
+        matches!(error, AdapterError::OtherBase { found, expected } if (found, expected) == (ours, theirs)),
+        "{error}"
+    );
+    let text = error.to_string();
+    assert!(text.contains(&ours.to_string()) && text.contains(&theirs.to_string()), "{text}");
+    // It is as good as before for its own base.
+    assert_eq!(Adapter::load(dir.path(), &model).unwrap().content_hash().unwrap(), hash);
 
     // Other shapes, and a file without the hash.
     let config = ModelConfig { intermediate_size: 32, ..model.config().clone() };
@@ -319,7 +368,12 @@ fn damaged_or_unsupported_adapters_are_refused() {
     let (config, weights) = (adapter.to_peft_config("base"), adapter.to_safetensors().unwrap());
     let read = |config: &str, weights: &[u8]| Adapter::from_peft(config.as_bytes(), weights, &model);
     assert!(read(&config, &weights).is_ok());
-    assert!(matches!(read(&config, &weights[..weights.len() - 9]), Err(AdapterError::Damaged { .. })));
+    let header = 8 + usize::try_from(u64::from_le_bytes(weights[..8].try_into().unwrap())).unwrap();
+    for length in [0, 7, 8, header - 1, header, weights.len() - 1] {
+        let error = read(&config, &weights[..length]).unwrap_err();
+        assert!(matches!(error, AdapterError::Damaged { .. }), "{length} bytes: {error}");
+        assert!(error.to_string().contains("not a whole safetensors file"), "{error}");
+    }
     for (from, to, named) in [
         ("\"bias\": \"none\"", "\"bias\": \"all\"", "bias"),
         ("\"LORA\"", "\"IA3\"", "peft_type"),

@@ -175,6 +175,35 @@ fn duplicates_name_both_lines_whatever_their_metadata() {
 }
 
 #[test]
+fn one_file_with_everything_wrong_names_each_line_and_its_reason() {
+    let limits = Limits { line_bytes: 60, ..Limits::DEFAULT };
+    let long = format!(r#"{{"prompt":"p","completion":"{}"}}"#, "c".repeat(60));
+    let lines: [&[u8]; 8] = [
+        GOOD.as_bytes(),
+        br#"{"prompt":"x","#,
+        b"",
+        long.as_bytes(),
+        b"{\"prompt\":\"\xff\",\"completion\":\"c\"}",
+        br#"{"prompt":"q","completion":"c"}"#,
+        GOOD.as_bytes(),
+        br#"{"prompt":"","completion":"c"}"#,
+    ];
+    let error = ParsedSamples::parse(&lines.join(&b'\n'), &limits).unwrap_err();
+    let expected = [
+        "line 2: malformed JSON at column 14: EOF while parsing a value",
+        "line 3: blank line",
+        &format!("line 4: {} bytes, more than 60", long.len()),
+        "line 5: not UTF-8 at byte 12",
+        "line 7: the same sample as line 1",
+        "line 8: \"prompt\" is empty",
+    ];
+    assert_eq!(error.to_string().lines().collect::<Vec<_>>(), expected);
+    // Leaving duplicates out saves none of the others.
+    let error = ParsedSamples::parse_skipping_duplicates(&lines.join(&b'\n'), &limits).unwrap_err();
+    assert_eq!(error.to_string().lines().count(), expected.len() - 1);
+}
+
+#[test]
 fn duplicates_can_be_skipped_but_nothing_else() {
     let file = format!("{GOOD}\n{GOOD}\n{{\"prompt\":\"q\",\"completion\":\"c\"}}\n{GOOD}\n");
     let (samples, skipped) = ParsedSamples::parse_skipping_duplicates(file.as_bytes(), &Limits::DEFAULT).unwrap();

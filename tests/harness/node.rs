@@ -1,18 +1,16 @@
-use crate::{binary, free_port};
+use crate::{binary, free_port, http::ask};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::{
     fs::File,
-    io::{Read, Write},
-    net::TcpStream,
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
 
-/// How long a node may take to answer its first call.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a node may take to answer its first call: it compiles its runtime first, for a minute on a busy machine.
+const START_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// A one-validator development chain in a folder of its own.
 pub struct Node {
@@ -53,20 +51,11 @@ impl Node {
     /// One JSON-RPC call over HTTP. Returns the `result`, or the whole `error` object as the error's text.
     pub fn call(&self, method: &str, params: Value) -> Result<Value> {
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
-        let mut stream = TcpStream::connect(("127.0.0.1", self.rpc_port))?;
-        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-        write!(
-            stream,
+        let request = format!(
             "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
             body.len()
-        )?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let start = answer.find("\r\n\r\n").context("the node's answer has no body")?;
-        let json_start = answer.get(start..).and_then(|rest| rest.find('{')).context("the node's answer is no JSON")?;
-        let text = answer.get(start.saturating_add(json_start)..).unwrap_or_default();
-        let value: Value =
-            serde_json::Deserializer::from_str(text).into_iter().next().context("the node's answer is empty")??;
+        );
+        let value = ask(self.rpc_port, &request)?;
         match value.get("result") {
             Some(result) => Ok(result.clone()),
             None => bail!("{}", value.get("error").unwrap_or(&value)),

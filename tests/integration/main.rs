@@ -1,5 +1,6 @@
 //! Tests over several crates, without a chain process.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod dependencies;
 mod layering;
 mod metadata;

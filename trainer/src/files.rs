@@ -33,7 +33,10 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), FileErro
         fs::rename(&half, path)?;
         File::open(folder)?.sync_all()
     };
-    write().map_err(at(path))
+    write().map_err(at(path)).inspect_err(|_| {
+        // A half-written file takes room on a disk that may be full; that it cannot be removed changes nothing.
+        let _ = fs::remove_file(&half);
+    })
 }
 
 /// Reads a file; `None` if there is none.
@@ -50,5 +53,22 @@ pub(crate) fn remove_folder(path: &Path) -> Result<(), FileError> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(path)(error)),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_that_fails_leaves_the_old_file_and_no_half_of_the_new_one() {
+        let folder = tempfile::tempdir().unwrap();
+        // A folder that is not empty cannot be replaced by a file.
+        let path = folder.path().join("state.json");
+        fs::create_dir_all(path.join("old")).unwrap();
+        let error = write_atomically(&path, b"new").unwrap_err();
+        assert!(error.to_string().contains("state.json"), "{error}");
+        assert!(path.join("old").is_dir());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

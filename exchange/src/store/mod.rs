@@ -7,7 +7,8 @@
 //! DIR/tmp/              imports under way; emptied on open
 //! ```
 //! Crash safety: data is synchronised before the index names it, the index changes in transactions, and on open every
-//! file that the index does not name is removed. All calls block; async code wraps them in `spawn_blocking`.
+//! file that the index does not name, and every name without a file, is removed. All calls block; async code wraps them in
+//! `spawn_blocking`.
 
 mod error;
 mod index;
@@ -220,12 +221,20 @@ impl Store {
                 None => return Ok(false),
             },
         };
+        let remove_files =
+            || [self.0.data_path(hash), self.0.tree_path(hash)].iter().try_for_each(|path| remove_if_there(path));
         // The index first: a crash in between leaves files without a name, which the next open removes.
-        self.0.index.remove(hash)?;
-        state.used = state.used.saturating_sub(footprint(size));
-        for path in [self.0.data_path(hash), self.0.tree_path(hash)] {
-            remove_if_there(&path)?;
+        match self.0.index.remove(hash) {
+            // A change takes room before it gives some back. On a full disk the files must make it: then a crash leaves a
+            // name without files, which the next open removes, too.
+            Err(StoreError::DiskFull { .. }) => {
+                remove_files()?;
+                self.0.index.remove(hash)?;
+            }
+            other => other?,
         }
+        state.used = state.used.saturating_sub(footprint(size));
+        remove_files()?;
         Ok(true)
     }
 
@@ -293,15 +302,20 @@ impl Inner {
         Ok(Reservation { store: self, bytes: needed })
     }
 
-    /// Removes files without a name in the index, and counts what the others take.
+    /// Removes files without a name in the index and names without files, and counts what the others take.
     fn clean(&self) -> Result<(), StoreError> {
-        let sizes: Vec<(BlobHash, u64)> = self
+        let mut sizes: Vec<(BlobHash, u64)> = self
             .index
             .all_partial()?
             .into_iter()
             .map(|(hash, record)| (hash, record.size))
             .chain(self.index.all_complete()?)
             .collect();
+        // A file that cannot be looked at is not one that is gone.
+        let is_gone = |hash: &BlobHash| matches!(self.data_path(hash).try_exists(), Ok(false));
+        for (hash, _) in sizes.extract_if(.., |(hash, _)| is_gone(hash)) {
+            self.index.remove(&hash)?;
+        }
         let named: HashSet<PathBuf> =
             sizes.iter().flat_map(|(hash, _)| [self.data_path(hash), self.tree_path(hash)]).collect();
         for folder in ["tmp", "blobs"].map(|name| self.folder.join(name)) {

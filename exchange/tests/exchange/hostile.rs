@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures::AsyncWriteExt;
 use libp2p::{Multiaddr, Stream};
 use tempfile::TempDir;
+use tokio::sync::Notify;
 use tributary_exchange::{
     BlobHash, FetchError, Fetched, ProviderFault, SizeProof, Store,
     wire::{self, EndReason, ProviderMessage, ReaderMessage},
@@ -201,18 +202,64 @@ async fn goes_through_all_providers_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_failing_says_why_for_each() {
+async fn all_failing_says_why_for_each_and_keeps_what_each_gave() {
     let bytes = sample(30 * GROUP, 11);
     let blob = *blake3::hash(&bytes).as_bytes();
     let (lying, _a) = hostile(&bytes, Evil::FlipIn(3)).await;
-    let (vanishing, _b) = hostile(&bytes, Evil::VanishAfter(3)).await;
+    let (silent, _b) = hostile(&bytes, Evil::StallAfter(4)).await;
+    let (vanishing, _c) = hostile(&bytes, Evil::VanishAfter(5)).await;
     let reader = impatient_reader().await;
-    let error = fetch(&reader, &[lying.clone(), vanishing.clone()], blob).await.unwrap_err();
+    let error = fetch(&reader, &[lying.clone(), silent.clone(), vanishing.clone()], blob).await.unwrap_err();
     assert!(!error.is_access_denied());
     let text = error.to_string();
-    for part in [lying.to_string(), vanishing.to_string(), hex::encode(blob), "wrong bytes".into(), "gone".into()] {
-        assert!(text.contains(&part), "{text}");
+    for part in [
+        format!("{lying}: wrong bytes ("),
+        format!("{silent}: silent for 2s"),
+        format!("{vanishing}: gone: "),
+        hex::encode(blob),
+    ] {
+        assert!(text.contains(&part), "{part} is not in {text}");
     }
     let FetchError::AllFailed { verified, .. } = error else { panic!("{error}") };
     assert_eq!(reader.store().partial(&blob).unwrap().unwrap().verified, verified);
+    // The last group, which proved the size, and some of each: the frames do not lie on the groups' bounds.
+    assert!(verified > 6 * GROUP && verified < 30 * GROUP, "{verified}");
+
+    // An honest provider is asked for the rest only.
+    let chain = Chain::new();
+    let (honest, _) = provider_of(&chain, Transport::Tcp, &bytes).await;
+    let fetched = fetch(&reader, &honest.addresses(), blob).await.unwrap();
+    assert_eq!(fetched.resumed, verified);
+    assert!(fetched.received < bytes.len() as u64 - verified + 4 * GROUP, "{}", fetched.received);
+    assert_eq!(reader.store().read(&blob).unwrap(), bytes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_whose_machine_dies_is_given_up_and_the_next_goes_on() {
+    let chain = Chain::new();
+    let bytes = sample(120 * GROUP, 12);
+    let (honest, blob) = provider_of(&chain, Transport::Tcp, &bytes).await;
+    let (dying, peer) = hostile(&bytes, Evil::StallAfter(30)).await;
+    // Patient enough to take silence for thinking: it is the lost connection that tells.
+    let reader = reader().await;
+    let enough = Arc::new(Notify::new());
+    let (notify, providers) = (Arc::clone(&enough), [dying.clone(), honest.address()]);
+    let fetching = reader.node.fetch(&providers, request(blob), move |progress| {
+        if progress.verified > 20 * GROUP {
+            notify.notify_one();
+        }
+    });
+    let death = async {
+        enough.notified().await;
+        drop(peer);
+    };
+    let (fetched, ()) = tokio::join!(fetching, death);
+    let fetched = fetched.unwrap();
+    assert_eq!(reader.store().read(&blob).unwrap(), bytes);
+    let [(address, fault)] = &fetched.faults[..] else { panic!("{:?}", fetched.faults) };
+    assert_eq!(*address, dying);
+    let gone = matches!(fault, ProviderFault::Vanished { .. } | ProviderFault::Unreachable { .. });
+    assert!(gone, "{fault}");
+    // What came before the death was not fetched again.
+    assert!(fetched.received < bytes.len() as u64 + 15 * GROUP, "{}", fetched.received);
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -194,6 +194,23 @@ fn quota_refuses_and_leaves_no_trace() {
     store.import_bytes(&source.bytes).unwrap();
 }
 
+#[test]
+fn a_name_whose_files_are_gone_is_dropped_and_its_blob_can_come_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let blob = store.import_bytes(&sample(3 * GROUP, 1)).unwrap().hash;
+    // As a kill leaves it in the middle of a removal on a full disk.
+    fs::remove_file(store.get(&blob).unwrap().path()).unwrap();
+    assert!(matches!(store.get(&blob), Err(StoreError::Damaged { .. })));
+    drop(store);
+    let store = open(folder.path());
+    assert!(matches!(store.get(&blob), Err(StoreError::NotFound { .. })));
+    assert_eq!(store.used_bytes(), 0);
+    assert_eq!(fs::read_dir(folder.path().join("blobs")).unwrap().count(), 0);
+    assert_eq!(store.import_bytes(&sample(3 * GROUP, 1)).unwrap().hash, blob);
+    assert_eq!(store.read(&blob).unwrap(), sample(3 * GROUP, 1));
+}
+
 /// Copies a store as it is now: what a kill at this moment would leave.
 fn snapshot(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
@@ -336,6 +353,81 @@ async fn full_disk_is_said_clearly_and_loses_nothing() {
     let fetched = node.fetch(&provider.addresses(), request(blob), |_| ()).await.unwrap();
     assert!(fetched.resumed > 100 * GROUP, "{}", fetched.resumed);
     assert_eq!(store.read(&blob).unwrap(), bytes);
+}
+
+/// Takes every byte that a file can still have on the disk of `folder`.
+fn fill(folder: &Path) -> PathBuf {
+    let path = folder.join("filler");
+    let mut file = fs::File::create(&path).unwrap();
+    let error = std::io::copy(&mut std::io::repeat(7).take(1 << 30), &mut file).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::StorageFull, "{error}");
+    path
+}
+
+#[test]
+fn a_disk_without_a_byte_left_is_named_by_whatever_writes_and_nothing_is_lost() {
+    let Some(disk) = SmallDisk::new(8) else {
+        println!("skipped: no right to mount a file system");
+        return;
+    };
+    let folder = disk.0.path().join("store");
+    let store = open(&folder);
+    let kept = store.import_bytes(&sample(3 * GROUP, 1)).unwrap().hash;
+    let source = Source::new(20 * GROUP, 2);
+    let mut writer = source.begin(&store).unwrap();
+    source.give(&mut writer, 0, 5);
+    let used = store.used_bytes();
+
+    let filler = fill(disk.0.path());
+    let full = |error: StoreError| {
+        assert!(matches!(&error, StoreError::DiskFull { path } if path.starts_with(&folder)), "{error}");
+        assert!(error.to_string().starts_with("the disk is full at "), "{error}");
+        assert!(error.to_string().contains("hint: "), "{error}");
+    };
+    full(store.import_bytes(b"one line\n").unwrap_err());
+    full(store.import_bytes(&sample(2 * GROUP, 3)).unwrap_err());
+    full(Source::new(4 * GROUP, 4).begin(&store).err().unwrap());
+    let ranges = [GroupRange { start: 5, end: 20 }];
+    match writer.receive(&ranges, source.encode(5, 20).as_slice(), |_| ()).unwrap_err() {
+        ReceiveError::Store(error) => full(error),
+        other => panic!("{other}"),
+    }
+    drop(writer);
+
+    // Reading needs no room, and nothing is booked for what was refused.
+    assert_eq!(store.read(&kept).unwrap(), sample(3 * GROUP, 1));
+    assert_eq!(store.used_bytes(), used);
+    assert_eq!(fs::read_dir(folder.join("tmp")).unwrap().count(), 0);
+
+    // With room again, the same store goes on where it was.
+    fs::remove_file(filler).unwrap();
+    let mut writer = source.resume(&store);
+    assert!(writer.have().count() >= 6, "{}", writer.have().count());
+    source.give(&mut writer, 0, 20);
+    writer.finish().unwrap();
+    assert_eq!(store.read(&source.blob).unwrap(), source.bytes);
+    drop(store);
+    assert_eq!(open(&folder).list().unwrap().len(), 2);
+}
+
+#[test]
+fn blobs_can_be_removed_from_a_full_disk() {
+    let Some(disk) = SmallDisk::new(8) else {
+        println!("skipped: no right to mount a file system");
+        return;
+    };
+    let store = open(&disk.0.path().join("store"));
+    let [first, second] = [1, 2].map(|seed| store.import_bytes(&sample(20 * GROUP, seed)).unwrap().hash);
+    let used = store.used_bytes();
+    fill(disk.0.path());
+    assert!(store.remove(&first).unwrap());
+    assert!(matches!(store.get(&first), Err(StoreError::NotFound { .. })));
+    assert_eq!(store.used_bytes(), used / 2);
+    // And there is room for another.
+    let third = store.import_bytes(&sample(10 * GROUP, 3)).unwrap().hash;
+    for (blob, bytes) in [(second, sample(20 * GROUP, 2)), (third, sample(10 * GROUP, 3))] {
+        assert_eq!(store.read(&blob).unwrap(), bytes);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

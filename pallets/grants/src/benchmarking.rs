@@ -67,7 +67,8 @@ fn some_terms<T: Config>() -> GrantTerms {
         purpose: Purpose::Research,
         base_models: BaseModelScope::Only(BaseModelId(0)),
         uses: 1,
-        expires_at: now::<T>().saturating_add(1),
+        // The runner sets block 1 between set-up and call.
+        expires_at: now::<T>().saturating_add(2),
     }
 }
 
@@ -188,7 +189,7 @@ mod benchmarks {
     fn prune() {
         let (owner, grantee) = (funded::<T>("owner"), funded::<T>("grantee"));
         let datanet = datanet_of::<T>(&owner);
-        let offer = Some(Presented { nonce: 7, valid_until: now::<T>() });
+        let offer = Some(Presented { nonce: 7, valid_until: now::<T>().saturating_add(1) });
         let id = NextGrant::<T>::get();
         assert_ok!(Pallet::<T>::do_create(datanet, &grantee, some_terms::<T>(), GrantStatus::Active, offer));
         frame_system::Pallet::<T>::set_block_number(BlockNumberFor::<T>::from(1_000_000u32));

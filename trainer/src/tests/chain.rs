@@ -37,8 +37,10 @@ struct Records {
     bond: Amount,
     revoked: bool,
     faster: Option<Account>,
+    is_next_report_late: bool,
     done: HashSet<String>,
     deeds: Vec<Deed>,
+    late_reports: usize,
     addresses: BTreeMap<Account, Vec<Multiaddr>>,
 }
 
@@ -55,8 +57,10 @@ impl MemoryChain {
                 bond: 1_000,
                 revoked: false,
                 faster: None,
+                is_next_report_late: false,
                 done: HashSet::new(),
                 deeds: Vec::new(),
+                late_reports: 0,
                 addresses: BTreeMap::new(),
             }),
         }
@@ -89,6 +93,21 @@ impl MemoryChain {
     /// Whoever claims next finds that this account was faster.
     pub fn set_faster(&self, account: Option<Account>) {
         self.records().faster = account;
+    }
+
+    /// The next report is on its way until its lease has lapsed.
+    pub fn delay_next_report(&self) {
+        self.records().is_next_report_late = true;
+    }
+
+    /// How many reports came when the lease had lapsed.
+    pub fn late_reports(&self) -> usize {
+        self.records().late_reports
+    }
+
+    /// Whatever was submitted is as good as new, as if every journal were lost.
+    pub fn forget_submissions(&self) {
+        self.records().done.clear();
     }
 
     pub fn set_addresses(&self, account: Account, addresses: Vec<Multiaddr>) {
@@ -164,7 +183,10 @@ impl MemoryChain {
                 job.state = JobState::Leased { trainer: account, until, progress: *progress, at_risk: 10 };
             }
             Action::Report(report) => {
-                leased(&job.state)?;
+                if let Err(refusal) = leased(&job.state) {
+                    records.late_reports += usize::from(refusal.1 == "LeaseLapsed");
+                    return Err(refusal);
+                }
                 assert_eq!(job.state.stage().after(Transition::Report), Some(Stage::Reported));
                 job.state = JobState::Reported {
                     trainer: account,
@@ -235,6 +257,9 @@ impl JobChain for Seat {
         // As the submitter does: what is done is done, and is not done again.
         if self.chain.records().done.contains(&intent) {
             return Ok(());
+        }
+        if matches!(action, Action::Report(_)) && std::mem::take(&mut self.chain.records().is_next_report_late) {
+            self.chain.advance(self.chain.lease_blocks + 1);
         }
         let result = self.chain.act(self.account, job, action);
         self.chain.advance(1);

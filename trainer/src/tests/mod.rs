@@ -219,6 +219,82 @@ async fn data_that_is_not_what_was_committed_to_is_given_up_for_good() {
 }
 
 #[tokio::test]
+async fn a_report_that_comes_too_late_is_kept_and_sent_on_the_next_lease() {
+    let Some(world) = World::new().await else { return };
+    world.chain.delay_next_report();
+    world
+        .run_until(TRAINER, async |chain| {
+            // It cannot claim again before the test says so.
+            if chain.deeds(Deed::Claim) == 1 {
+                chain.set_bond(0);
+            }
+            chain.late_reports() == 1 && world.state_text(TRAINER).contains("\"current\": null")
+        })
+        .await;
+    assert_eq!(world.chain.deeds(Deed::Report), 0);
+    let kept = std::fs::read(world.state_dir(TRAINER).join("jobs/0/report.json")).unwrap();
+    let kept: Report = serde_json::from_slice(&kept).unwrap();
+
+    world.chain.set_bond(1_000);
+    world.run_until(TRAINER, async |chain| is_reported(chain)).await;
+    assert_eq!(world.reported(), kept);
+    assert_eq!((world.chain.deeds(Deed::Claim), world.chain.deeds(Deed::Report)), (2, 1));
+}
+
+#[tokio::test]
+async fn a_report_that_was_taken_but_not_written_down_is_not_sent_again() {
+    let Some(world) = World::new().await else { return };
+    world.run_until(TRAINER, async |chain| is_reported(chain)).await;
+    let report = world.reported();
+    // As a crash leaves it right after the chain took the report, with the journal gone too.
+    let mut state: serde_json::Value = serde_json::from_str(&world.state_text(TRAINER)).unwrap();
+    (state["current"], state["reported"]) = (0.into(), serde_json::json!([]));
+    state["bundles"] = serde_json::json!({});
+    std::fs::write(world.state_dir(TRAINER).join("state.json"), state.to_string()).unwrap();
+    world.chain.forget_submissions();
+
+    world.run_until(TRAINER, async |_| world.reported_in_state(TRAINER) == [JOB.0]).await;
+    assert_eq!((world.chain.deeds(Deed::Claim), world.chain.deeds(Deed::Report)), (1, 1));
+    assert_eq!(world.reported(), report);
+    assert!(world.store(TRAINER).await.contains(&report.bundle.0).unwrap(), "the bundle is served");
+}
+
+#[tokio::test]
+async fn a_damaged_checkpoint_costs_its_steps_and_nothing_else() {
+    let Some(world) = World::new().await else { return };
+    world.run_until(TRAINER, async |chain| is_reported(chain)).await;
+    let expected = world.reported();
+
+    for length in [0, 7, 300] {
+        let Some(world) = World::new().await else { return };
+        world.run_until(TRAINER, async |_| world.has_checkpoint(TRAINER)).await;
+        let path = world.state_dir(TRAINER).join("jobs/0").join(tributary_lora::CHECKPOINT_FILE);
+        std::fs::File::options().write(true).open(path).unwrap().set_len(length).unwrap();
+        world.run_until(TRAINER, async |chain| is_reported(chain)).await;
+        assert_eq!(world.reported(), expected, "a checkpoint cut to {length} bytes");
+        assert_eq!((world.chain.deeds(Deed::Claim), world.chain.deeds(Deed::Report)), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_job_whose_data_nobody_delivers_is_given_up_and_each_provider_named() {
+    let Some(mut world) = World::new().await else { return };
+    world.adjust = |config| {
+        config.providers = ["/ip4/127.0.0.1/tcp/1", "/ip4/127.0.0.1/tcp/2"].map(|text| text.parse().unwrap()).into();
+        config.patience_seconds = 0;
+    };
+    let given_up = |world: &World| world.state_text(TRAINER).contains("no provider delivered blob");
+    world.run_until(TRAINER, async |_| given_up(&world)).await;
+    let text = world.state_text(TRAINER);
+    for part in ["contribution 1 of version 0@1", "/ip4/127.0.0.1/tcp/1: unreachable", "/ip4/127.0.0.1/tcp/2: "] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    assert_eq!((world.chain.deeds(Deed::Claim), world.chain.deeds(Deed::Report)), (1, 0));
+    // Nothing half-fetched is left.
+    assert_eq!(world.store(TRAINER).await.used_bytes(), 0);
+}
+
+#[tokio::test]
 async fn without_bond_or_behind_a_faster_one_it_waits() {
     let Some(world) = World::new().await else { return };
     world.chain.set_bond(0);

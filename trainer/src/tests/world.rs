@@ -42,6 +42,8 @@ pub const REQUESTER: u8 = 77;
 pub struct World {
     pub chain: Arc<MemoryChain>,
     pub base: PathBuf,
+    /// Changes what every trainer of this world is told.
+    pub adjust: fn(&mut TrainerConfig),
     provider: Node,
     folder: TempDir,
 }
@@ -90,7 +92,7 @@ impl World {
         config.listen = vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()];
         config.grants = Some(Arc::new(Gate(chain.clone())));
         let provider = Node::spawn(config).await.unwrap();
-        Some(Self { chain, base, provider, folder })
+        Some(Self { chain, base, adjust: |_| (), provider, folder })
     }
 
     /// The samples as the chain's entries name them.
@@ -146,6 +148,7 @@ impl World {
         let mut config = TrainerConfig::new("memory", &state_dir, vec![self.base.clone()]);
         config.providers = self.provider.addresses();
         config.checkpoints = Cadence { steps: 1, seconds: 10 };
+        (self.adjust)(&mut config);
         Parts {
             chain: Arc::new(Seat { chain: self.chain.clone(), account: account(seed) }),
             node,

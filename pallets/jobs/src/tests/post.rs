@@ -121,6 +121,19 @@ fn post_fails_when_a_grant_refuses() {
 }
 
 #[test]
+fn post_fails_when_the_grant_has_expired() {
+    ExtBuilder.build_and_execute(|| {
+        // The mock's grants run until block 10,000, its last one included.
+        System::set_block_number(10_001);
+        let spec = changed(|spec| spec.deadline = 10_100);
+        assert_noop!(post(spec.clone()), DispatchError::Other("Expired"));
+        assert_eq!(uses(GRANT), 0);
+        System::set_block_number(10_000);
+        assert_ok!(post(spec));
+    });
+}
+
+#[test]
 fn post_fails_when_a_later_grant_refuses_and_takes_no_use() {
     ExtBuilder.build_and_execute(|| {
         let second = DataUse { version: VersionRef { number: 2, ..VERSION }, grant: GrantId(9) };
