@@ -31,8 +31,8 @@ pub enum Scope {
         /// Its version.
         version: u32,
     },
-    /// The adapter that a job produced.
-    Adapter {
+    /// What a job reported: adapter, snapshots, scores and recipe in one file.
+    Bundle {
         /// The job.
         job: u64,
     },
@@ -42,7 +42,7 @@ impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Version { datanet, version } => write!(f, "datanet {datanet} version {version}"),
-            Self::Adapter { job } => write!(f, "adapter of job {job}"),
+            Self::Bundle { job } => write!(f, "bundle of job {job}"),
         }
     }
 }
@@ -198,7 +198,7 @@ mod tests {
             ReadClaim { account: stranger, ..signed },
             ReadClaim { account: [0xff; 32], ..signed },
             ReadClaim { scope: Scope::Version { datanet: 1, version: 3 }, ..signed },
-            ReadClaim { scope: Scope::Adapter { job: 1 }, ..signed },
+            ReadClaim { scope: Scope::Bundle { job: 1 }, ..signed },
             ReadClaim { blob: [0; 32], ..signed },
             ReadClaim { reader_nonce: [0; 32], ..signed },
             ReadClaim { provider_nonce: [0; 32], ..signed },

@@ -221,7 +221,7 @@ mod tests {
     fn scope() -> impl Strategy<Value = Scope> {
         prop_oneof![
             any::<(u32, u32)>().prop_map(|(datanet, version)| Scope::Version { datanet, version }),
-            any::<u64>().prop_map(|job| Scope::Adapter { job }),
+            any::<u64>().prop_map(|job| Scope::Bundle { job }),
         ]
     }
 

@@ -46,7 +46,7 @@ pub fn chain_scope(scope: Scope) -> access::Scope {
         Scope::Version { datanet, version } => {
             access::Scope::Version(VersionRef { datanet: DatanetId(datanet), number: version })
         }
-        Scope::Adapter { job } => access::Scope::Bundle(JobId(job)),
+        Scope::Bundle { job } => access::Scope::Bundle(JobId(job)),
     }
 }
 
@@ -56,7 +56,7 @@ pub fn exchange_scope(scope: access::Scope) -> Scope {
         access::Scope::Version(VersionRef { datanet, number }) => {
             Scope::Version { datanet: datanet.0, version: number }
         }
-        access::Scope::Bundle(job) => Scope::Adapter { job: job.0 },
+        access::Scope::Bundle(job) => Scope::Bundle { job: job.0 },
     }
 }
 
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn scopes_translate_both_ways() {
-        for scope in [Scope::Version { datanet: 3, version: 2 }, Scope::Adapter { job: 9 }] {
+        for scope in [Scope::Version { datanet: 3, version: 2 }, Scope::Bundle { job: 9 }] {
             assert_eq!(exchange_scope(chain_scope(scope)), scope);
         }
     }

@@ -59,7 +59,7 @@ async fn grant_is_for_one_account_scope_and_blob() {
     let chain = Chain::new();
     let (node, blob) = provider_of(&chain, Transport::Tcp, &sample(2 * GROUP, 1)).await;
     let reader = reader().await;
-    let other_scope = tributary_exchange::FetchRequest { scope: Scope::Adapter { job: 3 }, ..request(blob) };
+    let other_scope = tributary_exchange::FetchRequest { scope: Scope::Bundle { job: 3 }, ..request(blob) };
     let error = reader.node.fetch(&node.addresses(), other_scope, |_| ()).await.unwrap_err();
     assert!(error.is_access_denied(), "{error}");
 
@@ -88,7 +88,7 @@ async fn proof_for_another_handshake_is_refused() {
         ("another provider's peer", |claim| claim.provider = PeerId::random()),
         ("another chain", |claim| claim.genesis = [0; 32]),
         ("an old provider nonce", |claim| claim.provider_nonce = [1; 32]),
-        ("another scope", |claim| claim.scope = Scope::Adapter { job: 1 }),
+        ("another scope", |claim| claim.scope = Scope::Bundle { job: 1 }),
         ("another blob", |claim| claim.blob = [1; 32]),
     ];
     for (what, tamper) in tampers {

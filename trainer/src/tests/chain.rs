@@ -290,7 +290,7 @@ impl GrantSource for Gate {
                 records.jobs.values().any(holds)
                     && records.entries.iter().any(|(entry, _)| entry.samples.blob.0 == blob)
             }
-            Scope::Adapter { job } => records.jobs.get(&JobId(job)).is_some_and(|job| match &job.state {
+            Scope::Bundle { job } => records.jobs.get(&JobId(job)).is_some_and(|job| match &job.state {
                 JobState::Reported { trainer, report, .. } | JobState::Settled { trainer, report, .. } => {
                     report.bundle.0 == blob && (account == trainer.0 || account == job.requester.0)
                 }

@@ -91,7 +91,7 @@ async fn a_job_goes_from_open_to_settled_and_its_report_stands() {
             if addresses.is_empty() {
                 return false;
             }
-            let request = FetchRequest { scope: Scope::Adapter { job: JOB.0 }, blob: report.bundle.0, bytes: None };
+            let request = FetchRequest { scope: Scope::Bundle { job: JOB.0 }, blob: report.bundle.0, bytes: None };
             requester.fetch(&addresses, request, |_| {}).await.unwrap();
             *bundle.borrow_mut() = requester.store().read(&report.bundle.0).unwrap();
             true
