@@ -1,11 +1,16 @@
-//! Weights for `pallet_attribution`: placeholder until scripts/weights has run.
+//! Weights of `pallet_attribution`, measured.
+//!
+//! Written by `scripts/weights` with frame-omni-bencher (64.0.0); do not edit.
+//! DATE: 2026-11-21, STEPS: `50`, REPEAT: `20`, LOW RANGE: `[]`, HIGH RANGE: `[]`
+//! CPU: `AMD EPYC`, WASM-EXECUTION: `Compiled`, WORST CASE MAP SIZE: `1000000`
 
 #![cfg_attr(rustfmt, rustfmt_skip)]
 #![allow(unused_parens)]
 #![allow(unused_imports)]
 #![allow(missing_docs)]
+#![allow(dead_code)]
 
-use frame_support::{traits::Get, weights::{Weight, constants::RocksDbWeight}};
+use frame_support::{traits::Get, weights::{Weight, constants::ParityDbWeight}};
 use core::marker::PhantomData;
 
 /// Weight functions needed for `pallet_attribution`.
@@ -14,42 +19,59 @@ pub trait WeightInfo {
 	fn claim(d: u32, ) -> Weight;
 }
 
-/// Weights for `pallet_attribution` on the machine that generated this file.
+/// Weights for `pallet_attribution` in a runtime: its own database weights.
 pub struct SubstrateWeight<T>(PhantomData<T>);
 impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Attribution::Streams` (r:1 w:1)
+	/// Proof: `Attribution::Streams` (`max_values`: None, `max_size`: Some(621), added: 3096, mode: `MaxEncodedLen`)
 	/// Storage: `System::Account` (r:14 w:14)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
 	/// Storage: `Balances::Holds` (r:1 w:1)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(265), added: 2740, mode: `MaxEncodedLen`)
 	fn fund() -> Weight {
-		Weight::from_parts(700_000_000, 40_000)
+		// Proof size in bytes:
+		//  Measured:  `1750`
+		//  Estimated: `37432`
+		// Least execution time: 643_021_000 picoseconds.
+		Weight::from_parts(661_014_000, 37432)
 			.saturating_add(T::DbWeight::get().reads(16_u64))
 			.saturating_add(T::DbWeight::get().writes(16_u64))
 	}
 	/// Storage: `Attribution::Streams` (r:1 w:1)
-	/// Storage: `Attribution::Claims` (r:1 w:1)
+	/// Proof: `Attribution::Streams` (`max_values`: None, `max_size`: Some(621), added: 3096, mode: `MaxEncodedLen`)
 	/// Storage: `System::BlockHash` (r:1 w:0)
-	/// Storage: `Balances::Holds` (r:2 w:2)
+	/// Proof: `System::BlockHash` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
+	/// Storage: `Attribution::Claims` (r:1 w:1)
+	/// Proof: `Attribution::Claims` (`max_values`: None, `max_size`: Some(116), added: 2591, mode: `MaxEncodedLen`)
 	/// Storage: `System::Account` (r:2 w:2)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:2 w:2)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(265), added: 2740, mode: `MaxEncodedLen`)
 	/// The range of component `d` is `[0, 24]`.
 	fn claim(d: u32, ) -> Weight {
-		Weight::from_parts(200_000_000, 12_000)
-			.saturating_add(Weight::from_parts(1_000_000, 0).saturating_mul(d.into()))
+		// Proof size in bytes:
+		//  Measured:  `1005`
+		//  Estimated: `6470`
+		// Least execution time: 143_518_000 picoseconds.
+		Weight::from_parts(149_250_893, 6470)
+			// Standard error: 5_591
+			.saturating_add(Weight::from_parts(1_120_836, 0).saturating_mul(d.into()))
 			.saturating_add(T::DbWeight::get().reads(7_u64))
 			.saturating_add(T::DbWeight::get().writes(6_u64))
 	}
 }
 
-// For backwards compatibility and tests.
+/// The same with ParityDB's weights, for tests of the pallet alone.
 impl WeightInfo for () {
 	fn fund() -> Weight {
-		Weight::from_parts(700_000_000, 40_000)
-			.saturating_add(RocksDbWeight::get().reads(16_u64))
-			.saturating_add(RocksDbWeight::get().writes(16_u64))
+		Weight::from_parts(661_014_000, 37432)
+			.saturating_add(ParityDbWeight::get().reads(16_u64))
+			.saturating_add(ParityDbWeight::get().writes(16_u64))
 	}
 	fn claim(d: u32, ) -> Weight {
-		Weight::from_parts(200_000_000, 12_000)
-			.saturating_add(Weight::from_parts(1_000_000, 0).saturating_mul(d.into()))
-			.saturating_add(RocksDbWeight::get().reads(7_u64))
-			.saturating_add(RocksDbWeight::get().writes(6_u64))
+		Weight::from_parts(149_250_893, 6470)
+			.saturating_add(Weight::from_parts(1_120_836, 0).saturating_mul(d.into()))
+			.saturating_add(ParityDbWeight::get().reads(7_u64))
+			.saturating_add(ParityDbWeight::get().writes(6_u64))
 	}
 }

@@ -1,6 +1,8 @@
-//! Weights for `pallet_jobs`
+//! Weights of `pallet_jobs`, measured.
 //!
-//! placeholder until scripts/weights has run: hand-set, conservative.
+//! Written by `scripts/weights` with frame-omni-bencher (64.0.0); do not edit.
+//! DATE: 2026-11-21, STEPS: `50`, REPEAT: `20`, LOW RANGE: `[]`, HIGH RANGE: `[]`
+//! CPU: `AMD EPYC`, WASM-EXECUTION: `Compiled`, WORST CASE MAP SIZE: `1000000`
 
 #![cfg_attr(rustfmt, rustfmt_skip)]
 #![allow(unused_parens)]
@@ -30,173 +32,465 @@ pub trait WeightInfo {
 	fn on_initialize(n: u32, ) -> Weight;
 }
 
-/// Weights for `pallet_jobs` using the Substrate node and recommended hardware.
+/// Weights for `pallet_jobs` in a runtime: its own database weights.
 pub struct SubstrateWeight<T>(PhantomData<T>);
 impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
+	/// Storage: `Jobs::Trainers` (r:1 w:1)
+	/// Proof: `Jobs::Trainers` (`max_values`: None, `max_size`: Some(96), added: 2571, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:1 w:1)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(265), added: 2740, mode: `MaxEncodedLen`)
 	fn bond() -> Weight {
-		Weight::from_parts(50_000_000, 0)
+		// Proof size in bytes:
+		//  Measured:  `183`
+		//  Estimated: `3730`
+		// Least execution time: 69_800_000 picoseconds.
+		Weight::from_parts(72_626_000, 3730)
 			.saturating_add(T::DbWeight::get().reads(3_u64))
 			.saturating_add(T::DbWeight::get().writes(3_u64))
 	}
+	/// Storage: `Jobs::Trainers` (r:1 w:1)
+	/// Proof: `Jobs::Trainers` (`max_values`: None, `max_size`: Some(96), added: 2571, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:1 w:1)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(265), added: 2740, mode: `MaxEncodedLen`)
 	fn unbond() -> Weight {
-		Weight::from_parts(50_000_000, 0)
+		// Proof size in bytes:
+		//  Measured:  `362`
+		//  Estimated: `3730`
+		// Least execution time: 63_799_000 picoseconds.
+		Weight::from_parts(66_535_000, 3730)
 			.saturating_add(T::DbWeight::get().reads(3_u64))
 			.saturating_add(T::DbWeight::get().writes(3_u64))
 	}
+	/// Storage: `Models::BaseModels` (r:1 w:0)
+	/// Proof: `Models::BaseModels` (`max_values`: None, `max_size`: Some(237), added: 2712, mode: `MaxEncodedLen`)
+	/// Storage: `Datanets::Datanets` (r:8 w:0)
+	/// Proof: `Datanets::Datanets` (`max_values`: None, `max_size`: Some(1328), added: 3803, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::NextJob` (r:1 w:1)
+	/// Proof: `Jobs::NextJob` (`max_values`: Some(1), `max_size`: Some(8), added: 503, mode: `MaxEncodedLen`)
+	/// Storage: `Grants::Grants` (r:8 w:8)
+	/// Proof: `Grants::Grants` (`max_values`: None, `max_size`: Some(614), added: 3089, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:1 w:1)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(265), added: 2740, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Jobs` (r:0 w:1)
+	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(733), added: 3208, mode: `MaxEncodedLen`)
+	/// The range of component `v` is `[1, 8]`.
 	fn post(v: u32, ) -> Weight {
-		Weight::from_parts(90_000_000, 0)
-			.saturating_add(T::DbWeight::get().reads(8_u64))
-			.saturating_add(T::DbWeight::get().writes(6_u64))
-			.saturating_add(Weight::from_parts(30_000_000, 0).saturating_mul(v.into()))
-			.saturating_add(T::DbWeight::get().reads((3_u64).saturating_mul(v.into())))
+		// Proof size in bytes:
+		//  Measured:  `1123 + v * (1471 ±0)`
+		//  Estimated: `3730 + v * (3803 ±0)`
+		// Least execution time: 162_895_000 picoseconds.
+		Weight::from_parts(150_960_854, 3730)
+			// Standard error: 37_618
+			.saturating_add(Weight::from_parts(18_066_974, 0).saturating_mul(v.into()))
+			.saturating_add(T::DbWeight::get().reads(4_u64))
+			.saturating_add(T::DbWeight::get().reads((2_u64).saturating_mul(v.into())))
+			.saturating_add(T::DbWeight::get().writes(4_u64))
 			.saturating_add(T::DbWeight::get().writes((1_u64).saturating_mul(v.into())))
+			.saturating_add(Weight::from_parts(0, 3803).saturating_mul(v.into()))
 	}
+	/// Storage: `Jobs::Jobs` (r:1 w:1)
+	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(733), added: 3208, mode: `MaxEncodedLen`)
+	/// Storage: `Grants::Grants` (r:8 w:0)
+	/// Proof: `Grants::Grants` (`max_values`: None, `max_size`: Some(614), added: 3089, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:2 w:2)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(265), added: 2740, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Trainers` (r:2 w:2)
+	/// Proof: `Jobs::Trainers` (`max_values`: None, `max_size`: Some(96), added: 2571, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::ActiveJobs` (r:2 w:2)
+	/// Proof: `Jobs::ActiveJobs` (`max_values`: None, `max_size`: Some(177), added: 2652, mode: `MaxEncodedLen`)
 	fn claim() -> Weight {
-		Weight::from_parts(150_000_000, 0)
-			.saturating_add(T::DbWeight::get().reads(32_u64))
+		// Proof size in bytes:
+		//  Measured:  `2894`
+		//  Estimated: `25702`
+		// Least execution time: 193_171_000 picoseconds.
+		Weight::from_parts(202_739_000, 25702)
+			.saturating_add(T::DbWeight::get().reads(16_u64))
 			.saturating_add(T::DbWeight::get().writes(8_u64))
 	}
+	/// Storage: `Jobs::Jobs` (r:1 w:1)
+	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(733), added: 3208, mode: `MaxEncodedLen`)
+	/// Storage: `Grants::Grants` (r:8 w:0)
+	/// Proof: `Grants::Grants` (`max_values`: None, `max_size`: Some(614), added: 3089, mode: `MaxEncodedLen`)
 	fn heartbeat() -> Weight {
-		Weight::from_parts(60_000_000, 0)
-			.saturating_add(T::DbWeight::get().reads(10_u64))
-			.saturating_add(T::DbWeight::get().writes(2_u64))
+		// Proof size in bytes:
+		//  Measured:  `1778`
+		//  Estimated: `25702`
+		// Least execution time: 72_535_000 picoseconds.
+		Weight::from_parts(78_015_000, 25702)
+			.saturating_add(T::DbWeight::get().reads(9_u64))
+			.saturating_add(T::DbWeight::get().writes(1_u64))
 	}
+	/// Storage: `Jobs::Jobs` (r:1 w:1)
+	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(733), added: 3208, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Agenda` (r:7 w:1)
+	/// Proof: `Jobs::Agenda` (`max_values`: None, `max_size`: Some(141), added: 2616, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::SettlesAt` (r:0 w:1)
+	/// Proof: `Jobs::SettlesAt` (`max_values`: None, `max_size`: Some(20), added: 2495, mode: `MaxEncodedLen`)
 	fn report() -> Weight {
-		Weight::from_parts(60_000_000, 0)
-			.saturating_add(T::DbWeight::get().reads(11_u64))
-			.saturating_add(T::DbWeight::get().writes(4_u64))
+		// Proof size in bytes:
+		//  Measured:  `1125`
+		//  Estimated: `19302`
+		// Least execution time: 63_228_000 picoseconds.
+		Weight::from_parts(74_018_000, 19302)
+			.saturating_add(T::DbWeight::get().reads(8_u64))
+			.saturating_add(T::DbWeight::get().writes(3_u64))
 	}
+	/// Storage: `Jobs::Jobs` (r:1 w:1)
+	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(733), added: 3208, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::SettlesAt` (r:1 w:1)
+	/// Proof: `Jobs::SettlesAt` (`max_values`: None, `max_size`: Some(20), added: 2495, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Agenda` (r:1 w:1)
+	/// Proof: `Jobs::Agenda` (`max_values`: None, `max_size`: Some(141), added: 2616, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(265), added: 2740, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:2 w:2)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Datanets::Datanets` (r:8 w:0)
+	/// Proof: `Datanets::Datanets` (`max_values`: None, `max_size`: Some(1328), added: 3803, mode: `MaxEncodedLen`)
+	/// Storage: `Models::BaseModels` (r:1 w:0)
+	/// Proof: `Models::BaseModels` (`max_values`: None, `max_size`: Some(237), added: 2712, mode: `MaxEncodedLen`)
+	/// Storage: `Models::NextModel` (r:1 w:1)
+	/// Proof: `Models::NextModel` (`max_values`: Some(1), `max_size`: Some(8), added: 503, mode: `MaxEncodedLen`)
+	/// Storage: `Models::VersionModelCount` (r:8 w:8)
+	/// Proof: `Models::VersionModelCount` (`max_values`: None, `max_size`: Some(20), added: 2495, mode: `MaxEncodedLen`)
+	/// Storage: `Models::Adapters` (r:1 w:1)
+	/// Proof: `Models::Adapters` (`max_values`: None, `max_size`: Some(56), added: 2531, mode: `MaxEncodedLen`)
+	/// Storage: `Attribution::Streams` (r:1 w:1)
+	/// Proof: `Attribution::Streams` (`max_values`: None, `max_size`: Some(621), added: 3096, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Trainers` (r:1 w:1)
+	/// Proof: `Jobs::Trainers` (`max_values`: None, `max_size`: Some(96), added: 2571, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::ActiveJobs` (r:1 w:1)
+	/// Proof: `Jobs::ActiveJobs` (`max_values`: None, `max_size`: Some(177), added: 2652, mode: `MaxEncodedLen`)
+	/// Storage: `Models::Models` (r:0 w:1)
+	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(343), added: 2818, mode: `MaxEncodedLen`)
+	/// Storage: `Models::VersionModels` (r:0 w:8)
+	/// Proof: `Models::VersionModels` (`max_values`: None, `max_size`: Some(36), added: 2511, mode: `MaxEncodedLen`)
 	fn accept() -> Weight {
-		Weight::from_parts(400_000_000, 0)
-			.saturating_add(T::DbWeight::get().reads(40_u64))
-			.saturating_add(T::DbWeight::get().writes(60_u64))
+		// Proof size in bytes:
+		//  Measured:  `13267`
+		//  Estimated: `31414`
+		// Least execution time: 287_447_000 picoseconds.
+		Weight::from_parts(317_443_000, 31414)
+			.saturating_add(T::DbWeight::get().reads(28_u64))
+			.saturating_add(T::DbWeight::get().writes(28_u64))
 	}
+	/// Storage: `Jobs::Jobs` (r:1 w:1)
+	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(733), added: 3208, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:1 w:1)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(265), added: 2740, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::SettlesAt` (r:1 w:1)
+	/// Proof: `Jobs::SettlesAt` (`max_values`: None, `max_size`: Some(20), added: 2495, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Agenda` (r:1 w:1)
+	/// Proof: `Jobs::Agenda` (`max_values`: None, `max_size`: Some(141), added: 2616, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Disputes` (r:0 w:1)
+	/// Proof: `Jobs::Disputes` (`max_values`: None, `max_size`: Some(32), added: 2507, mode: `MaxEncodedLen`)
 	fn dispute() -> Weight {
-		Weight::from_parts(50_000_000, 0)
-			.saturating_add(T::DbWeight::get().reads(6_u64))
+		// Proof size in bytes:
+		//  Measured:  `1565`
+		//  Estimated: `4198`
+		// Least execution time: 105_397_000 picoseconds.
+		Weight::from_parts(111_328_000, 4198)
+			.saturating_add(T::DbWeight::get().reads(5_u64))
 			.saturating_add(T::DbWeight::get().writes(6_u64))
 	}
+	/// Storage: `Jobs::Jobs` (r:1 w:1)
+	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(733), added: 3208, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::SettlesAt` (r:1 w:1)
+	/// Proof: `Jobs::SettlesAt` (`max_values`: None, `max_size`: Some(20), added: 2495, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Agenda` (r:1 w:1)
+	/// Proof: `Jobs::Agenda` (`max_values`: None, `max_size`: Some(141), added: 2616, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(265), added: 2740, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:2 w:2)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Datanets::Datanets` (r:8 w:0)
+	/// Proof: `Datanets::Datanets` (`max_values`: None, `max_size`: Some(1328), added: 3803, mode: `MaxEncodedLen`)
+	/// Storage: `Models::BaseModels` (r:1 w:0)
+	/// Proof: `Models::BaseModels` (`max_values`: None, `max_size`: Some(237), added: 2712, mode: `MaxEncodedLen`)
+	/// Storage: `Models::NextModel` (r:1 w:1)
+	/// Proof: `Models::NextModel` (`max_values`: Some(1), `max_size`: Some(8), added: 503, mode: `MaxEncodedLen`)
+	/// Storage: `Models::VersionModelCount` (r:8 w:8)
+	/// Proof: `Models::VersionModelCount` (`max_values`: None, `max_size`: Some(20), added: 2495, mode: `MaxEncodedLen`)
+	/// Storage: `Models::Adapters` (r:1 w:1)
+	/// Proof: `Models::Adapters` (`max_values`: None, `max_size`: Some(56), added: 2531, mode: `MaxEncodedLen`)
+	/// Storage: `Attribution::Streams` (r:1 w:1)
+	/// Proof: `Attribution::Streams` (`max_values`: None, `max_size`: Some(621), added: 3096, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Trainers` (r:1 w:1)
+	/// Proof: `Jobs::Trainers` (`max_values`: None, `max_size`: Some(96), added: 2571, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::ActiveJobs` (r:1 w:1)
+	/// Proof: `Jobs::ActiveJobs` (`max_values`: None, `max_size`: Some(177), added: 2652, mode: `MaxEncodedLen`)
+	/// Storage: `Models::Models` (r:0 w:1)
+	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(343), added: 2818, mode: `MaxEncodedLen`)
+	/// Storage: `Models::VersionModels` (r:0 w:8)
+	/// Proof: `Models::VersionModels` (`max_values`: None, `max_size`: Some(36), added: 2511, mode: `MaxEncodedLen`)
 	fn settle() -> Weight {
-		Weight::from_parts(400_000_000, 0)
-			.saturating_add(T::DbWeight::get().reads(40_u64))
-			.saturating_add(T::DbWeight::get().writes(60_u64))
+		// Proof size in bytes:
+		//  Measured:  `13267`
+		//  Estimated: `31414`
+		// Least execution time: 286_234_000 picoseconds.
+		Weight::from_parts(298_107_000, 31414)
+			.saturating_add(T::DbWeight::get().reads(28_u64))
+			.saturating_add(T::DbWeight::get().writes(28_u64))
 	}
+	/// Storage: `Jobs::Jobs` (r:1 w:1)
+	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(733), added: 3208, mode: `MaxEncodedLen`)
+	/// Storage: `Grants::Grants` (r:8 w:8)
+	/// Proof: `Grants::Grants` (`max_values`: None, `max_size`: Some(614), added: 3089, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:2 w:2)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:2 w:2)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(265), added: 2740, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Trainers` (r:1 w:1)
+	/// Proof: `Jobs::Trainers` (`max_values`: None, `max_size`: Some(96), added: 2571, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::ActiveJobs` (r:1 w:1)
+	/// Proof: `Jobs::ActiveJobs` (`max_values`: None, `max_size`: Some(177), added: 2652, mode: `MaxEncodedLen`)
 	fn cancel() -> Weight {
-		Weight::from_parts(200_000_000, 0)
-			.saturating_add(T::DbWeight::get().reads(32_u64))
-			.saturating_add(T::DbWeight::get().writes(18_u64))
+		// Proof size in bytes:
+		//  Measured:  `2702`
+		//  Estimated: `25702`
+		// Least execution time: 264_514_000 picoseconds.
+		Weight::from_parts(275_494_000, 25702)
+			.saturating_add(T::DbWeight::get().reads(15_u64))
+			.saturating_add(T::DbWeight::get().writes(15_u64))
 	}
+	/// Storage: `Jobs::Jobs` (r:1 w:1)
+	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(733), added: 3208, mode: `MaxEncodedLen`)
+	/// Storage: `Grants::Grants` (r:8 w:8)
+	/// Proof: `Grants::Grants` (`max_values`: None, `max_size`: Some(614), added: 3089, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:2 w:2)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:2 w:2)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(265), added: 2740, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Trainers` (r:1 w:1)
+	/// Proof: `Jobs::Trainers` (`max_values`: None, `max_size`: Some(96), added: 2571, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::ActiveJobs` (r:1 w:1)
+	/// Proof: `Jobs::ActiveJobs` (`max_values`: None, `max_size`: Some(177), added: 2652, mode: `MaxEncodedLen`)
 	fn expire() -> Weight {
-		Weight::from_parts(200_000_000, 0)
-			.saturating_add(T::DbWeight::get().reads(32_u64))
-			.saturating_add(T::DbWeight::get().writes(18_u64))
+		// Proof size in bytes:
+		//  Measured:  `2702`
+		//  Estimated: `25702`
+		// Least execution time: 250_808_000 picoseconds.
+		Weight::from_parts(259_233_000, 25702)
+			.saturating_add(T::DbWeight::get().reads(15_u64))
+			.saturating_add(T::DbWeight::get().writes(15_u64))
 	}
+	/// Storage: `Jobs::Jobs` (r:1 w:1)
+	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(733), added: 3208, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Disputes` (r:1 w:1)
+	/// Proof: `Jobs::Disputes` (`max_values`: None, `max_size`: Some(32), added: 2507, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::SettlesAt` (r:1 w:0)
+	/// Proof: `Jobs::SettlesAt` (`max_values`: None, `max_size`: Some(20), added: 2495, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(265), added: 2740, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:2 w:2)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Datanets::Datanets` (r:8 w:0)
+	/// Proof: `Datanets::Datanets` (`max_values`: None, `max_size`: Some(1328), added: 3803, mode: `MaxEncodedLen`)
+	/// Storage: `Models::BaseModels` (r:1 w:0)
+	/// Proof: `Models::BaseModels` (`max_values`: None, `max_size`: Some(237), added: 2712, mode: `MaxEncodedLen`)
+	/// Storage: `Models::NextModel` (r:1 w:1)
+	/// Proof: `Models::NextModel` (`max_values`: Some(1), `max_size`: Some(8), added: 503, mode: `MaxEncodedLen`)
+	/// Storage: `Models::VersionModelCount` (r:8 w:8)
+	/// Proof: `Models::VersionModelCount` (`max_values`: None, `max_size`: Some(20), added: 2495, mode: `MaxEncodedLen`)
+	/// Storage: `Models::Adapters` (r:1 w:1)
+	/// Proof: `Models::Adapters` (`max_values`: None, `max_size`: Some(56), added: 2531, mode: `MaxEncodedLen`)
+	/// Storage: `Attribution::Streams` (r:1 w:1)
+	/// Proof: `Attribution::Streams` (`max_values`: None, `max_size`: Some(621), added: 3096, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Trainers` (r:1 w:1)
+	/// Proof: `Jobs::Trainers` (`max_values`: None, `max_size`: Some(96), added: 2571, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::ActiveJobs` (r:1 w:1)
+	/// Proof: `Jobs::ActiveJobs` (`max_values`: None, `max_size`: Some(177), added: 2652, mode: `MaxEncodedLen`)
+	/// Storage: `Models::Models` (r:0 w:1)
+	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(343), added: 2818, mode: `MaxEncodedLen`)
+	/// Storage: `Models::VersionModels` (r:0 w:8)
+	/// Proof: `Models::VersionModels` (`max_values`: None, `max_size`: Some(36), added: 2511, mode: `MaxEncodedLen`)
 	fn resolve_uphold() -> Weight {
-		Weight::from_parts(450_000_000, 0)
-			.saturating_add(T::DbWeight::get().reads(44_u64))
-			.saturating_add(T::DbWeight::get().writes(62_u64))
+		// Proof size in bytes:
+		//  Measured:  `13159`
+		//  Estimated: `31414`
+		// Least execution time: 326_880_000 picoseconds.
+		Weight::from_parts(340_385_000, 31414)
+			.saturating_add(T::DbWeight::get().reads(28_u64))
+			.saturating_add(T::DbWeight::get().writes(27_u64))
 	}
+	/// Storage: `Jobs::Jobs` (r:1 w:1)
+	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(733), added: 3208, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Disputes` (r:1 w:1)
+	/// Proof: `Jobs::Disputes` (`max_values`: None, `max_size`: Some(32), added: 2507, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:2 w:2)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:2 w:2)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(265), added: 2740, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Trainers` (r:1 w:1)
+	/// Proof: `Jobs::Trainers` (`max_values`: None, `max_size`: Some(96), added: 2571, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::ActiveJobs` (r:1 w:1)
+	/// Proof: `Jobs::ActiveJobs` (`max_values`: None, `max_size`: Some(177), added: 2652, mode: `MaxEncodedLen`)
+	/// Storage: `Grants::Grants` (r:8 w:8)
+	/// Proof: `Grants::Grants` (`max_values`: None, `max_size`: Some(614), added: 3089, mode: `MaxEncodedLen`)
 	fn resolve_overturn() -> Weight {
-		Weight::from_parts(250_000_000, 0)
-			.saturating_add(T::DbWeight::get().reads(32_u64))
-			.saturating_add(T::DbWeight::get().writes(20_u64))
+		// Proof size in bytes:
+		//  Measured:  `2989`
+		//  Estimated: `25702`
+		// Least execution time: 271_748_000 picoseconds.
+		Weight::from_parts(281_736_000, 25702)
+			.saturating_add(T::DbWeight::get().reads(16_u64))
+			.saturating_add(T::DbWeight::get().writes(16_u64))
 	}
+	/// Storage: `Jobs::Jobs` (r:1 w:1)
+	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(733), added: 3208, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:1 w:1)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(265), added: 2740, mode: `MaxEncodedLen`)
 	fn forget() -> Weight {
-		Weight::from_parts(50_000_000, 0)
+		// Proof size in bytes:
+		//  Measured:  `992`
+		//  Estimated: `4198`
+		// Least execution time: 76_433_000 picoseconds.
+		Weight::from_parts(81_463_000, 4198)
 			.saturating_add(T::DbWeight::get().reads(3_u64))
 			.saturating_add(T::DbWeight::get().writes(3_u64))
 	}
+	/// Storage: `Jobs::Agenda` (r:1 w:1)
+	/// Proof: `Jobs::Agenda` (`max_values`: None, `max_size`: Some(141), added: 2616, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Jobs` (r:16 w:16)
+	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(733), added: 3208, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:16 w:16)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(265), added: 2740, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:32 w:32)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Datanets::Datanets` (r:128 w:0)
+	/// Proof: `Datanets::Datanets` (`max_values`: None, `max_size`: Some(1328), added: 3803, mode: `MaxEncodedLen`)
+	/// Storage: `Models::BaseModels` (r:16 w:0)
+	/// Proof: `Models::BaseModels` (`max_values`: None, `max_size`: Some(237), added: 2712, mode: `MaxEncodedLen`)
+	/// Storage: `Models::NextModel` (r:1 w:1)
+	/// Proof: `Models::NextModel` (`max_values`: Some(1), `max_size`: Some(8), added: 503, mode: `MaxEncodedLen`)
+	/// Storage: `Models::VersionModelCount` (r:128 w:128)
+	/// Proof: `Models::VersionModelCount` (`max_values`: None, `max_size`: Some(20), added: 2495, mode: `MaxEncodedLen`)
+	/// Storage: `Models::Adapters` (r:1 w:1)
+	/// Proof: `Models::Adapters` (`max_values`: None, `max_size`: Some(56), added: 2531, mode: `MaxEncodedLen`)
+	/// Storage: `Attribution::Streams` (r:16 w:16)
+	/// Proof: `Attribution::Streams` (`max_values`: None, `max_size`: Some(621), added: 3096, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::Trainers` (r:16 w:16)
+	/// Proof: `Jobs::Trainers` (`max_values`: None, `max_size`: Some(96), added: 2571, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::ActiveJobs` (r:16 w:16)
+	/// Proof: `Jobs::ActiveJobs` (`max_values`: None, `max_size`: Some(177), added: 2652, mode: `MaxEncodedLen`)
+	/// Storage: `Jobs::SettlesAt` (r:0 w:16)
+	/// Proof: `Jobs::SettlesAt` (`max_values`: None, `max_size`: Some(20), added: 2495, mode: `MaxEncodedLen`)
+	/// Storage: `Models::Models` (r:0 w:16)
+	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(343), added: 2818, mode: `MaxEncodedLen`)
+	/// Storage: `Models::VersionModels` (r:0 w:128)
+	/// Proof: `Models::VersionModels` (`max_values`: None, `max_size`: Some(36), added: 2511, mode: `MaxEncodedLen`)
+	/// The range of component `n` is `[0, 16]`.
 	fn on_initialize(n: u32, ) -> Weight {
-		Weight::from_parts(10_000_000, 0)
-			.saturating_add(T::DbWeight::get().reads(2_u64))
-			.saturating_add(T::DbWeight::get().writes(2_u64))
-			.saturating_add(Weight::from_parts(400_000_000, 0).saturating_mul(n.into()))
-			.saturating_add(T::DbWeight::get().reads((40_u64).saturating_mul(n.into())))
-			.saturating_add(T::DbWeight::get().writes((60_u64).saturating_mul(n.into())))
+		// Proof size in bytes:
+		//  Measured:  `11309 + n * (1912 ±0)`
+		//  Estimated: `3606 + n * (30424 ±0)`
+		// Least execution time: 4_939_000 picoseconds.
+		Weight::from_parts(5_129_000, 3606)
+			// Standard error: 327_409
+			.saturating_add(Weight::from_parts(272_000_428, 0).saturating_mul(n.into()))
+			.saturating_add(T::DbWeight::get().reads(3_u64))
+			.saturating_add(T::DbWeight::get().reads((24_u64).saturating_mul(n.into())))
+			.saturating_add(T::DbWeight::get().writes(3_u64))
+			.saturating_add(T::DbWeight::get().writes((25_u64).saturating_mul(n.into())))
+			.saturating_add(Weight::from_parts(0, 30424).saturating_mul(n.into()))
 	}
 }
 
-// For backwards compatibility and tests.
+/// The same with ParityDB's weights, for tests of the pallet alone.
 impl WeightInfo for () {
 	fn bond() -> Weight {
-		Weight::from_parts(50_000_000, 0)
+		Weight::from_parts(72_626_000, 3730)
 			.saturating_add(ParityDbWeight::get().reads(3_u64))
 			.saturating_add(ParityDbWeight::get().writes(3_u64))
 	}
 	fn unbond() -> Weight {
-		Weight::from_parts(50_000_000, 0)
+		Weight::from_parts(66_535_000, 3730)
 			.saturating_add(ParityDbWeight::get().reads(3_u64))
 			.saturating_add(ParityDbWeight::get().writes(3_u64))
 	}
 	fn post(v: u32, ) -> Weight {
-		Weight::from_parts(90_000_000, 0)
-			.saturating_add(ParityDbWeight::get().reads(8_u64))
-			.saturating_add(ParityDbWeight::get().writes(6_u64))
-			.saturating_add(Weight::from_parts(30_000_000, 0).saturating_mul(v.into()))
-			.saturating_add(ParityDbWeight::get().reads((3_u64).saturating_mul(v.into())))
+		Weight::from_parts(150_960_854, 3730)
+			.saturating_add(Weight::from_parts(18_066_974, 0).saturating_mul(v.into()))
+			.saturating_add(ParityDbWeight::get().reads(4_u64))
+			.saturating_add(ParityDbWeight::get().reads((2_u64).saturating_mul(v.into())))
+			.saturating_add(ParityDbWeight::get().writes(4_u64))
 			.saturating_add(ParityDbWeight::get().writes((1_u64).saturating_mul(v.into())))
+			.saturating_add(Weight::from_parts(0, 3803).saturating_mul(v.into()))
 	}
 	fn claim() -> Weight {
-		Weight::from_parts(150_000_000, 0)
-			.saturating_add(ParityDbWeight::get().reads(32_u64))
+		Weight::from_parts(202_739_000, 25702)
+			.saturating_add(ParityDbWeight::get().reads(16_u64))
 			.saturating_add(ParityDbWeight::get().writes(8_u64))
 	}
 	fn heartbeat() -> Weight {
-		Weight::from_parts(60_000_000, 0)
-			.saturating_add(ParityDbWeight::get().reads(10_u64))
-			.saturating_add(ParityDbWeight::get().writes(2_u64))
+		Weight::from_parts(78_015_000, 25702)
+			.saturating_add(ParityDbWeight::get().reads(9_u64))
+			.saturating_add(ParityDbWeight::get().writes(1_u64))
 	}
 	fn report() -> Weight {
-		Weight::from_parts(60_000_000, 0)
-			.saturating_add(ParityDbWeight::get().reads(11_u64))
-			.saturating_add(ParityDbWeight::get().writes(4_u64))
+		Weight::from_parts(74_018_000, 19302)
+			.saturating_add(ParityDbWeight::get().reads(8_u64))
+			.saturating_add(ParityDbWeight::get().writes(3_u64))
 	}
 	fn accept() -> Weight {
-		Weight::from_parts(400_000_000, 0)
-			.saturating_add(ParityDbWeight::get().reads(40_u64))
-			.saturating_add(ParityDbWeight::get().writes(60_u64))
+		Weight::from_parts(317_443_000, 31414)
+			.saturating_add(ParityDbWeight::get().reads(28_u64))
+			.saturating_add(ParityDbWeight::get().writes(28_u64))
 	}
 	fn dispute() -> Weight {
-		Weight::from_parts(50_000_000, 0)
-			.saturating_add(ParityDbWeight::get().reads(6_u64))
+		Weight::from_parts(111_328_000, 4198)
+			.saturating_add(ParityDbWeight::get().reads(5_u64))
 			.saturating_add(ParityDbWeight::get().writes(6_u64))
 	}
 	fn settle() -> Weight {
-		Weight::from_parts(400_000_000, 0)
-			.saturating_add(ParityDbWeight::get().reads(40_u64))
-			.saturating_add(ParityDbWeight::get().writes(60_u64))
+		Weight::from_parts(298_107_000, 31414)
+			.saturating_add(ParityDbWeight::get().reads(28_u64))
+			.saturating_add(ParityDbWeight::get().writes(28_u64))
 	}
 	fn cancel() -> Weight {
-		Weight::from_parts(200_000_000, 0)
-			.saturating_add(ParityDbWeight::get().reads(32_u64))
-			.saturating_add(ParityDbWeight::get().writes(18_u64))
+		Weight::from_parts(275_494_000, 25702)
+			.saturating_add(ParityDbWeight::get().reads(15_u64))
+			.saturating_add(ParityDbWeight::get().writes(15_u64))
 	}
 	fn expire() -> Weight {
-		Weight::from_parts(200_000_000, 0)
-			.saturating_add(ParityDbWeight::get().reads(32_u64))
-			.saturating_add(ParityDbWeight::get().writes(18_u64))
+		Weight::from_parts(259_233_000, 25702)
+			.saturating_add(ParityDbWeight::get().reads(15_u64))
+			.saturating_add(ParityDbWeight::get().writes(15_u64))
 	}
 	fn resolve_uphold() -> Weight {
-		Weight::from_parts(450_000_000, 0)
-			.saturating_add(ParityDbWeight::get().reads(44_u64))
-			.saturating_add(ParityDbWeight::get().writes(62_u64))
+		Weight::from_parts(340_385_000, 31414)
+			.saturating_add(ParityDbWeight::get().reads(28_u64))
+			.saturating_add(ParityDbWeight::get().writes(27_u64))
 	}
 	fn resolve_overturn() -> Weight {
-		Weight::from_parts(250_000_000, 0)
-			.saturating_add(ParityDbWeight::get().reads(32_u64))
-			.saturating_add(ParityDbWeight::get().writes(20_u64))
+		Weight::from_parts(281_736_000, 25702)
+			.saturating_add(ParityDbWeight::get().reads(16_u64))
+			.saturating_add(ParityDbWeight::get().writes(16_u64))
 	}
 	fn forget() -> Weight {
-		Weight::from_parts(50_000_000, 0)
+		Weight::from_parts(81_463_000, 4198)
 			.saturating_add(ParityDbWeight::get().reads(3_u64))
 			.saturating_add(ParityDbWeight::get().writes(3_u64))
 	}
 	fn on_initialize(n: u32, ) -> Weight {
-		Weight::from_parts(10_000_000, 0)
-			.saturating_add(ParityDbWeight::get().reads(2_u64))
-			.saturating_add(ParityDbWeight::get().writes(2_u64))
-			.saturating_add(Weight::from_parts(400_000_000, 0).saturating_mul(n.into()))
-			.saturating_add(ParityDbWeight::get().reads((40_u64).saturating_mul(n.into())))
-			.saturating_add(ParityDbWeight::get().writes((60_u64).saturating_mul(n.into())))
+		Weight::from_parts(5_129_000, 3606)
+			.saturating_add(Weight::from_parts(272_000_428, 0).saturating_mul(n.into()))
+			.saturating_add(ParityDbWeight::get().reads(3_u64))
+			.saturating_add(ParityDbWeight::get().reads((24_u64).saturating_mul(n.into())))
+			.saturating_add(ParityDbWeight::get().writes(3_u64))
+			.saturating_add(ParityDbWeight::get().writes((25_u64).saturating_mul(n.into())))
+			.saturating_add(Weight::from_parts(0, 30424).saturating_mul(n.into()))
 	}
 }
