@@ -1,5 +1,6 @@
 //! Samples as the model sees them.
 
+use std::ops::Range;
 use std::sync::Arc;
 use tributary_protocol::ContentHash;
 
@@ -10,7 +11,8 @@ use crate::ops::IGNORED;
 pub struct EncodedSample {
     id: ContentHash,
     tokens: Vec<u32>,
-    trained_from: usize,
+    /// Ascending, apart from each other, inside `1..tokens.len()`, none empty.
+    trained: Vec<Range<usize>>,
 }
 
 impl EncodedSample {
@@ -18,7 +20,24 @@ impl EncodedSample {
     ///
     /// The first token of a sequence has nothing before it, so it is never trained on.
     pub fn new(id: ContentHash, tokens: Vec<u32>, trained_from: usize) -> Self {
-        Self { id, tokens, trained_from: trained_from.max(1) }
+        let all = trained_from..tokens.len();
+        Self::with_ranges(id, tokens, [all])
+    }
+
+    /// A sample whose tokens in the ranges `trained` are predicted from everything before them, such as the assistant's
+    /// turns of a conversation. Parts of ranges that lie beyond the tokens do not count.
+    pub fn with_ranges(id: ContentHash, tokens: Vec<u32>, trained: impl IntoIterator<Item = Range<usize>>) -> Self {
+        let inside = |range: Range<usize>| range.start.max(1)..range.end.min(tokens.len());
+        let mut ranges: Vec<_> = trained.into_iter().map(inside).filter(|range| !range.is_empty()).collect();
+        ranges.sort_unstable_by_key(|range| range.start);
+        let mut trained: Vec<Range<usize>> = Vec::with_capacity(ranges.len());
+        for range in ranges {
+            match trained.last_mut() {
+                Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+                _ => trained.push(range),
+            }
+        }
+        Self { id, tokens, trained }
     }
 
     /// The sample's hash.
@@ -33,7 +52,12 @@ impl EncodedSample {
 
     /// Number of tokens that are trained on.
     pub fn trained_tokens(&self) -> usize {
-        self.tokens.len().saturating_sub(self.trained_from)
+        self.trained.iter().map(Range::len).sum()
+    }
+
+    /// The tokens that are trained on: ascending, apart from each other.
+    pub fn trained_ranges(&self) -> &[Range<usize>] {
+        &self.trained
     }
 }
 
@@ -53,7 +77,12 @@ impl Batch {
         for sample in samples {
             let length = sample.tokens.len().saturating_sub(1);
             tokens.extend_from_slice(&sample.tokens[..length]);
-            targets.extend((1..=length).map(|i| if i < sample.trained_from { IGNORED } else { sample.tokens[i] }));
+            let first = targets.len();
+            targets.resize(first + length, IGNORED);
+            for range in &sample.trained {
+                // The target of a position is the token after it.
+                targets[first + range.start - 1..first + range.end - 1].copy_from_slice(&sample.tokens[range.clone()]);
+            }
             lengths.push(length);
         }
         let trained = targets.iter().filter(|target| **target != IGNORED).count();
@@ -104,5 +133,19 @@ mod tests {
         assert_eq!(batch.tokens(), [1, 5, 6, 1, 8]);
         assert_eq!(batch.targets(), [IGNORED, 6, 7, 8, 9]);
         assert_eq!((batch.lengths().as_slice(), batch.trained()), ([3, 2].as_slice(), 4));
+    }
+
+    #[test]
+    fn ranges_are_put_in_order_and_cut() {
+        let id = ContentHash::default();
+        let sample = EncodedSample::with_ranges(id, vec![1, 5, 6, 7, 8, 9], [5..9, 0..2, 3..4, 8..9]);
+        assert_eq!(sample.trained_ranges(), [1..2, 3..4, 5..6]);
+        assert_eq!(sample.trained_tokens(), 3);
+        assert_eq!(Batch::new([&sample]).targets(), [5, IGNORED, 7, IGNORED, 9]);
+        assert_eq!(
+            EncodedSample::with_ranges(id, vec![1, 2, 3], [1..2, 2..3]),
+            EncodedSample::new(id, vec![1, 2, 3], 0)
+        );
+        assert_eq!(EncodedSample::new(id, vec![], 3).trained_tokens(), 0);
     }
 }

@@ -124,6 +124,14 @@ impl TrainingRun {
                 add(&sample.id().0);
                 add(&sample.tokens().iter().flat_map(|token| token.to_le_bytes()).collect::<Vec<u8>>());
                 add(&(sample.trained_tokens() as u64).to_le_bytes());
+                // A trained end is known by its length; anything else needs its places.
+                let ranges = sample.trained_ranges();
+                if ranges.len() > 1 || ranges.iter().any(|range| range.end < sample.tokens().len()) {
+                    ranges.iter().for_each(|range| {
+                        add(&(range.start as u64).to_le_bytes());
+                        add(&(range.end as u64).to_le_bytes());
+                    });
+                }
             }
         }
         Ok(ContentHash(*hash.finalize().as_bytes()))

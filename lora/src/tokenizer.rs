@@ -22,6 +22,16 @@ pub(crate) struct Parts {
     pub second_from: usize,
 }
 
+/// A token that the tokenizer recognises before it cuts the text into others.
+pub(crate) struct AddedToken {
+    /// The token.
+    pub id: u32,
+    /// Its text.
+    pub text: String,
+    /// Whether it is left out of decoded text.
+    pub special: bool,
+}
+
 impl Tokenizer {
     /// Loads the tokenizer of the model folder `dir`, whose configuration is `config`.
     ///
@@ -85,6 +95,29 @@ impl Tokenizer {
         let beyond = encoding.get_offsets().iter().position(|(_, end)| *end > first.len());
         let second_from = begin + beyond.unwrap_or(encoding.len());
         Ok(Parts { tokens, second_from })
+    }
+
+    /// Tokens of a text that a chat template made, which has its special tokens written out, and the bytes of the text
+    /// that each holds.
+    pub(crate) fn encode_rendered(&self, text: &str) -> Result<(Vec<u32>, Vec<(usize, usize)>), TokenizerError> {
+        let encoding = self.inner.encode(text, false).map_err(convert)?;
+        Ok((encoding.get_ids().to_vec(), encoding.get_offsets().to_vec()))
+    }
+
+    /// The tokens that are recognised before all others, by their number.
+    pub(crate) fn added_tokens(&self) -> Vec<AddedToken> {
+        let added = self.inner.get_added_tokens_decoder();
+        let mut added: Vec<_> = added
+            .into_iter()
+            .map(|(id, token)| AddedToken { id, text: token.content, special: token.special })
+            .collect();
+        added.sort_by_key(|token| token.id);
+        added
+    }
+
+    /// Text of `tokens`, special ones too.
+    pub(crate) fn decode_all(&self, tokens: &[u32]) -> Result<String, TokenizerError> {
+        self.inner.decode(tokens, false).map_err(convert)
     }
 
     /// Text of `tokens`, without special ones.
