@@ -22,6 +22,14 @@ pub(crate) struct Parts {
     pub second_from: usize,
 }
 
+/// Tokens of a text that a chat template made.
+pub(crate) struct RenderedTokens {
+    /// The tokens.
+    pub tokens: Vec<u32>,
+    /// The bytes of the text that each holds: first, and the one after the last.
+    pub offsets: Vec<(usize, usize)>,
+}
+
 /// A token that the tokenizer recognises before it cuts the text into others.
 pub(crate) struct AddedToken {
     /// The token.
@@ -97,11 +105,10 @@ impl Tokenizer {
         Ok(Parts { tokens, second_from })
     }
 
-    /// Tokens of a text that a chat template made, which has its special tokens written out, and the bytes of the text
-    /// that each holds.
-    pub(crate) fn encode_rendered(&self, text: &str) -> Result<(Vec<u32>, Vec<(usize, usize)>), TokenizerError> {
+    /// Tokens of a text that a chat template made, which has its special tokens written out.
+    pub(crate) fn encode_rendered(&self, text: &str) -> Result<RenderedTokens, TokenizerError> {
         let encoding = self.inner.encode(text, false).map_err(convert)?;
-        Ok((encoding.get_ids().to_vec(), encoding.get_offsets().to_vec()))
+        Ok(RenderedTokens { tokens: encoding.get_ids().to_vec(), offsets: encoding.get_offsets().to_vec() })
     }
 
     /// The tokens that are recognised before all others, by their number.

@@ -1,0 +1,35 @@
+//! Training data: from files to samples, with a check before any run.
+//!
+//! ```text
+//! file -> rows            read_file: JSON lines, JSON, CSV, TSV, Parquet
+//! row  -> conversation    conversation(): prompt, alpaca, sharegpt, messages; columns mapped
+//! conversation -> text    ChatTemplate, and locate(): which bytes the assistant says
+//! text -> sample          Encoder: tokens, and which of them are trained
+//! all of it               check(): a report, and the samples for a Dataset
+//! ```
+//!
+//! # Invariant
+//! Nothing of a file is trusted: every length is bounded, and what is refused says where it stands, what is wrong and what is
+//! accepted.
+
+mod check;
+mod conversation;
+mod encode;
+mod locate;
+mod pack;
+mod read;
+mod report;
+mod rows;
+mod template;
+
+pub use check::{CheckConfig, CheckError, Checked, check};
+pub use conversation::{Conversation, ConversationFault, Role, Turn};
+pub use encode::{EncodeError, Encoded, Encoder, TrainOn};
+pub use locate::{Located, locate};
+pub use pack::pack;
+pub use read::{
+    FaultyRow, Fields, FileError, FileFormat, FileProblem, Place, RawRow, RawRows, RowFault, read_bytes, read_file,
+};
+pub use report::{Bucket, Distribution, FileReport, Finding, Findings, Preview, Report, Segment};
+pub use rows::{FormFault, Mapping, MappingError, RowForm, conversation};
+pub use template::{ChatTemplate, TemplateError};
