@@ -3,6 +3,7 @@
 mod account;
 mod attribution;
 mod contribution;
+mod data;
 mod datanet;
 mod grant;
 mod job;
@@ -27,6 +28,9 @@ pub enum Command {
     /// Batches of samples: check, submit, accept or reject
     #[command(subcommand)]
     Contribution(contribution::Command),
+    /// Training data in files: check it before a run
+    #[command(subcommand)]
+    Data(data::Command),
     /// Revocable permissions to use a Datanet
     #[command(subcommand)]
     Grant(grant::Command),
@@ -65,6 +69,7 @@ impl Command {
         match self {
             Self::Datanet(command) => command.run(context).await,
             Self::Contribution(command) => command.run(context).await,
+            Self::Data(command) => command.run(context).await,
             Self::Grant(command) => command.run(context).await,
             Self::Job(command) => command.run(context).await,
             Self::Model(command) => command.run(context).await,
