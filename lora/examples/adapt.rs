@@ -4,7 +4,6 @@
 //! A line of QUESTIONS has `question` and `expected`; an answer counts if it contains what is expected.
 
 use candle_core::Device;
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -32,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let dataset = Dataset::encode(&lines, &tokenizer, &DataConfig::default())?;
     println!("{} samples trained on, {} kept for validation", dataset.training().len(), dataset.validation().len());
     let rank: usize = rank.parse()?;
-    let lora = LoraConfig { rank, alpha: 2.0 * rank as f32, targets: BTreeSet::from(Target::ALL) };
+    let lora = LoraConfig { rank, alpha: 2.0 * rank as f32, targets: Target::ALL.into(), ..Default::default() };
     let config = TrainConfig {
         seed: 1,
         epochs: epochs.parse()?,

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use tributary_protocol::ContentHash;
 
+use crate::noise::Noise;
 use crate::ops::IGNORED;
 
 /// A sample in tokens, with the part that is trained on.
@@ -68,6 +69,8 @@ pub struct Batch {
     targets: Vec<u32>,
     lengths: Arc<Vec<usize>>,
     trained: usize,
+    /// That of a training step; `None` gives the model's plain answer.
+    noise: Option<Noise>,
 }
 
 impl Batch {
@@ -86,7 +89,7 @@ impl Batch {
             lengths.push(length);
         }
         let trained = targets.iter().filter(|target| **target != IGNORED).count();
-        Self { tokens, targets, lengths: Arc::new(lengths), trained }
+        Self { tokens, targets, lengths: Arc::new(lengths), trained, noise: None }
     }
 
     /// One sequence with nothing to train on, to look at its logits.
@@ -96,7 +99,14 @@ impl Batch {
             targets: vec![IGNORED; tokens.len()],
             lengths: Arc::new(vec![tokens.len()]),
             trained: 0,
+            noise: None,
         }
+    }
+
+    /// The batch as a training step sees it, with the randomness that `noise(lengths)` makes.
+    pub(crate) fn with_noise(mut self, noise: impl FnOnce(Arc<Vec<usize>>) -> Noise) -> Self {
+        self.noise = Some(noise(self.lengths.clone()));
+        self
     }
 
     /// Number of positions that are trained on.
@@ -115,6 +125,10 @@ impl Batch {
 
     pub(crate) fn targets(&self) -> &[u32] {
         &self.targets
+    }
+
+    pub(crate) fn noise(&self) -> Option<&Noise> {
+        self.noise.as_ref()
     }
 
     pub(crate) fn lengths(&self) -> &Arc<Vec<usize>> {

@@ -7,6 +7,7 @@
 use crate::error::TrainError;
 use crate::files::write_atomically;
 use crate::ops::with_elements;
+use crate::quant::Precision;
 use crate::train::TrainingRun;
 use candle_core::Tensor;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -115,6 +116,12 @@ impl TrainingRun {
         add(&settings
             .map_err(|error| TrainError::DamagedCheckpoint { path: PathBuf::new(), reason: error.to_string() })?);
         add(&self.model().content_hash().unwrap_or_default().0);
+        // Runs on f32 have the fingerprint that they had before there were others.
+        match self.model().precision() {
+            Precision::F32 => {}
+            Precision::Nf4 => add(b"nf4"),
+            Precision::Nf4Double => add(b"nf4_double"),
+        }
         for (name, variable) in self.parameters() {
             add(format!("{name} {:?}", variable.dims()).as_bytes());
         }

@@ -112,6 +112,14 @@ pub enum LoadError {
         /// Its type.
         dtype: String,
     },
+    /// A tensor cannot be quantised.
+    #[error("tensor {name} cannot be quantised: {source}")]
+    Quant {
+        /// The tensor.
+        name: String,
+        /// What is wrong with it.
+        source: QuantError,
+    },
     /// A device that the engine does not run on.
     #[error("device {device} is not supported; hint: use the CPU")]
     Device {
@@ -121,6 +129,50 @@ pub enum LoadError {
     /// The tokenizer was not accepted.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
+    /// A tensor operation failed.
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+}
+
+/// Why a matrix could not be packed into four bits per element.
+#[derive(Debug, thiserror::Error)]
+pub enum QuantError {
+    /// Another number of elements than the shape has.
+    #[error("{found} elements are not a matrix of {rows} by {columns}")]
+    Elements {
+        /// Number of elements.
+        found: usize,
+        /// Rows of the shape.
+        rows: usize,
+        /// Columns of the shape.
+        columns: usize,
+    },
+    /// An element that four bits cannot stand for.
+    #[error("the element in row {row}, column {column} is {value}; only finite numbers can be quantised")]
+    NotFinite {
+        /// Its row, from 0.
+        row: usize,
+        /// Its column, from 0.
+        column: usize,
+        /// Its value.
+        value: f32,
+    },
+    /// Another number of packed bytes than the shape has.
+    #[error("{found} packed bytes, the shape has {expected}")]
+    Packed {
+        /// Number of bytes.
+        found: usize,
+        /// What the shape has.
+        expected: usize,
+    },
+    /// Scales that do not fit the shape, or are not finite.
+    #[error("{found} scales do not fit, or are not finite; the shape has {expected} blocks of 64")]
+    Scales {
+        /// Number of scales.
+        found: usize,
+        /// Number of blocks.
+        expected: usize,
+    },
     /// A tensor operation failed.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
@@ -193,6 +245,42 @@ pub enum AdapterError {
         key: String,
         /// Its value.
         value: String,
+    },
+    /// A target that no supported layer has.
+    #[error("unknown target layer {name} in target_modules; hint: accepted are {accepted}, or \"all-linear\"")]
+    UnknownTarget {
+        /// The name.
+        name: String,
+        /// The names of all layers.
+        accepted: String,
+    },
+    /// A pattern that cannot choose layers.
+    #[error("target pattern {pattern:?} cannot be used: {reason}")]
+    Pattern {
+        /// The regular expression.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A row whose length cannot be trained.
+    #[error(
+        "{name}: row {row} of the base weight has length {length}; hint: train without DoRA, or without this layer"
+    )]
+    NoDirection {
+        /// The layer.
+        name: String,
+        /// The row, from 0.
+        row: usize,
+        /// Its length.
+        length: f32,
+    },
+    /// A tensor holds something else than finite numbers.
+    #[error("adapter tensor {name} holds {value}; only finite numbers are accepted")]
+    NotFinite {
+        /// The tensor.
+        name: String,
+        /// The first such value.
+        value: f32,
     },
     /// `adapter_config.json` lacks a key or has a wrong value.
     #[error("adapter_config.json: {reason}")]

@@ -73,7 +73,7 @@ impl<'a> Generation<'a> {
     fn run_pending(&mut self) -> Result<Vec<f32>, GenerateError> {
         let shape = self.model.attention_shape();
         let (rope, cache) = (self.model.rope(), &mut self.cache);
-        let hidden = self.model.run(&self.pending, self.adapter, |layer, q, k, v| {
+        let hidden = self.model.run(&self.pending, self.adapter, None, |layer, q, k, v| {
             let (keys, values) = &mut cache[layer];
             let out = with_elements(q, |q| {
                 with_elements(k, |k| with_elements(v, |v| Ok(attend_cached(q, k, v, shape, rope, keys, values))))

@@ -3,10 +3,13 @@
 use crate::config::ModelConfig;
 use crate::error::AdapterError;
 use crate::model::Model;
+use crate::noise::{Dropout, Noise};
+use crate::ops;
+use crate::quant::FrozenWeight;
 use crate::random::Random;
-use candle_core::{Device, Tensor, Var};
+use crate::targets::Targets;
+use candle_core::{Device, Result as TensorResult, Tensor, Var};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 use tributary_protocol::ContentHash;
 
 /// A linear layer of the decoder that an adapter can change.
@@ -77,7 +80,9 @@ impl Target {
     }
 }
 
-/// Which layers an adapter changes, and with how many parameters.
+/// Which layers an adapter changes, and how.
+///
+/// A setting at its default is not written, so that settings keep the hash that they had before it existed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LoraConfig {
@@ -85,24 +90,105 @@ pub struct LoraConfig {
     pub rank: usize,
     /// Updates are scaled by `alpha / rank`.
     pub alpha: f32,
-    /// The layers to change, in every decoder layer.
-    pub targets: BTreeSet<Target>,
+    /// The layers to change.
+    pub targets: Targets,
+    /// Probability with which an input of an update is left out in training.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropout: f32,
+    /// Updates are scaled by `alpha / sqrt(rank)` instead, so that a high rank learns as fast as a low one.
+    /// Source: rsLoRA, arXiv 2312.03732.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub rank_stabilised: bool,
+    /// Lengths and directions of a weight's rows are trained apart. Source: DoRA, arXiv 2402.09353.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub weight_decomposed: bool,
+}
+
+fn is_zero(value: &f32) -> bool {
+    *value == 0.0
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Default for LoraConfig {
     /// Rank 8 on queries and values, as PEFT does for Llama.
     fn default() -> Self {
-        Self { rank: 8, alpha: 16.0, targets: BTreeSet::from([Target::Q, Target::V]) }
+        Self {
+            rank: 8,
+            alpha: 16.0,
+            targets: [Target::Q, Target::V].into(),
+            dropout: 0.0,
+            rank_stabilised: false,
+            weight_decomposed: false,
+        }
     }
 }
 
-/// The two factors of one layer's update: `scale · B·A`.
+impl LoraConfig {
+    /// Above any rank in use; a larger one is a damaged or hostile file that would exhaust the memory.
+    const RANK_MAX: usize = 1 << 16;
+
+    fn check(&self) -> Result<(), AdapterError> {
+        let refuse = |reason| Err(AdapterError::Config { reason });
+        if !(1..=Self::RANK_MAX).contains(&self.rank) {
+            return refuse(format!("rank {} is out of range: 1 to {}", self.rank, Self::RANK_MAX));
+        }
+        if !self.alpha.is_finite() {
+            return refuse(format!("alpha {} is not a finite number", self.alpha));
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return refuse(format!("dropout {} is out of range: at least 0 and below 1", self.dropout));
+        }
+        Ok(())
+    }
+}
+
+/// What is trained of one layer.
 #[derive(Debug)]
 pub(crate) struct Pair {
     /// `[rank, in]`
     pub a: Var,
     /// `[out, rank]`
     pub b: Var,
+    /// `[out]`, the lengths of the rows; `None` if lengths and directions are not trained apart.
+    pub magnitude: Option<Var>,
+}
+
+impl Pair {
+    /// Applies the layer with its update, as [`ops::lora_linear`] and [`ops::dora_linear`] say.
+    pub(crate) fn linear(
+        &self,
+        x: &Tensor,
+        weight: &FrozenWeight,
+        scale: f32,
+        dropout: Option<Dropout>,
+    ) -> TensorResult<Tensor> {
+        let (a, b) = (self.a.as_tensor(), self.b.as_tensor());
+        match &self.magnitude {
+            None => ops::lora_linear(x, weight, a, b, scale, dropout),
+            Some(magnitude) => ops::dora_linear(x, weight, (a, b, magnitude.as_tensor()), scale, dropout),
+        }
+    }
+
+    /// The dense weight with the update in it: `W + scale·B·A`, with rows of the trained lengths if there are such.
+    pub(crate) fn merged(&self, weight: &FrozenWeight, scale: f32) -> TensorResult<Tensor> {
+        let (a, b) = (self.a.as_detached_tensor(), self.b.as_detached_tensor());
+        let sum = (weight.to_dense()? + (b.matmul(&a)? * f64::from(scale))?)?;
+        let Some(magnitude) = &self.magnitude else { return Ok(sum) };
+        let norms = ops::row_norms(&FrozenWeight::Dense(sum.clone()), None)?;
+        let norms = Tensor::from_vec(norms, magnitude.dims(), &Device::Cpu)?;
+        sum.broadcast_mul(&(magnitude.as_detached_tensor() / norms)?.unsqueeze(1)?)
+    }
+}
+
+/// Elements from which the variables of one layer are made.
+pub(crate) struct PairValues {
+    pub a: Vec<f32>,
+    pub b: Vec<f32>,
+    /// `None`: the lengths that the rows have with the update, if lengths are trained at all.
+    pub magnitude: Option<Vec<f32>>,
 }
 
 /// A low-rank adapter for one base model: the result of training.
@@ -118,13 +204,13 @@ pub struct Adapter {
 
 impl Adapter {
     /// A fresh adapter that changes nothing yet: `A` uniform in `±1/sqrt(in)` (PEFT's Kaiming initialisation with
-    /// a = √5), `B` zero.
+    /// a = √5), `B` zero, magnitudes those of the base.
     pub fn new(model: &Model, config: LoraConfig, seed: u64) -> Result<Self, AdapterError> {
         let mut random = Random::new(seed, "adapter parameters");
         Self::build(model, config, |_, a_shape, b_shape| {
             let bound = 1.0 / (a_shape.1 as f32).sqrt();
             let a = (0..a_shape.0 * a_shape.1).map(|_| bound * (2.0 * random.unit() - 1.0)).collect();
-            Ok((a, vec![0f32; b_shape.0 * b_shape.1]))
+            Ok(PairValues { a, b: vec![0f32; b_shape.0 * b_shape.1], magnitude: None })
         })
     }
 
@@ -133,30 +219,40 @@ impl Adapter {
     pub(crate) fn build(
         model: &Model,
         config: LoraConfig,
-        mut values: impl FnMut(&str, (usize, usize), (usize, usize)) -> Result<(Vec<f32>, Vec<f32>), AdapterError>,
+        mut values: impl FnMut(&str, (usize, usize), (usize, usize)) -> Result<PairValues, AdapterError>,
     ) -> Result<Self, AdapterError> {
-        if config.rank == 0 || !config.alpha.is_finite() {
-            let reason = format!("rank {} and alpha {} should be positive", config.rank, config.alpha);
-            return Err(AdapterError::Config { reason });
-        }
-        if config.targets.is_empty() {
-            return Err(AdapterError::Config { reason: "no target layers".into() });
-        }
-        let mut layers = Vec::with_capacity(model.config().layers);
+        config.check()?;
+        let selector = config.targets.selector()?;
+        let mut adapter = Self { config, base: model.content_hash(), layers: Vec::new() };
         for layer in 0..model.config().layers {
             let mut pairs = [const { None }; Target::ALL.len()];
-            for &target in &config.targets {
+            for target in
+                Target::ALL.into_iter().filter(|target| selector.selects(&layer_path(layer, *target), *target))
+            {
                 let (output, input) = target.shape(model.config());
-                let (a_shape, b_shape) = ((config.rank, input), (output, config.rank));
-                let (a, b) = values(&peft_name(layer, target), a_shape, b_shape)?;
-                pairs[target as usize] = Some(Pair {
-                    a: Var::from_vec(a, a_shape, &Device::Cpu)?,
-                    b: Var::from_vec(b, b_shape, &Device::Cpu)?,
-                });
+                let (a_shape, b_shape) = ((adapter.config.rank, input), (output, adapter.config.rank));
+                let name = peft_name(layer, target);
+                let values = values(&name, a_shape, b_shape)?;
+                let a = Var::from_vec(values.a, a_shape, &Device::Cpu)?;
+                let b = Var::from_vec(values.b, b_shape, &Device::Cpu)?;
+                let mut pair = Pair { a, b, magnitude: None };
+                if adapter.config.weight_decomposed {
+                    let update = (pair.a.as_tensor(), pair.b.as_tensor(), adapter.scale());
+                    let norms = ops::row_norms(model.linear(layer, target), Some(update))?;
+                    // Such a row has no direction that a length could be given to.
+                    if let Some(row) = norms.iter().position(|norm| *norm == 0.0 || !norm.is_finite()) {
+                        return Err(AdapterError::NoDirection { name, row, length: norms[row] });
+                    }
+                    pair.magnitude = Some(Var::from_vec(values.magnitude.unwrap_or(norms), output, &Device::Cpu)?);
+                }
+                pairs[target as usize] = Some(pair);
             }
-            layers.push(pairs);
+            adapter.layers.push(pairs);
         }
-        Ok(Self { config, base: model.content_hash(), layers })
+        match adapter.layers.iter().flatten().flatten().next() {
+            Some(_) => Ok(adapter),
+            None => Err(selector.matches_nothing()),
+        }
     }
 
     /// Which layers the adapter changes.
@@ -169,9 +265,13 @@ impl Adapter {
         self.base
     }
 
-    /// Factor of the update: `alpha / rank`.
+    /// Factor of the update: `alpha / rank`, or `alpha / sqrt(rank)` if rank-stabilised.
     pub fn scale(&self) -> f32 {
-        self.config.alpha / self.config.rank as f32
+        let LoraConfig { alpha, rank, rank_stabilised, .. } = self.config;
+        if rank_stabilised {
+            return (f64::from(alpha) / libm::sqrt(rank as f64)) as f32;
+        }
+        alpha / rank as f32
     }
 
     /// Number of trained parameters.
@@ -183,16 +283,31 @@ impl Adapter {
         self.layers.get(layer)?[target as usize].as_ref()
     }
 
+    /// Applies one layer of the model, with its update if it has one; `noise` is that of a training step.
+    pub(crate) fn linear(
+        &self,
+        x: &Tensor,
+        weight: &FrozenWeight,
+        (layer, target): (usize, Target),
+        noise: Option<&Noise>,
+    ) -> TensorResult<Tensor> {
+        let Some(pair) = self.pair(layer, target) else { return ops::frozen_linear(x, weight) };
+        let dropout = noise.and_then(|noise| noise.dropout(&layer_path(layer, target), self.config.dropout));
+        pair.linear(x, weight, self.scale(), dropout)
+    }
+
     /// All variables with their PEFT names, in the stable order of everything that flattens an adapter: ascending layer,
-    /// [`Target::ALL`], then `lora_A` before `lora_B`.
+    /// [`Target::ALL`], then `lora_A`, `lora_B` and `lora_magnitude_vector`.
     pub fn variables(&self) -> Vec<(String, Var)> {
         let mut variables = Vec::new();
         for (layer, pairs) in self.layers.iter().enumerate() {
             for target in Target::ALL {
                 if let Some(pair) = &pairs[target as usize] {
                     let name = peft_name(layer, target);
-                    variables.push((format!("{name}.lora_A.weight"), pair.a.clone()));
-                    variables.push((format!("{name}.lora_B.weight"), pair.b.clone()));
+                    variables.push((format!("{name}{A_SUFFIX}"), pair.a.clone()));
+                    variables.push((format!("{name}{B_SUFFIX}"), pair.b.clone()));
+                    let magnitude = pair.magnitude.clone();
+                    variables.extend(magnitude.map(|variable| (format!("{name}{MAGNITUDE_SUFFIX}"), variable)));
                 }
             }
         }
@@ -205,7 +320,19 @@ impl Adapter {
     }
 }
 
+/// What PEFT appends to a layer's name for `A`.
+pub(crate) const A_SUFFIX: &str = ".lora_A.weight";
+/// What PEFT appends to a layer's name for `B`.
+pub(crate) const B_SUFFIX: &str = ".lora_B.weight";
+/// What PEFT appends to a layer's name for the lengths of the rows.
+pub(crate) const MAGNITUDE_SUFFIX: &str = ".lora_magnitude_vector";
+
+/// The path of a layer in the model, which patterns match and tensors are named after.
+fn layer_path(layer: usize, target: Target) -> String {
+    format!("model.layers.{layer}.{}", target.path())
+}
+
 /// The name under which PEFT keeps the update of a layer.
 fn peft_name(layer: usize, target: Target) -> String {
-    format!("base_model.model.model.layers.{layer}.{}", target.path())
+    format!("base_model.model.{}", layer_path(layer, target))
 }

@@ -5,26 +5,29 @@ use crate::config::ModelConfig;
 use crate::error::LoadError;
 use crate::files::write_atomically;
 use crate::identity::base_model_hash;
-use crate::lora::{Adapter, Target};
+use crate::lora::{Adapter, Pair, Target};
+use crate::noise::Noise;
 use crate::ops::{self, AttentionShape};
+use crate::quant::{FrozenWeight, Precision};
 use crate::random::Random;
 use crate::rope::RopeTable;
 use crate::weights;
 use candle_core::{Device, Result as TensorResult, Tensor, Var};
 use half::bf16;
 use safetensors::{Dtype, tensor::TensorView};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use tributary_protocol::ContentHash;
 
-/// A decoder of the Llama architecture with f32 parameters.
+/// A decoder of the Llama architecture, with f32 parameters or linear layers in four bits (see [`Precision`]).
 ///
 /// The parameters are frozen unless [`Model::into_trainable`] made variables of them.
 #[derive(Debug)]
 pub struct Model {
     config: ModelConfig,
     content_hash: Option<ContentHash>,
+    precision: Precision,
     embeddings: Tensor,
     layers: Vec<Layer>,
     norm: Tensor,
@@ -37,7 +40,7 @@ pub struct Model {
 struct Layer {
     input_norm: Tensor,
     /// In the order of [`Target::ALL`].
-    linear: [Tensor; Target::ALL.len()],
+    linear: [FrozenWeight; Target::ALL.len()],
     post_attention_norm: Tensor,
 }
 
@@ -52,6 +55,14 @@ impl Model {
     /// Errors: every tensor of the architecture must be there with its shape, and no other. Cost: reads the folder twice
     /// (once for [`Model::content_hash`]); memory for all parameters in f32.
     pub fn load(dir: &Path, device: &Device) -> Result<Self, LoadError> {
+        Self::load_as(dir, device, Precision::F32)
+    }
+
+    /// [`Model::load`] with the linear layers of the decoder held as `precision` says.
+    ///
+    /// Errors: also a linear layer with an element that is not finite, if it is to be quantised. Cost: each tensor is
+    /// packed as it is read, so that one at a time exists in f32.
+    pub fn load_as(dir: &Path, device: &Device, precision: Precision) -> Result<Self, LoadError> {
         if !device.is_cpu() {
             return Err(LoadError::Device { device: format!("{device:?}") });
         }
@@ -59,9 +70,44 @@ impl Model {
         let tied = config.tie_word_embeddings;
         // Old exports carry the rotary frequencies, and some the tied head a second time; both follow from the rest.
         let ignored = |name: &str| name.ends_with("rotary_emb.inv_freq") || (tied && name == HEAD);
-        let tensors = weights::load(dir, &shapes(&config), ignored, device)?;
-        let mut model = Self::assemble(config, tensors)?;
+        let linear = linear_names(&config);
+        let mut parameters = BTreeMap::new();
+        weights::load(dir, &shapes(&config), ignored, |name, values, shape| {
+            let weight = match shape {
+                [rows, columns] if linear.contains(name) => FrozenWeight::new(values, *rows, *columns, precision)
+                    .map_err(|source| LoadError::Quant { name: name.into(), source })?,
+                _ => Tensor::from_vec(values, shape, device)?.into(),
+            };
+            parameters.insert(name.to_owned(), weight);
+            Ok(())
+        })?;
+        let mut model = Self::assemble(config, parameters)?;
+        model.precision = precision;
         model.content_hash = Some(base_model_hash(dir)?);
+        Ok(model)
+    }
+
+    /// A copy of the model with its linear layers held as `precision` says. It keeps [`Model::content_hash`], which
+    /// names what the parameters were before.
+    ///
+    /// Errors: an element that is not finite, if it is to be quantised.
+    pub fn with_precision(&self, precision: Precision) -> Result<Self, LoadError> {
+        let linear = linear_names(&self.config);
+        let mut parameters = BTreeMap::new();
+        for (name, weight) in self.parameters() {
+            let weight = if linear.contains(&name) {
+                let (rows, columns) = weight.dims()?;
+                let values = ops::with_elements(&weight.to_dense()?, |values| Ok(values.to_vec()))?;
+                FrozenWeight::new(values, rows, columns, precision)
+                    .map_err(|source| LoadError::Quant { name: name.clone(), source })?
+            } else {
+                weight.to_dense()?.into()
+            };
+            parameters.insert(name, weight);
+        }
+        let mut model = Self::assemble(self.config.clone(), parameters)?;
+        model.precision = precision;
+        model.content_hash = self.content_hash;
         Ok(model)
     }
 
@@ -81,32 +127,38 @@ impl Model {
             } else {
                 (0..count).map(|_| deviation * random.normal()).collect()
             };
-            tensors.insert(name, Tensor::from_vec(values, shape, &Device::Cpu)?);
+            tensors.insert(name, Tensor::from_vec(values, shape, &Device::Cpu)?.into());
         }
         Self::assemble(config, tensors)
     }
 
-    fn assemble(config: ModelConfig, mut tensors: BTreeMap<String, Tensor>) -> Result<Self, LoadError> {
-        let mut take =
-            |name: String| tensors.remove(&name).ok_or_else(|| LoadError::MissingTensor { name, dir: "memory".into() });
+    fn assemble(config: ModelConfig, mut parameters: BTreeMap<String, FrozenWeight>) -> Result<Self, LoadError> {
+        let mut take_weight = |name: String| {
+            parameters.remove(&name).ok_or_else(|| LoadError::MissingTensor { name, dir: "memory".into() })
+        };
         let mut layers = Vec::with_capacity(config.layers);
         for index in 0..config.layers {
             let mut linear = Vec::with_capacity(Target::ALL.len());
             for target in Target::ALL {
-                linear.push(take(linear_name(index, target))?);
+                linear.push(take_weight(linear_name(index, target))?);
             }
+            let mut norm = |name: &str| -> Result<Tensor, LoadError> {
+                Ok(take_weight(format!("model.layers.{index}.{name}.weight"))?.into_dense()?)
+            };
             layers.push(Layer {
-                input_norm: take(format!("model.layers.{index}.input_layernorm.weight"))?,
-                linear: linear.try_into().expect("one tensor per target was pushed"),
-                post_attention_norm: take(format!("model.layers.{index}.post_attention_layernorm.weight"))?,
+                input_norm: norm("input_layernorm")?,
+                post_attention_norm: norm("post_attention_layernorm")?,
+                linear: linear.try_into().expect("one weight per target was pushed"),
             });
         }
+        let mut take = |name: &str| -> Result<Tensor, LoadError> { Ok(take_weight(name.to_owned())?.into_dense()?) };
         Ok(Self {
-            embeddings: take(EMBEDDINGS.into())?,
-            norm: take(NORM.into())?,
-            head: if config.tie_word_embeddings { None } else { Some(take(HEAD.into())?) },
+            embeddings: take(EMBEDDINGS)?,
+            norm: take(NORM)?,
+            head: if config.tie_word_embeddings { None } else { Some(take(HEAD)?) },
             rope: Arc::new(RopeTable::new(&config.rope, config.head_dim, config.positions_max)),
             content_hash: None,
+            precision: Precision::F32,
             layers,
             config,
         })
@@ -122,9 +174,19 @@ impl Model {
         self.content_hash
     }
 
+    /// How the linear layers are held.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
     /// Number of parameters; tied ones count once.
     pub fn parameter_count(&self) -> usize {
-        self.parameters().map(|(_, tensor)| tensor.elem_count()).sum()
+        self.parameters().map(|(_, weight)| weight.elem_count()).sum()
+    }
+
+    /// Bytes that the parameters take in memory.
+    pub fn parameter_bytes(&self) -> usize {
+        self.parameters().map(|(_, weight)| weight.bytes()).sum()
     }
 
     /// Logits of every position, `[positions, vocab_size]`. Cost: `O(positions · vocab_size)` memory.
@@ -137,13 +199,14 @@ impl Model {
         ops::next_token_loss(&self.hidden(batch, adapter)?, self.head_matrix(), batch.targets().to_vec())
     }
 
-    /// Makes a variable of every parameter and returns them with their names, in order of name.
+    /// Makes a variable of every parameter and returns them with their names, in order of name. Quantised layers are
+    /// unpacked first.
     pub fn into_trainable(self) -> TensorResult<(Self, Vec<(String, Var)>)> {
         let mut variables = BTreeMap::new();
         let mut tensors = BTreeMap::new();
-        for (name, tensor) in self.parameters() {
-            let variable = Var::from_tensor(tensor)?;
-            tensors.insert(name.clone(), variable.as_tensor().clone());
+        for (name, weight) in self.parameters() {
+            let variable = Var::from_tensor(&weight.to_dense()?)?;
+            tensors.insert(name.clone(), variable.as_tensor().clone().into());
             variables.insert(name, variable);
         }
         let model = Self::assemble(self.config, tensors).map_err(candle_core::Error::wrap)?;
@@ -152,9 +215,30 @@ impl Model {
 
     /// Writes `config.json` and `model.safetensors` (bf16, rounded to nearest even) to `dir`.
     pub fn save_bf16(&self, dir: &Path) -> Result<(), LoadError> {
+        self.write_bf16(dir, |_, weight| weight.to_dense())
+    }
+
+    /// Writes `config.json` and `model.safetensors` (bf16, rounded to nearest even) of the model with the adapter's
+    /// update in it, as [`Model::merged`] makes it, to `dir`.
+    ///
+    /// Cost: the parameters in bf16; one at a time exists in f32, however the base is held.
+    pub fn save_merged_bf16(&self, adapter: &Adapter, dir: &Path) -> Result<(), LoadError> {
+        let pairs = self.adapted(adapter);
+        self.write_bf16(dir, |name, weight| match pairs.get(name) {
+            Some(pair) => pair.merged(weight, adapter.scale()),
+            None => weight.to_dense(),
+        })
+    }
+
+    fn write_bf16(
+        &self,
+        dir: &Path,
+        dense: impl Fn(&str, &FrozenWeight) -> TensorResult<Tensor>,
+    ) -> Result<(), LoadError> {
         let mut tensors = Vec::new();
-        for (name, tensor) in self.parameters() {
-            let bytes = ops::with_elements(tensor, |values| {
+        for (name, weight) in self.parameters() {
+            let tensor = dense(&name, &weight)?;
+            let bytes = ops::with_elements(&tensor, |values| {
                 Ok(values.iter().flat_map(|value| bf16::from_f32(*value).to_le_bytes()).collect::<Vec<u8>>())
             })?;
             tensors.push((name, tensor.dims().to_vec(), bytes));
@@ -177,24 +261,29 @@ impl Model {
     }
 
     /// The weight of one linear layer.
-    pub(crate) fn linear(&self, layer: usize, target: Target) -> &Tensor {
+    pub(crate) fn linear(&self, layer: usize, target: Target) -> &FrozenWeight {
         &self.layers[layer].linear[target as usize]
     }
 
-    /// A copy of the model in which the adapter's update is part of the weights: `W + scale·B·A`.
+    /// A copy of the model, all f32, in which the adapter's update is part of the weights: `W + scale·B·A`, rows brought
+    /// to the trained lengths for DoRA. Quantised weights are unpacked and not packed again.
     pub fn merged(&self, adapter: &Adapter) -> TensorResult<Self> {
-        let mut tensors: BTreeMap<String, Tensor> =
-            self.parameters().map(|(name, tensor)| (name, tensor.detach())).collect();
-        for layer in 0..self.config.layers {
-            for target in Target::ALL {
-                if let Some(pair) = adapter.pair(layer, target) {
-                    let update = (pair.b.as_detached_tensor().matmul(&pair.a.as_detached_tensor())?
-                        * f64::from(adapter.scale()))?;
-                    tensors.insert(linear_name(layer, target), (self.linear(layer, target) + update)?);
-                }
-            }
+        let pairs = self.adapted(adapter);
+        let mut parameters = BTreeMap::new();
+        for (name, weight) in self.parameters() {
+            let merged = match pairs.get(&name) {
+                Some(pair) => pair.merged(&weight, adapter.scale())?,
+                None => weight.to_dense()?,
+            };
+            parameters.insert(name, merged.into());
         }
-        Self::assemble(self.config.clone(), tensors).map_err(candle_core::Error::wrap)
+        Self::assemble(self.config.clone(), parameters).map_err(candle_core::Error::wrap)
+    }
+
+    /// The adapter's updates by the names of the weights that they change.
+    fn adapted<'a>(&self, adapter: &'a Adapter) -> BTreeMap<String, &'a Pair> {
+        let layers = (0..self.config.layers).flat_map(|layer| Target::ALL.map(|target| (layer, target)));
+        layers.filter_map(|(layer, target)| Some((linear_name(layer, target), adapter.pair(layer, target)?))).collect()
     }
 
     pub(crate) fn rope(&self) -> &Arc<RopeTable> {
@@ -213,26 +302,31 @@ impl Model {
     /// The normalised output of the last layer for every position of the batch.
     fn hidden(&self, batch: &Batch, adapter: Option<&Adapter>) -> TensorResult<Tensor> {
         let shape = self.attention_shape();
-        self.run(batch.tokens(), adapter, |_, q, k, v| {
+        self.run(batch.tokens(), adapter, batch.noise(), |_, q, k, v| {
             ops::causal_attention(q, k, v, shape, batch.lengths(), &self.rope)
         })
     }
 
-    /// Runs the layers over `tokens`; `attend(layer, q, k, v)` decides what each position sees.
+    /// Runs the layers over `tokens`; `attend(layer, q, k, v)` decides what each position sees. `noise` is that of a
+    /// training step.
     pub(crate) fn run(
         &self,
         tokens: &[u32],
         adapter: Option<&Adapter>,
+        noise: Option<&Noise>,
         mut attend: impl FnMut(usize, &Tensor, &Tensor, &Tensor) -> TensorResult<Tensor>,
     ) -> TensorResult<Tensor> {
         let tokens = Tensor::new(tokens, self.embeddings.device())?;
         let mut x = self.embeddings.index_select(&tokens, 0)?;
+        if let Some(noise) = noise {
+            x = noise.added_to_embeddings(x)?;
+        }
         for (index, layer) in self.layers.iter().enumerate() {
             let linear = |x: &Tensor, target: Target| {
                 let weight = &layer.linear[target as usize];
-                match adapter.and_then(|adapter| Some((adapter.pair(index, target)?, adapter.scale()))) {
-                    Some((pair, scale)) => ops::lora_linear(x, weight, pair.a.as_tensor(), pair.b.as_tensor(), scale),
-                    None => ops::linear(x, weight),
+                match adapter {
+                    Some(adapter) => adapter.linear(x, weight, (index, target), noise),
+                    None => ops::frozen_linear(x, weight),
                 }
             };
             let normed = ops::rms_norm(&x, &layer.input_norm, self.config.rms_norm_eps)?;
@@ -245,16 +339,20 @@ impl Model {
         ops::rms_norm(&x, &self.norm, self.config.rms_norm_eps)
     }
 
-    fn parameters(&self) -> impl Iterator<Item = (String, &Tensor)> {
+    /// All parameters with their names. Nothing is copied.
+    fn parameters(&self) -> impl Iterator<Item = (String, FrozenWeight)> {
         let layers = self.layers.iter().enumerate().flat_map(|(index, layer)| {
-            let linear = Target::ALL.iter().map(move |t| (linear_name(index, *t), &layer.linear[*t as usize]));
+            let linear = Target::ALL.iter().map(move |t| (linear_name(index, *t), layer.linear[*t as usize].clone()));
             linear.chain([
-                (format!("model.layers.{index}.input_layernorm.weight"), &layer.input_norm),
-                (format!("model.layers.{index}.post_attention_layernorm.weight"), &layer.post_attention_norm),
+                (format!("model.layers.{index}.input_layernorm.weight"), layer.input_norm.clone().into()),
+                (
+                    format!("model.layers.{index}.post_attention_layernorm.weight"),
+                    layer.post_attention_norm.clone().into(),
+                ),
             ])
         });
-        let outside = [(EMBEDDINGS.to_owned(), &self.embeddings), (NORM.to_owned(), &self.norm)];
-        outside.into_iter().chain(self.head.as_ref().map(|head| (HEAD.to_owned(), head))).chain(layers)
+        let outside = [(EMBEDDINGS, Some(&self.embeddings)), (NORM, Some(&self.norm)), (HEAD, self.head.as_ref())];
+        outside.into_iter().filter_map(|(name, tensor)| Some((name.to_owned(), tensor?.clone().into()))).chain(layers)
     }
 }
 
@@ -280,4 +378,9 @@ fn shapes(config: &ModelConfig) -> BTreeMap<String, Vec<usize>> {
 
 fn linear_name(layer: usize, target: Target) -> String {
     format!("model.layers.{layer}.{}.weight", target.path())
+}
+
+/// Names of the weights that [`Precision`] is about.
+fn linear_names(config: &ModelConfig) -> BTreeSet<String> {
+    (0..config.layers).flat_map(|layer| Target::ALL.map(|target| linear_name(layer, target))).collect()
 }

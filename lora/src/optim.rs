@@ -1,5 +1,6 @@
 //! AdamW.
 
+use crate::lora::{B_SUFFIX, MAGNITUDE_SUFFIX};
 use serde::{Deserialize, Serialize};
 
 /// Settings of AdamW, with PyTorch's meaning and defaults except for the weight decay, which is 0 here.
@@ -14,11 +15,25 @@ pub struct AdamWConfig {
     pub epsilon: f64,
     /// Part of a parameter that a step of learning rate 1 takes away, apart from its gradient.
     pub weight_decay: f64,
+    /// LoRA+: how many times faster `B` learns than `A`; with it the lengths of DoRA, as in PEFT.
+    /// Source: arXiv 2402.12354.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lora_plus_ratio: Option<f64>,
 }
 
 impl Default for AdamWConfig {
     fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 }
+        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, lora_plus_ratio: None }
+    }
+}
+
+impl AdamWConfig {
+    /// Learning rate of the parameter `name` for the run's rate `rate`.
+    pub(crate) fn rate_of(&self, name: &str, rate: f64) -> f64 {
+        match self.lora_plus_ratio {
+            Some(ratio) if name.ends_with(B_SUFFIX) || name.ends_with(MAGNITUDE_SUFFIX) => rate * ratio,
+            _ => rate,
+        }
     }
 }
 
@@ -38,7 +53,7 @@ pub(crate) struct Moments {
     pub second: Vec<f32>,
 }
 
-/// The constants of one step, the same for every tensor.
+/// The constants of one step, the same for every tensor with the same learning rate.
 pub(crate) struct Step {
     keep: f32,
     beta1: f32,
@@ -56,9 +71,13 @@ impl AdamW {
     }
 
     /// Begins the next step.
-    pub(crate) fn begin(&mut self, learning_rate: f64) -> Step {
+    pub(crate) fn begin(&mut self) {
         self.steps += 1;
-        let AdamWConfig { beta1, beta2, epsilon, weight_decay } = self.config;
+    }
+
+    /// The constants of the current step for parameters with this learning rate.
+    pub(crate) fn constants(&self, learning_rate: f64) -> Step {
+        let AdamWConfig { beta1, beta2, epsilon, weight_decay, .. } = self.config;
         let steps = self.steps as f64;
         Step {
             keep: (1.0 - learning_rate * weight_decay) as f32,
@@ -108,10 +127,27 @@ mod tests {
         let mut optimiser = AdamW::new(config, [1]);
         let mut parameter = [0.75f32];
         for gradient in gradients {
-            let step = optimiser.begin(0.01);
+            optimiser.begin();
+            let step = optimiser.constants(0.01);
             optimiser.update(&step, 0, &mut parameter, &[gradient as f32 * 2.0], 0.5);
         }
         let expected = oracle(config, 0.01, 0.75, &gradients);
         assert!((f64::from(parameter[0]) - expected).abs() < 1e-6, "{} {expected}", parameter[0]);
+    }
+
+    #[test]
+    fn lora_plus_is_about_b_and_the_lengths() {
+        let config = AdamWConfig { lora_plus_ratio: Some(16.0), ..Default::default() };
+        let rate = |name: &str| config.rate_of(&format!("base_model.model.model.layers.0.q_proj.{name}"), 1e-3);
+        assert_eq!(rate("lora_A.weight"), 1e-3);
+        assert_eq!((rate("lora_B.weight"), rate("lora_magnitude_vector")), (16e-3, 16e-3));
+        assert_eq!(AdamWConfig::default().rate_of("x.lora_B.weight", 1e-3), 1e-3);
+    }
+
+    #[test]
+    fn settings_without_the_ratio_are_written_as_before() {
+        let text = r#"{"beta1":0.9,"beta2":0.999,"epsilon":1e-8,"weight_decay":0.0}"#;
+        assert_eq!(serde_json::to_string(&AdamWConfig::default()).unwrap(), text);
+        assert_eq!(serde_json::from_str::<AdamWConfig>(text).unwrap(), AdamWConfig::default());
     }
 }

@@ -6,9 +6,10 @@
 
 use crate::error::AdapterError;
 use crate::files::write_atomically;
-use crate::lora::{Adapter, LoraConfig, Target};
+use crate::lora::{A_SUFFIX, Adapter, B_SUFFIX, LoraConfig, MAGNITUDE_SUFFIX, PairValues, Target};
 use crate::model::Model;
 use crate::ops::with_elements;
+use crate::targets::{Targets, accepted};
 use crate::weights::to_f32;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde_json::{Map, Value};
@@ -36,13 +37,15 @@ const MUST_BE_NEUTRAL: &[(&str, &[&str])] = &[
     ("target_parameters", &[]),
     ("trainable_token_indices", &[]),
     ("lora_bias", &["false"]),
-    ("use_dora", &["false"]),
-    ("use_rslora", &["false"]),
     ("use_qalora", &["false"]),
     ("use_bdlora", &["false"]),
     ("alora_invocation_tokens", &[]),
     ("velora_config", &[]),
     ("kasa_config", &[]),
+    ("arrow_config", &[]),
+    ("monteclora_config", &[]),
+    // The others change the base as the adapter is attached.
+    ("init_lora_weights", &["true", "false", "\"gaussian\"", "\"orthogonal\"", "\"eva\""]),
 ];
 
 impl Adapter {
@@ -72,16 +75,25 @@ impl Adapter {
         }
         let file = SafeTensors::deserialize(weights).map_err(damaged)?;
         let mut unused: BTreeSet<&str> = file.names().into_iter().collect();
-        let mut values = |name: String, shape: (usize, usize)| {
+        let mut values = |name: String, shape: &[usize]| {
             let view = file.tensor(&name).map_err(|_| AdapterError::MissingTensor { name: name.clone() })?;
             unused.remove(name.as_str());
-            if view.shape() != [shape.0, shape.1] {
-                return Err(AdapterError::Shape { name, found: view.shape().into(), expected: vec![shape.0, shape.1] });
+            if view.shape() != shape {
+                return Err(AdapterError::Shape { name, found: view.shape().into(), expected: shape.into() });
             }
-            to_f32(&name, &view).map_err(|error| AdapterError::Damaged { reason: error.to_string() })
+            let values = to_f32(&name, &view).map_err(|error| AdapterError::Damaged { reason: error.to_string() })?;
+            match values.iter().find(|value| !value.is_finite()) {
+                Some(value) => Err(AdapterError::NotFinite { name, value: *value }),
+                None => Ok(values),
+            }
         };
+        let decomposed = config.weight_decomposed;
         let adapter = Self::build(model, config, |name, a_shape, b_shape| {
-            Ok((values(format!("{name}.lora_A.weight"), a_shape)?, values(format!("{name}.lora_B.weight"), b_shape)?))
+            let a = values(format!("{name}{A_SUFFIX}"), &[a_shape.0, a_shape.1])?;
+            let b = values(format!("{name}{B_SUFFIX}"), &[b_shape.0, b_shape.1])?;
+            let magnitude =
+                decomposed.then(|| values(format!("{name}{MAGNITUDE_SUFFIX}"), &[b_shape.0])).transpose()?;
+            Ok(PairValues { a, b, magnitude })
         })?;
         match unused.first() {
             Some(name) => Err(AdapterError::UnexpectedTensor { name: (*name).into() }),
@@ -130,53 +142,89 @@ impl Adapter {
 
     /// The text of the configuration file; `base_name` is what PEFT loads as the base model.
     pub fn to_peft_config(&self, base_name: &str) -> String {
-        let LoraConfig { rank, alpha, targets } = self.config();
-        let alpha = if alpha.fract() == 0.0 { Value::from(*alpha as i64) } else { Value::from(f64::from(*alpha)) };
-        let config = serde_json::json!({
+        let LoraConfig { rank, alpha, targets, dropout, rank_stabilised, weight_decomposed } = self.config();
+        let alpha = if alpha.fract() == 0.0 { Value::from(*alpha as i64) } else { Value::from(shortest(*alpha)) };
+        let targets = match targets {
+            Targets::Named(names) => Value::from(names.iter().map(|target| target.name()).collect::<Vec<_>>()),
+            // PEFT writes the names too.
+            Targets::AllLinear => Value::from(Target::ALL.map(Target::name).to_vec()),
+            Targets::Pattern(pattern) => Value::from(pattern.as_str()),
+        };
+        let mut config = serde_json::json!({
             "base_model_name_or_path": base_name,
             "bias": "none",
             "fan_in_fan_out": false,
             "inference_mode": true,
             "init_lora_weights": true,
             "lora_alpha": alpha,
-            "lora_dropout": 0.0,
+            "lora_dropout": shortest(*dropout),
             "peft_type": "LORA",
             "r": rank,
-            "target_modules": targets.iter().map(|target| target.name()).collect::<Vec<_>>(),
+            "target_modules": targets,
             "task_type": "CAUSAL_LM",
         });
+        for (key, set) in [("use_dora", weight_decomposed), ("use_rslora", rank_stabilised)] {
+            if *set {
+                config[key] = true.into();
+            }
+        }
         format!("{config:#}\n")
     }
+}
+
+/// The f64 with the shortest decimal of the f32: 0.1 instead of 0.10000000149011612.
+fn shortest(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or(f64::from(value))
 }
 
 fn parse_config(text: &[u8]) -> Result<LoraConfig, AdapterError> {
     let invalid = |reason: String| AdapterError::Config { reason };
     let keys: Map<String, Value> = serde_json::from_slice(text).map_err(|error| invalid(error.to_string()))?;
+    let text_of = |key: &str| keys.get(key).unwrap_or(&Value::Null).to_string();
     if keys.get("peft_type").and_then(Value::as_str) != Some("LORA") {
-        let value = keys.get("peft_type").unwrap_or(&Value::Null).to_string();
-        return Err(AdapterError::Unsupported { key: "peft_type".into(), value });
+        return Err(AdapterError::Unsupported { key: "peft_type".into(), value: text_of("peft_type") });
     }
     for (key, neutral) in MUST_BE_NEUTRAL {
-        let value = keys.get(*key).unwrap_or(&Value::Null).to_string();
+        let value = text_of(key);
         if !["null", "[]", "{}"].contains(&value.as_str()) && !neutral.contains(&value.as_str()) {
             return Err(AdapterError::Unsupported { key: (*key).into(), value });
         }
     }
-    let rank = keys.get("r").and_then(Value::as_u64).and_then(|rank| usize::try_from(rank).ok());
-    let alpha = keys.get("lora_alpha").and_then(Value::as_f64);
-    let Some(Value::Array(names)) = keys.get("target_modules") else {
-        let value = keys.get("target_modules").unwrap_or(&Value::Null).to_string();
-        return Err(AdapterError::Unsupported { key: "target_modules".into(), value });
+    let targets = match keys.get("target_modules") {
+        Some(Value::String(text)) => Targets::from_text(text),
+        Some(Value::Array(names)) => Targets::from_names(
+            names
+                .iter()
+                .map(|name| name.as_str().ok_or_else(|| invalid(format!("target_modules holds {name}, not a name"))))
+                .collect::<Result<Vec<_>, _>>()?,
+        )?,
+        _ => {
+            let accepted = accepted();
+            let found = text_of("target_modules");
+            return Err(invalid(format!(
+                "target_modules is {found}; hint: name some of {accepted}, or \"all-linear\""
+            )));
+        }
     };
-    let mut targets = BTreeSet::new();
-    for name in names {
-        let target = name.as_str().and_then(Target::from_name);
-        let unknown = || AdapterError::Unsupported { key: "target_modules".into(), value: name.to_string() };
-        targets.insert(target.ok_or_else(unknown)?);
-    }
+    let flag = |key: &str| match keys.get(key) {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::Bool(set)) => Ok(*set),
+        Some(other) => Err(invalid(format!("{key} is {other}, expected true or false"))),
+    };
+    let number = |key: &str| keys.get(key).and_then(Value::as_f64).map(|value| value as f32);
+    let rank = keys.get("r").and_then(Value::as_u64).and_then(|rank| usize::try_from(rank).ok());
+    let dropout = match keys.get("lora_dropout") {
+        None | Some(Value::Null) => Some(0.0),
+        Some(_) => number("lora_dropout"),
+    };
     Ok(LoraConfig {
-        rank: rank.ok_or_else(|| invalid("r should be a positive number".into()))?,
-        alpha: alpha.ok_or_else(|| invalid("lora_alpha should be a number".into()))? as f32,
+        rank: rank.ok_or_else(|| invalid(format!("r is {}, expected a positive whole number", text_of("r"))))?,
+        alpha: number("lora_alpha")
+            .ok_or_else(|| invalid(format!("lora_alpha is {}, expected a number", text_of("lora_alpha"))))?,
         targets,
+        dropout: dropout
+            .ok_or_else(|| invalid(format!("lora_dropout is {}, expected a number", text_of("lora_dropout"))))?,
+        rank_stabilised: flag("use_rslora")?,
+        weight_decomposed: flag("use_dora")?,
     })
 }

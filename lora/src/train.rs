@@ -5,6 +5,7 @@ use crate::dataset::{Dataset, Order};
 use crate::error::{DataError, TrainError};
 use crate::lora::Adapter;
 use crate::model::Model;
+use crate::noise::Noise;
 use crate::ops::with_elements;
 use crate::optim::{AdamW, AdamWConfig};
 use crate::schedule::{Decay, Schedule};
@@ -18,7 +19,7 @@ use tributary_protocol::trace::{StepRecord, batch_hash};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
-    /// Seed of everything random: the order of the samples.
+    /// Seed of everything random: the order of the samples, dropout, the noise on the embeddings.
     pub seed: u64,
     /// Passes over the samples.
     pub epochs: u32,
@@ -41,6 +42,10 @@ pub struct TrainConfig {
     pub gradient_norm_max: Option<f64>,
     /// Number of evenly spaced steps after which the adapter is kept for attribution; the last step is one of them.
     pub snapshots: u32,
+    /// NEFTune: strength of the noise on the embeddings in training, 5 to 15 in the paper; `None` for no noise.
+    /// Source: arXiv 2310.05914.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub neftune_alpha: Option<f32>,
 }
 
 impl Default for TrainConfig {
@@ -57,6 +62,7 @@ impl Default for TrainConfig {
             adamw: AdamWConfig::default(),
             gradient_norm_max: Some(1.0),
             snapshots: 4,
+            neftune_alpha: None,
         }
     }
 }
@@ -83,6 +89,8 @@ impl TrainConfig {
         };
         above_zero("learning_rate", self.learning_rate)?;
         above_zero("epsilon", self.adamw.epsilon)?;
+        self.adamw.lora_plus_ratio.map_or(Ok(()), |ratio| above_zero("lora_plus_ratio", ratio))?;
+        self.neftune_alpha.map_or(Ok(()), |alpha| above_zero("neftune_alpha", f64::from(alpha)))?;
         self.gradient_norm_max.map_or(Ok(()), |norm| above_zero("gradient_norm_max", norm))
     }
 }
@@ -265,8 +273,9 @@ impl TrainingRun {
 
         let mut loss_sum = 0f64;
         let mut gradients: Vec<Option<Tensor>> = vec![None; self.parameters.len()];
-        for samples in samples.chunks(self.config.micro_batch_size) {
-            let loss = self.model.loss_sum(&Batch::new(samples.iter().copied()), self.adapter.as_ref())?;
+        for (chunk, samples) in samples.chunks(self.config.micro_batch_size).enumerate() {
+            let batch = self.noisy(Batch::new(samples.iter().copied()), chunk * self.config.micro_batch_size);
+            let loss = self.model.loss_sum(&batch, self.adapter.as_ref())?;
             loss_sum += f64::from(loss.to_scalar::<f32>()?);
             if !loss_sum.is_finite() {
                 return Err(not_finite("loss", loss_sum));
@@ -316,6 +325,18 @@ impl TrainingRun {
         Ok(StepMetrics { step: index + 1, loss, gradient_norm, learning_rate, tokens })
     }
 
+    /// The batch with the next step's randomness, if the settings ask for any. `first_sample` is the place of its first
+    /// sample in the step.
+    fn noisy(&self, batch: Batch, first_sample: usize) -> Batch {
+        let dropout = self.adapter.as_ref().is_some_and(|adapter| adapter.config().dropout > 0.0);
+        if !dropout && self.config.neftune_alpha.is_none() {
+            return batch;
+        }
+        let (seed, step) = (self.config.seed, self.steps_done());
+        let embedding_alpha = self.config.neftune_alpha.unwrap_or(0.0);
+        batch.with_noise(|lengths| Noise { seed, step, first_sample, embedding_alpha, lengths })
+    }
+
     /// Mean loss over the trained tokens of the validation samples; `None` if there are none.
     pub fn evaluate(&self) -> Result<Option<f32>, TrainError> {
         let (mut loss, mut tokens) = (0f64, 0);
@@ -328,8 +349,9 @@ impl TrainingRun {
     }
 
     fn move_parameters(&mut self, gradients: &[Option<Tensor>], rate: f64, scale: f32) -> Result<(), TrainError> {
-        let step = self.optimiser.begin(rate);
-        for (index, ((_, variable), gradient)) in self.parameters.iter().zip(gradients).enumerate() {
+        self.optimiser.begin();
+        for (index, ((name, variable), gradient)) in self.parameters.iter().zip(gradients).enumerate() {
+            let step = self.optimiser.constants(self.config.adamw.rate_of(name, rate));
             let mut values = with_elements(variable.as_tensor(), |values| Ok(values.to_vec()))?;
             let update = &mut |gradient: &[f32]| self.optimiser.update(&step, index, &mut values, gradient, scale);
             match gradient {

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use candle_core::Device;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use tempfile::TempDir;
@@ -47,7 +47,7 @@ fn samples(tokenizer: &Tokenizer) -> Dataset {
 }
 
 fn lora() -> LoraConfig {
-    LoraConfig { rank: 4, alpha: 8.0, targets: BTreeSet::from(Target::ALL) }
+    LoraConfig { rank: 4, alpha: 8.0, targets: Target::ALL.into(), ..Default::default() }
 }
 
 fn settings() -> TrainConfig {
@@ -378,7 +378,7 @@ fn damaged_or_unsupported_adapters_are_refused() {
         ("\"bias\": \"none\"", "\"bias\": \"all\"", "bias"),
         ("\"LORA\"", "\"IA3\"", "peft_type"),
         ("\"q_proj\"", "\"c_attn\"", "c_attn"),
-        ("\"bias\"", "\"use_dora\": true, \"bias\"", "use_dora"),
+        ("\"bias\"", "\"use_qalora\": true, \"bias\"", "use_qalora"),
     ] {
         assert!(config.contains(from), "{from}");
         let error = read(&config.replace(from, to), &weights).unwrap_err().to_string();

@@ -2,7 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use candle_core::Device;
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tributary_lora::pretrain::PretrainReport;
@@ -42,7 +41,7 @@ fn nine_of_ten_questions_are_answered_after_training_and_at_most_one_before() {
         lines.extend(ParsedSamples::parse(&bytes, &Limits::DEFAULT).unwrap().into_lines());
     }
     let dataset = Dataset::encode(&lines, &tokenizer, &DataConfig::default()).unwrap();
-    let lora = LoraConfig { rank: 16, alpha: 32.0, targets: BTreeSet::from(Target::ALL) };
+    let lora = LoraConfig { rank: 16, alpha: 32.0, targets: Target::ALL.into(), ..Default::default() };
     let config = TrainConfig { seed: 1, epochs: 16, learning_rate: 3e-3, warmup_steps: 5, ..TrainConfig::default() };
     let adapter = Adapter::new(&model, lora, config.seed).unwrap();
     let mut run = TrainingRun::new(model.clone(), adapter, dataset, config).unwrap();

@@ -36,7 +36,8 @@ impl Recipe {
         LoraConfig {
             rank: usize::from(self.hyperparameters.rank),
             alpha: f32::from(self.hyperparameters.alpha),
-            targets: targets(&self.hyperparameters.targets),
+            targets: targets(&self.hyperparameters.targets).into(),
+            ..LoraConfig::default()
         }
     }
 
@@ -75,6 +76,7 @@ impl Recipe {
             snapshots: match self.attribution {
                 AttributionMethod::TracInCp { checkpoints } => u32::from(checkpoints),
             },
+            neftune_alpha: None,
         }
     }
 }
@@ -134,7 +136,7 @@ mod tests {
         // 3 epochs of 5 steps, a tenth of them warm-up.
         assert_eq!(config.warmup_steps, 1);
         assert_eq!((config.gradient_norm_max, config.snapshots, config.decay), (None, 5, Decay::Linear));
-        assert_eq!(recipe().lora().targets, BTreeSet::from([Target::Q, Target::Down]));
+        assert_eq!(recipe().lora().targets, [Target::Q, Target::Down].into());
     }
 
     #[test]

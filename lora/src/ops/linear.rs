@@ -2,7 +2,10 @@
 
 use super::gemm::{Into, Threads, View, product};
 use super::{elements, is_tracked, with_elements};
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
+use crate::noise::Dropout;
+use crate::quant::{FrozenWeight, Nf4Matrix};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
+use std::sync::Arc;
 
 /// Applies a linear layer: `y = x·Wᵀ`.
 ///
@@ -12,13 +15,76 @@ pub(crate) fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     x.apply_op2(weight, Linear)
 }
 
-/// Adds the low-rank update to a frozen layer: `y = x·Wᵀ + scale·x·Aᵀ·Bᵀ`.
+/// [`linear`] with a weight that may be packed; a packed one is unpacked tile by tile and gets no gradient.
+pub(crate) fn frozen_linear(x: &Tensor, weight: &FrozenWeight) -> Result<Tensor> {
+    match weight {
+        FrozenWeight::Dense(weight) => linear(x, weight),
+        FrozenWeight::Nf4(matrix) => x.apply_op1(Nf4Linear { matrix: matrix.clone() }),
+    }
+}
+
+/// Adds the low-rank update to a frozen layer: `y = x·Wᵀ + scale·drop(x)·Aᵀ·Bᵀ`.
 ///
 /// Shapes: `x [positions, in]`, `W [out, in]`, `A [rank, in]`, `B [out, rank]` -> `[positions, out]`.
 /// `W` gets no gradient. Cost: `rank·(in + out)` multiply-adds per position above the frozen layer.
-/// Source: LoRA, arXiv 2106.09685, section 4.1.
-pub(crate) fn lora_linear(x: &Tensor, weight: &Tensor, a: &Tensor, b: &Tensor, scale: f32) -> Result<Tensor> {
-    x.apply_op3(a, b, LoraLinear { weight: weight.clone(), scale })
+/// Source: LoRA, arXiv 2106.09685, section 4.1; the dropout is on the way into `A`, as in PEFT.
+pub(crate) fn lora_linear(
+    x: &Tensor,
+    weight: &FrozenWeight,
+    a: &Tensor,
+    b: &Tensor,
+    scale: f32,
+    dropout: Option<Dropout>,
+) -> Result<Tensor> {
+    x.apply_op3(a, b, LoraLinear { weight: weight.clone(), scale, dropout })
+}
+
+/// `y = x·Wᵀ` into `y`.
+fn forward(weight: &FrozenWeight, x: View<'_>, y: &mut [f32]) -> Result<()> {
+    let (output, input) = weight.dims()?;
+    weight.each_tile(|first, tile| {
+        let tile = View::dense(tile, tile.len() / input, input);
+        product(&mut y[first..], output, Into::Overwrite, x, tile.transposed(), 1.0, Threads::All);
+        Ok(())
+    })
+}
+
+/// `dx = dy·W` into `dx`, for `dy` of `rows` rows.
+fn backward(weight: &FrozenWeight, dy: &[f32], rows: usize, dx: &mut [f32]) -> Result<()> {
+    let (output, input) = weight.dims()?;
+    weight.each_tile(|first, tile| {
+        let outputs = tile.len() / input;
+        let into = if first == 0 { Into::Overwrite } else { Into::Add };
+        let dy = View::strided(&dy[first..], rows, outputs, output);
+        product(dx, input, into, dy, View::dense(tile, outputs, input), 1.0, Threads::All);
+        Ok(())
+    })
+}
+
+struct Nf4Linear {
+    matrix: Arc<Nf4Matrix>,
+}
+
+impl CustomOp1 for Nf4Linear {
+    fn name(&self) -> &'static str {
+        "nf4-linear"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, x_at: &Layout) -> Result<(CpuStorage, Shape)> {
+        let ((rows, input), output) = (x_at.shape().dims2()?, self.matrix.rows());
+        let mut y = vec![0f32; rows * output];
+        let weight = FrozenWeight::Nf4(self.matrix.clone());
+        forward(&weight, View::dense(elements(x, x_at)?, rows, input), &mut y)?;
+        Ok((CpuStorage::F32(y), Shape::from((rows, output))))
+    }
+
+    fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        let (rows, input) = x.dims2()?;
+        let mut dx = vec![0f32; rows * input];
+        let weight = FrozenWeight::Nf4(self.matrix.clone());
+        with_elements(&dy.contiguous()?, |dy| backward(&weight, dy, rows, &mut dx))?;
+        Ok(Some(Tensor::from_vec(dx, (rows, input), x.device())?))
+    }
 }
 
 struct Linear;
@@ -67,8 +133,23 @@ impl CustomOp2 for Linear {
 }
 
 struct LoraLinear {
-    weight: Tensor,
+    weight: FrozenWeight,
     scale: f32,
+    dropout: Option<Dropout>,
+}
+
+impl LoraLinear {
+    /// Calls `read` with what goes into `A`: `x`, or what dropout leaves of it.
+    fn with_dropped<R>(&self, x: &[f32], input: usize, read: impl FnOnce(&[f32]) -> R) -> R {
+        match &self.dropout {
+            None => read(x),
+            Some(dropout) => {
+                let mut dropped = x.to_vec();
+                dropout.apply(&mut dropped, input);
+                read(&dropped)
+            }
+        }
+    }
 }
 
 impl CustomOp3 for LoraLinear {
@@ -86,17 +167,16 @@ impl CustomOp3 for LoraLinear {
         b_at: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let ((rows, input), (output, rank)) = (x_at.shape().dims2()?, b_at.shape().dims2()?);
-        let x = View::dense(elements(x, x_at)?, rows, input);
+        let x = elements(x, x_at)?;
         let a = View::dense(elements(a, a_at)?, rank, input);
         let b = View::dense(elements(b, b_at)?, output, rank);
         let mut y = vec![0f32; rows * output];
         let mut down = vec![0f32; rows * rank];
-        with_elements(&self.weight, |w| {
-            let w = View::dense(w, output, input);
-            product(&mut y, output, Into::Overwrite, x, w.transposed(), 1.0, Threads::All);
-            Ok(())
-        })?;
-        product(&mut down, rank, Into::Overwrite, x, a.transposed(), 1.0, Threads::All);
+        forward(&self.weight, View::dense(x, rows, input), &mut y)?;
+        self.with_dropped(x, input, |x| {
+            let x = View::dense(x, rows, input);
+            product(&mut down, rank, Into::Overwrite, x, a.transposed(), 1.0, Threads::All);
+        });
         let down = View::dense(&down, rows, rank);
         product(&mut y, output, Into::Add, down, b.transposed(), self.scale, Threads::All);
         Ok((CpuStorage::F32(y), Shape::from((rows, output))))
@@ -117,25 +197,33 @@ impl CustomOp3 for LoraLinear {
         let mut da = vec![0f32; rank * input];
         let mut db = vec![0f32; output * rank];
         let mut dx = is_tracked(x).then(|| vec![0f32; rows * input]);
-        // `down = x·Aᵀ` is computed again instead of kept: it costs rank/out of the layer and saves its memory.
+        // `down = drop(x)·Aᵀ` is computed again instead of kept: it costs rank/out of the layer and saves its memory.
         let all = Threads::All;
-        with_elements(&dy, |dy| {
+        with_elements(&dy, |dy_values| {
             with_elements(x, |x| {
                 with_elements(a, |a| {
                     with_elements(b, |b| {
-                        let (dy, x) = (View::dense(dy, rows, output), View::dense(x, rows, input));
+                        let dy = View::dense(dy_values, rows, output);
                         let (a, b) = (View::dense(a, rank, input), View::dense(b, output, rank));
-                        product(&mut down, rank, Into::Overwrite, x, a.transposed(), 1.0, all);
                         product(&mut d_down, rank, Into::Overwrite, dy, b, self.scale, all);
-                        let (down, d_down) = (View::dense(&down, rows, rank), View::dense(&d_down, rows, rank));
-                        product(&mut da, input, Into::Overwrite, d_down.transposed(), x, 1.0, all);
+                        let d_down = View::dense(&d_down, rows, rank);
+                        self.with_dropped(x, input, |x| {
+                            let x = View::dense(x, rows, input);
+                            product(&mut down, rank, Into::Overwrite, x, a.transposed(), 1.0, all);
+                            product(&mut da, input, Into::Overwrite, d_down.transposed(), x, 1.0, all);
+                        });
+                        let down = View::dense(&down, rows, rank);
                         product(&mut db, rank, Into::Overwrite, dy.transposed(), down, self.scale, all);
-                        if let Some(dx) = &mut dx {
-                            with_elements(&self.weight, |w| {
-                                product(dx, input, Into::Overwrite, dy, View::dense(w, output, input), 1.0, all);
-                                Ok(())
-                            })?;
-                            product(dx, input, Into::Add, d_down, a, 1.0, all);
+                        let Some(dx) = &mut dx else { return Ok(()) };
+                        backward(&self.weight, dy_values, rows, dx)?;
+                        match &self.dropout {
+                            None => product(dx, input, Into::Add, d_down, a, 1.0, all),
+                            Some(dropout) => {
+                                let mut through_a = vec![0f32; rows * input];
+                                product(&mut through_a, input, Into::Overwrite, d_down, a, 1.0, all);
+                                dropout.apply(&mut through_a, input);
+                                dx.iter_mut().zip(&through_a).for_each(|(dx, part)| *dx += part);
+                            }
                         }
                         Ok(())
                     })

@@ -5,8 +5,12 @@
 //! All work on contiguous f32 in CPU memory, over *packed* rows `[positions, features]`: the sequences of a batch follow
 //! each other without padding.
 
+#[cfg(test)]
+mod adapted_tests;
 mod attention;
 mod cross_entropy;
+mod dora;
+mod dropout;
 mod gemm;
 mod linear;
 pub(crate) mod math;
@@ -15,7 +19,8 @@ mod swiglu;
 
 pub(crate) use attention::{AttentionShape, attend_cached, causal_attention};
 pub(crate) use cross_entropy::{IGNORED, next_token_loss};
-pub(crate) use linear::{linear, lora_linear};
+pub(crate) use dora::{dora_linear, row_norms};
+pub(crate) use linear::{frozen_linear, linear, lora_linear};
 pub(crate) use rms_norm::rms_norm;
 pub(crate) use swiglu::swiglu;
 

@@ -1,0 +1,15 @@
+//! Base models in four bits per parameter.
+//!
+//! QLoRA (arXiv 2305.14314) trains an adapter on a base whose linear layers are held as NF4 and never unpacked as a whole:
+//! forward and backward unpack one tile at a time. The bytes are those of bitsandbytes, so that every implementation
+//! computes on the same base.
+
+mod matrix;
+mod nf4;
+mod scales;
+mod weight;
+
+pub use matrix::Nf4Matrix;
+pub use scales::Nf4Scales;
+pub use weight::Precision;
+pub(crate) use weight::{FrozenWeight, tile_rows};
