@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod base;
+mod methods;
 mod peft;
 
 use candle_core::{Device, Tensor};
@@ -43,6 +44,15 @@ impl Reference {
             Dtype::I64 => bytes.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b) as f64).collect(),
             other => panic!("{other:?}"),
         }
+    }
+
+    fn bytes(&self, name: &str) -> Vec<u8> {
+        SafeTensors::deserialize(&self.0).unwrap().tensor(name).unwrap().data().to_vec()
+    }
+
+    /// The bits of f32 elements.
+    fn bits(&self, name: &str) -> Vec<u32> {
+        self.bytes(name).as_chunks().0.iter().map(|b| u32::from_le_bytes(*b)).collect()
     }
 
     fn ids(&self, name: &str) -> Vec<u32> {
