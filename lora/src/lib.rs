@@ -4,9 +4,9 @@
 //! model, samples and settings give the same adapter bytes on the same machine with the same number of threads.
 //!
 //! # Reading order
-//! [`ModelConfig`] and [`Model`] (what is loaded), [`Adapter`] (what is trained), [`data`] and [`Dataset`] (what it is
-//! trained on), [`TrainingRun`] (the loop), [`answer`] (what comes out), [`sample_gradient`] (what attribution reads),
-//! [`pretrain`] (how the embedded base model was made).
+//! [`ModelConfig`] and [`Model`] (what is loaded), [`Precision`] (how its layers are held), [`LoraConfig`], [`Targets`] and
+//! [`Adapter`] (what is trained), [`data`] and [`Dataset`] (what it is trained on), [`TrainingRun`] (the loop), [`answer`]
+//! (what comes out), [`sample_gradient`] (what attribution reads), [`pretrain`] (how the embedded base model was made).
 //!
 //! # Invariant
 //! No tokio, no chain, no file outside the folders that a caller names.

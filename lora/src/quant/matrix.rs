@@ -160,6 +160,20 @@ mod tests {
         assert!(matrix.dequantise().iter().all(|value| *value == 0.0));
     }
 
+    /// The bytes that bitsandbytes 0.50.2 gives for the same numbers on the CPU.
+    #[test]
+    fn short_and_zero_blocks_are_those_of_bitsandbytes() {
+        let count = 64 * 300 + 37;
+        let mut values: Vec<f32> = (0..count).map(|i| (((i * 7919) % 10_007) as f32 - 5003.0) / 4096.0).collect();
+        values[64 * 5..64 * 6].fill(0.0);
+        let matrix = Nf4Matrix::quantise(&values, 1, count, false).unwrap();
+        assert_eq!(matrix.packed()[160..162], [119, 119]);
+        assert_eq!(matrix.packed()[matrix.packed().len() - 2..], [216, 71]);
+        assert_eq!((matrix.scales().get(299), matrix.scales().get(300)), (1.196_045, 1.216_552_7));
+        let zeros = Nf4Matrix::quantise(&[0.0; 65], 1, 65, false).unwrap();
+        assert_eq!((zeros.packed()[31..33].to_vec(), zeros.scales().get(1)), (vec![119, 119], 1e-38));
+    }
+
     #[test]
     fn wrong_parts_are_refused() {
         assert!(matches!(Nf4Matrix::quantise(&[0.0; 5], 2, 3, true), Err(QuantError::Elements { found: 5, .. })));
