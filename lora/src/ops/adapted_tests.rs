@@ -148,7 +148,11 @@ fn tiles_make_up_the_whole() {
     let packed = FrozenWeight::new(numbers(output * input, 0.4), output, input, Precision::Nf4Double).unwrap();
     let dense = FrozenWeight::Dense(packed.to_dense().unwrap());
     let mut tiles = 0;
-    packed.each_tile(|_, _| Ok(tiles += 1)).unwrap();
+    let count = |_: usize, _: &[f32]| {
+        tiles += 1;
+        Ok(())
+    };
+    packed.each_tile(count).unwrap();
     assert_eq!(tiles, 3);
     let run = |weight: &FrozenWeight| {
         let x = Var::from_vec(numbers(rows * input, 1.0), (rows, input), &Device::Cpu).unwrap();
