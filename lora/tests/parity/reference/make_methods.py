@@ -3,8 +3,9 @@
 
 usage: make_methods.py STORIES260K_HF_FOLDER
 Writes beside itself: adapter_config.json, init.safetensors, adapter_model.safetensors (rank-stabilised DoRA on layers 0 and 3,
-before and after eight AdamW steps, as PEFT saves them), numbers.json and scales.safetensors (double-quantised NF4 scales).
-Made with the versions that numbers.json names; two runs give the same bytes."""
+before and after eight AdamW steps, as PEFT saves them), gradients.safetensors (of the first text, after those steps),
+numbers.json and scales.safetensors (double-quantised NF4 scales). numbers.json names the versions. Prints the NF4 bytes of a
+zero and of a short block, which quant/matrix.rs quotes."""
 import hashlib, json, os, sys
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
@@ -114,6 +115,12 @@ numbers["nf4_sha256"] = hashes
 numbers["nf4_logits"] = last_logits(quantised)
 model = with_adapter(quantised, start)
 numbers["nf4_losses"] = train(model, adamw(model))
+i = torch.arange(64 * 300 + 37)
+edges = (((i * 7919) % 10007) - 5003).float() / 4096
+edges[64 * 5:64 * 6] = 0
+for values in (edges, torch.zeros(65)):
+    packed, about = F.quantize_4bit(values, blocksize=64, quant_type="nf4", compress_statistics=False)
+    print(packed[160:162].flatten().tolist(), packed[-2:].flatten().tolist(), about.absmax[-2:].tolist())
 with open(f"{out}/numbers.json", "w") as file:
     json.dump(numbers, file, indent=1)
     file.write("\n")
