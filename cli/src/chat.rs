@@ -43,6 +43,27 @@ impl Chat {
         Ok(())
     }
 
+    /// The beginning of `prompt`, in whole words, that leaves the model room for an answer of `answer_tokens`; at least one
+    /// word.
+    pub fn fitting(&self, prompt: &str, answer_tokens: usize) -> anyhow::Result<String> {
+        let room = self.model.config().positions_max.saturating_sub(answer_tokens);
+        let words: Vec<&str> = prompt.split_inclusive(char::is_whitespace).collect();
+        let fits = |count: usize| -> anyhow::Result<bool> {
+            let text = self.template.prompt(&words[..count].concat());
+            Ok(self.tokenizer.encode(&text)?.len() <= room)
+        };
+        if words.len() < 2 || fits(words.len())? {
+            return Ok(prompt.to_owned());
+        }
+        // Fewer words never have more tokens, so the longest beginning is found by halving.
+        let (mut fitting, mut beyond) = (1, words.len());
+        while beyond > fitting + 1 {
+            let middle = fitting.midpoint(beyond);
+            if fits(middle)? { fitting = middle } else { beyond = middle }
+        }
+        Ok(words[..fitting].concat().trim_end().to_owned())
+    }
+
     /// Answers, handing out the text as it comes. Blocks.
     pub fn answer(
         &self,
@@ -63,5 +84,27 @@ impl Chat {
             Ok((text, right))
         };
         questions.iter().map(ask).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prompt_that_is_too_long_is_cut_after_the_last_word_that_fits() {
+        let chat = Chat::load(&crate::embedded::base_model().unwrap()).unwrap();
+        let short = "Where does the ferry land?";
+        assert_eq!(chat.fitting(short, 32).unwrap(), short);
+        let long = "the ferry lands at the old pier, ".repeat(400);
+        let cut = chat.fitting(&long, 32).unwrap();
+        assert!(long.starts_with(&cut) && !cut.is_empty());
+        let config = SamplingConfig { tokens_max: 32, ..SamplingConfig::default() };
+        chat.answer(None, &cut, config, |_| {}).unwrap();
+        assert!(chat.answer(None, &long, config, |_| {}).is_err());
+        // One more word would leave the answer too little room.
+        let next = long[cut.len()..].split_whitespace().next().unwrap();
+        let more = format!("{cut} {next}");
+        assert_eq!(chat.fitting(&more, 32).unwrap(), cut);
     }
 }

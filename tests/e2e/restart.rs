@@ -168,7 +168,7 @@ async fn daemons_outlive_a_node_that_is_killed_and_everything_is_submitted_once(
     // Both daemons see the chain again: they serve whom it lets read, and nobody else.
     let health = get(scene.trainer_port, "/healthz").unwrap();
     let address: Multiaddr = health["exchange"][0].as_str().unwrap().parse().unwrap();
-    let bundle = scene.fetch(REQUESTER, address, Scope::Adapter { job: job.0 }, report.bundle).await;
+    let bundle = scene.fetch(REQUESTER, address, Scope::Bundle { job: job.0 }, report.bundle).await;
     assert_eq!(ContentHash::of(&bundle), report.bundle);
     let (provider, (scope, blob)) = (scene.provider.clone(), scene.data);
     let data = scene.fetch(OWNER, provider, scope, blob).await;

@@ -15,6 +15,9 @@ use tributary_protocol::{
 };
 use tributary_trainer::Recipe;
 
+/// Longest answer to the question at the end.
+pub const ANSWER_TOKENS: usize = 64;
+
 /// One contribution's file.
 pub struct DataFile {
     /// Its name.
@@ -80,7 +83,7 @@ impl Material {
             .context("the files do not suit the base model")?;
         let prompt = match questions.first() {
             Some(question) => question.question.clone(),
-            None => shortest_prompt(&good)?,
+            None => chat.fitting(&shortest_prompt(&good)?, ANSWER_TOKENS)?,
         };
         Ok(Self {
             base_content: base_model_hash(&folder)?,
@@ -97,7 +100,7 @@ impl Material {
     }
 }
 
-/// The shortest prompt of the files: the likeliest to fit whatever the model sees at once.
+/// The shortest prompt of the files: the likeliest to fit whole into what the model sees at once.
 fn shortest_prompt(files: &[DataFile]) -> anyhow::Result<String> {
     let prompts = files.iter().flat_map(|file| file.samples.lines()).map(|line| &line.sample().prompt);
     Ok(prompts.min_by_key(|prompt| prompt.len()).context("the files have no samples")?.clone())

@@ -4,7 +4,7 @@ use super::{
     cast::{Actor, Cast},
     ending::Ending,
     ledger::Ledger,
-    material::{DataFile, Material},
+    material::{ANSWER_TOKENS, DataFile, Material},
     narrator::Narrator,
     processes::{Processes, free_port},
 };
@@ -479,7 +479,7 @@ impl Story {
         let (answers, score) = blocking(move || -> anyhow::Result<_> {
             let chat = Chat::load(&base)?;
             let adapter = chat.adapter(&adapter)?;
-            let config = tributary_lora::SamplingConfig { tokens_max: 64, ..Default::default() };
+            let config = tributary_lora::SamplingConfig { tokens_max: ANSWER_TOKENS, ..Default::default() };
             let answers =
                 (chat.answer(None, &asked, config, |_| {})?, chat.answer(Some(&adapter), &asked, config, |_| {})?);
             let right = |adapter| -> anyhow::Result<usize> {
