@@ -19,10 +19,12 @@ pub enum ConfigError {
     #[error("config.json is not valid JSON: {0}")]
     Json(#[from] serde_json::Error),
     /// Another family of models.
-    #[error("unknown architecture: {found}; hint: only LlamaForCausalLM is supported")]
+    #[error("unknown architecture: {found}; hint: supported are {accepted}")]
     UnknownArchitecture {
         /// What the file names.
         found: String,
+        /// What is supported.
+        accepted: String,
     },
     /// A setting that changes the mathematics and is not implemented.
     #[error("unsupported setting in config.json: {key} = {value}")]

@@ -3,8 +3,8 @@
 use crate::dataset::PromptTemplate;
 use crate::error::GenerateError;
 use crate::lora::Adapter;
-use crate::model::Model;
-use crate::ops::{self, attend_cached, with_elements};
+use crate::model::{Heads, Model, Pass};
+use crate::ops::{self, LayerCache, attend_cached, with_elements};
 use crate::sampling::{Sampler, SamplingConfig};
 use crate::tokenizer::Tokenizer;
 use candle_core::Tensor;
@@ -17,8 +17,8 @@ pub struct Generation<'a> {
     adapter: Option<&'a Adapter>,
     stops: Vec<u32>,
     sampler: Sampler,
-    /// Per layer, rotated keys and values of the positions so far.
-    cache: Vec<(Vec<f32>, Vec<f32>)>,
+    /// Per layer.
+    cache: Vec<LayerCache>,
     /// Tokens that were not run through the model yet.
     pending: Vec<u32>,
     /// Positions that were run.
@@ -44,7 +44,7 @@ impl<'a> Generation<'a> {
         }
         Ok(Self {
             sampler: Sampler::new(config)?,
-            cache: vec![Default::default(); model.config().layers],
+            cache: vec![LayerCache::default(); model.config().layers],
             pending: prompt.to_vec(),
             stops: stops.to_vec(),
             positions: 0,
@@ -71,14 +71,14 @@ impl<'a> Generation<'a> {
 
     /// Logits after the last pending token.
     fn run_pending(&mut self) -> Result<Vec<f32>, GenerateError> {
-        let shape = self.model.attention_shape();
         let (rope, cache) = (self.model.rope(), &mut self.cache);
-        let hidden = self.model.run(&self.pending, self.adapter, None, |layer, q, k, v| {
-            let (keys, values) = &mut cache[layer];
+        let pass = Pass { adapter: self.adapter, noise: None };
+        let hidden = self.model.run(&self.pending, pass, |layer, shape, heads| {
+            let Heads { q, k, v } = heads;
             let out = with_elements(q, |q| {
-                with_elements(k, |k| with_elements(v, |v| Ok(attend_cached(q, k, v, shape, rope, keys, values))))
+                with_elements(k, |k| with_elements(v, |v| Ok(attend_cached(q, k, v, shape, rope, &mut cache[layer]))))
             })?;
-            Tensor::from_vec(out, q.shape(), q.device())
+            Tensor::from_vec(out, (q.dim(0)?, shape.output_width()), q.device())
         })?;
         let last = hidden.narrow(0, self.pending.len() - 1, 1)?;
         self.positions += self.pending.len();

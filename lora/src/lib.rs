@@ -42,7 +42,10 @@ mod weights;
 
 pub use batch::{Batch, EncodedSample};
 pub use checkpoint::CHECKPOINT_FILE;
-pub use config::{ModelConfig, RopeConfig, RopeScaling};
+pub use config::{
+    Architecture, Experts, Family, Groups, LatentAttention, ModelConfig, RopeConfig, RopeScaling, Routing, Scores,
+    SlidingWindow,
+};
 pub use dataset::{DataConfig, Dataset, PromptTemplate, encode_sample};
 pub use error::{
     AdapterError, ConfigError, DataError, GenerateError, LoadError, QuantError, TokenizerError, TrainError,

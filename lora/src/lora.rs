@@ -1,8 +1,7 @@
 //! Low-rank adapters.
 
-use crate::config::ModelConfig;
 use crate::error::AdapterError;
-use crate::model::Model;
+use crate::model::{Model, Site};
 use crate::noise::{Dropout, Noise};
 use crate::ops;
 use crate::quant::FrozenWeight;
@@ -10,6 +9,7 @@ use crate::random::Random;
 use crate::targets::Targets;
 use candle_core::{Device, Result as TensorResult, Tensor, Var};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use tributary_protocol::ContentHash;
 
 /// A linear layer of the decoder that an adapter can change.
@@ -27,20 +27,55 @@ pub enum Target {
     /// Output of the attention.
     #[serde(rename = "o_proj")]
     O,
-    /// Gate of the feed-forward block.
+    /// Gate of the feed-forward block or of every expert.
     #[serde(rename = "gate_proj")]
     Gate,
-    /// Input of the feed-forward block.
+    /// Input of the feed-forward block or of every expert.
     #[serde(rename = "up_proj")]
     Up,
-    /// Output of the feed-forward block.
+    /// Output of the feed-forward block or of every expert.
     #[serde(rename = "down_proj")]
     Down,
+    /// Latent of the queries (DeepSeek).
+    #[serde(rename = "q_a_proj")]
+    QA,
+    /// Queries from their latent (DeepSeek).
+    #[serde(rename = "q_b_proj")]
+    QB,
+    /// Latent of keys and values, and the part of the key that all heads share (DeepSeek).
+    #[serde(rename = "kv_a_proj_with_mqa")]
+    KvA,
+    /// Keys and values from their latent (DeepSeek).
+    #[serde(rename = "kv_b_proj")]
+    KvB,
+    /// Queries, keys and values in one (Phi 3).
+    #[serde(rename = "qkv_proj")]
+    Qkv,
+    /// Gate and input of the feed-forward block in one (Phi 3).
+    #[serde(rename = "gate_up_proj")]
+    GateUp,
 }
 
 impl Target {
-    /// All targets, in the order in which a layer applies them.
+    /// The targets of a plain decoder, in the order in which a layer applies them.
     pub const ALL: [Self; 7] = [Self::Q, Self::K, Self::V, Self::O, Self::Gate, Self::Up, Self::Down];
+
+    /// [`Target::ALL`] and those that single families have.
+    pub const KNOWN: [Self; 13] = [
+        Self::Q,
+        Self::K,
+        Self::V,
+        Self::O,
+        Self::Gate,
+        Self::Up,
+        Self::Down,
+        Self::QA,
+        Self::QB,
+        Self::KvA,
+        Self::KvB,
+        Self::Qkv,
+        Self::GateUp,
+    ];
 
     /// The name in `target_modules` of an adapter's configuration.
     pub fn name(self) -> &'static str {
@@ -52,30 +87,22 @@ impl Target {
             Self::Gate => "gate_proj",
             Self::Up => "up_proj",
             Self::Down => "down_proj",
+            Self::QA => "q_a_proj",
+            Self::QB => "q_b_proj",
+            Self::KvA => "kv_a_proj_with_mqa",
+            Self::KvB => "kv_b_proj",
+            Self::Qkv => "qkv_proj",
+            Self::GateUp => "gate_up_proj",
         }
     }
 
-    /// The target with this name.
+    /// The target with this name; `w1`, `w2` and `w3` are what Mixtral calls the layers of an expert.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|target| target.name() == name)
-    }
-
-    /// Path of the layer's tensors inside a decoder layer.
-    pub(crate) fn path(self) -> String {
-        let block = if self <= Self::O { "self_attn" } else { "mlp" };
-        format!("{block}.{}", self.name())
-    }
-
-    /// Outputs and inputs of the layer.
-    pub(crate) fn shape(self, config: &ModelConfig) -> (usize, usize) {
-        let (hidden, inner) = (config.hidden_size, config.intermediate_size);
-        let (queries, keys) = (config.heads * config.head_dim, config.kv_heads * config.head_dim);
-        match self {
-            Self::Q => (queries, hidden),
-            Self::K | Self::V => (keys, hidden),
-            Self::O => (hidden, queries),
-            Self::Gate | Self::Up => (inner, hidden),
-            Self::Down => (hidden, inner),
+        match name {
+            "w1" => Some(Self::Gate),
+            "w2" => Some(Self::Down),
+            "w3" => Some(Self::Up),
+            _ => Self::KNOWN.into_iter().find(|target| target.name() == name),
         }
     }
 }
@@ -198,8 +225,16 @@ pub(crate) struct PairValues {
 pub struct Adapter {
     config: LoraConfig,
     base: Option<ContentHash>,
-    /// Per decoder layer, in the order of [`Target::ALL`].
-    layers: Vec<[Option<Pair>; Target::ALL.len()]>,
+    /// In the order of [`Site::all`]; `None` for a layer that stays as it is.
+    layers: Vec<Option<Adapted>>,
+}
+
+/// One layer's update.
+#[derive(Debug)]
+struct Adapted {
+    /// Path of the layer in the model.
+    path: String,
+    pair: Pair,
 }
 
 impl Adapter {
@@ -224,35 +259,37 @@ impl Adapter {
         config.check()?;
         let selector = config.targets.selector()?;
         let mut adapter = Self { config, base: model.content_hash(), layers: Vec::new() };
-        for layer in 0..model.config().layers {
-            let mut pairs = [const { None }; Target::ALL.len()];
-            for target in
-                Target::ALL.into_iter().filter(|target| selector.selects(&layer_path(layer, *target), *target))
-            {
-                let (output, input) = target.shape(model.config());
-                let (a_shape, b_shape) = ((adapter.config.rank, input), (output, adapter.config.rank));
-                let name = peft_name(layer, target);
-                let values = values(&name, a_shape, b_shape)?;
-                let a = Var::from_vec(values.a, a_shape, &Device::Cpu)?;
-                let b = Var::from_vec(values.b, b_shape, &Device::Cpu)?;
-                let mut pair = Pair { a, b, magnitude: None };
-                if adapter.config.weight_decomposed {
-                    let update = (pair.a.as_tensor(), pair.b.as_tensor(), adapter.scale());
-                    let norms = ops::row_norms(model.linear(layer, target), Some(update))?;
-                    // Such a row has no direction that a length could be given to.
-                    if let Some(row) = norms.iter().position(|norm| *norm == 0.0 || !norm.is_finite()) {
-                        return Err(AdapterError::NoDirection { name, row, length: norms[row] });
-                    }
-                    pair.magnitude = Some(Var::from_vec(values.magnitude.unwrap_or(norms), output, &Device::Cpu)?);
-                }
-                pairs[target as usize] = Some(pair);
+        let family = model.config().family();
+        let (sites, linears) = (Site::all(model.config()), model.linears());
+        for (index, site) in sites.iter().enumerate() {
+            let path = site.path(family);
+            if !selector.selects(&path, site.target) {
+                adapter.layers.push(None);
+                continue;
             }
-            adapter.layers.push(pairs);
+            let (output, input) = site.shape(model.config());
+            let (a_shape, b_shape) = ((adapter.config.rank, input), (output, adapter.config.rank));
+            let name = peft_name(&path);
+            let values = values(&name, a_shape, b_shape)?;
+            let a = Var::from_vec(values.a, a_shape, &Device::Cpu)?;
+            let b = Var::from_vec(values.b, b_shape, &Device::Cpu)?;
+            let mut pair = Pair { a, b, magnitude: None };
+            if adapter.config.weight_decomposed {
+                let update = (pair.a.as_tensor(), pair.b.as_tensor(), adapter.scale());
+                let norms = ops::row_norms(&linears[index].weight, Some(update))?;
+                // Such a row has no direction that a length could be given to.
+                if let Some(row) = norms.iter().position(|norm| *norm == 0.0 || !norm.is_finite()) {
+                    return Err(AdapterError::NoDirection { name, row, length: norms[row] });
+                }
+                pair.magnitude = Some(Var::from_vec(values.magnitude.unwrap_or(norms), output, &Device::Cpu)?);
+            }
+            adapter.layers.push(Some(Adapted { path, pair }));
         }
-        match adapter.layers.iter().flatten().flatten().next() {
-            Some(_) => Ok(adapter),
-            None => Err(selector.matches_nothing()),
+        if adapter.layers.iter().all(Option::is_none) {
+            let paths: Vec<String> = sites.iter().map(|site| site.path(family)).collect();
+            return Err(selector.matches_nothing(&last_names(paths.iter().map(String::as_str))));
         }
+        Ok(adapter)
     }
 
     /// Which layers the adapter changes.
@@ -279,39 +316,44 @@ impl Adapter {
         self.variables().iter().map(|(_, variable)| variable.elem_count()).sum()
     }
 
-    pub(crate) fn pair(&self, layer: usize, target: Target) -> Option<&Pair> {
-        self.layers.get(layer)?[target as usize].as_ref()
+    /// The update of the linear layer at this place in [`Site::all`].
+    pub(crate) fn pair(&self, index: usize) -> Option<&Pair> {
+        Some(&self.layers.get(index)?.as_ref()?.pair)
     }
 
-    /// Applies one layer of the model, with its update if it has one; `noise` is that of a training step.
+    /// Applies the linear layer at this place in [`Site::all`], with its update if it has one; `noise` is that of a
+    /// training step, `rows` the positions that `x` holds if not all.
     pub(crate) fn linear(
         &self,
         x: &Tensor,
         weight: &FrozenWeight,
-        (layer, target): (usize, Target),
+        index: usize,
         noise: Option<&Noise>,
+        rows: Option<&Arc<Vec<u32>>>,
     ) -> TensorResult<Tensor> {
-        let Some(pair) = self.pair(layer, target) else { return ops::frozen_linear(x, weight) };
-        let dropout = noise.and_then(|noise| noise.dropout(&layer_path(layer, target), self.config.dropout));
-        pair.linear(x, weight, self.scale(), dropout)
+        let Some(Some(Adapted { path, pair })) = self.layers.get(index) else { return ops::frozen_linear(x, weight) };
+        let dropout = noise.and_then(|noise| noise.dropout(path, self.config.dropout));
+        pair.linear(x, weight, self.scale(), dropout.map(|dropout| dropout.of_rows(rows.cloned())))
     }
 
-    /// All variables with their PEFT names, in the stable order of everything that flattens an adapter: ascending layer,
-    /// [`Target::ALL`], then `lora_A`, `lora_B` and `lora_magnitude_vector`.
+    /// All variables with their PEFT names, in the stable order of everything that flattens an adapter: that of the linear
+    /// layers (ascending layer, attention, feed-forward block or experts), then `lora_A`, `lora_B` and
+    /// `lora_magnitude_vector`.
     pub fn variables(&self) -> Vec<(String, Var)> {
         let mut variables = Vec::new();
-        for (layer, pairs) in self.layers.iter().enumerate() {
-            for target in Target::ALL {
-                if let Some(pair) = &pairs[target as usize] {
-                    let name = peft_name(layer, target);
-                    variables.push((format!("{name}{A_SUFFIX}"), pair.a.clone()));
-                    variables.push((format!("{name}{B_SUFFIX}"), pair.b.clone()));
-                    let magnitude = pair.magnitude.clone();
-                    variables.extend(magnitude.map(|variable| (format!("{name}{MAGNITUDE_SUFFIX}"), variable)));
-                }
-            }
+        for Adapted { path, pair } in self.layers.iter().flatten() {
+            let name = peft_name(path);
+            variables.push((format!("{name}{A_SUFFIX}"), pair.a.clone()));
+            variables.push((format!("{name}{B_SUFFIX}"), pair.b.clone()));
+            let magnitude = pair.magnitude.clone();
+            variables.extend(magnitude.map(|variable| (format!("{name}{MAGNITUDE_SUFFIX}"), variable)));
         }
         variables
+    }
+
+    /// The names of the changed layers, each once, as `target_modules` of PEFT has them.
+    pub(crate) fn module_names(&self) -> Vec<&str> {
+        last_names(self.layers.iter().flatten().map(|adapted| adapted.path.as_str()))
     }
 
     /// All parameters with their PEFT names, detached, in the order of [`Adapter::variables`].
@@ -327,12 +369,19 @@ pub(crate) const B_SUFFIX: &str = ".lora_B.weight";
 /// What PEFT appends to a layer's name for the lengths of the rows.
 pub(crate) const MAGNITUDE_SUFFIX: &str = ".lora_magnitude_vector";
 
-/// The path of a layer in the model, which patterns match and tensors are named after.
-fn layer_path(layer: usize, target: Target) -> String {
-    format!("model.layers.{layer}.{}", target.path())
+/// The name under which PEFT keeps the update of the layer with this path.
+fn peft_name(path: &str) -> String {
+    format!("base_model.model.{path}")
 }
 
-/// The name under which PEFT keeps the update of a layer.
-fn peft_name(layer: usize, target: Target) -> String {
-    format!("base_model.model.{}", layer_path(layer, target))
+/// The last parts of paths, each once, in order of their first occurrence.
+fn last_names<'a>(paths: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut names: Vec<&str> = Vec::new();
+    for path in paths {
+        let name = path.rsplit('.').next().unwrap_or(path);
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
 }

@@ -26,7 +26,7 @@ pub(crate) struct Noise {
 impl Noise {
     /// Dropout with probability `rate` in front of the layer `path`; `None` if nothing is dropped.
     pub(crate) fn dropout(&self, path: &str, rate: f32) -> Option<Dropout> {
-        (rate > 0.0).then(|| Dropout { noise: self.clone(), purpose: format!("dropout {path}"), rate })
+        (rate > 0.0).then(|| Dropout { noise: self.clone(), purpose: format!("dropout {path}"), rate, rows: None })
     }
 
     /// Adds NEFTune's noise to packed embeddings `[positions, width]`: uniform in `±alpha / sqrt(length·width)`, where
@@ -72,12 +72,30 @@ pub(crate) struct Dropout {
     noise: Noise,
     purpose: String,
     rate: f32,
+    /// The positions that the layer computes; `None`: all.
+    rows: Option<Arc<Vec<u32>>>,
 }
 
 impl Dropout {
+    /// The same for a layer that computes these positions only.
+    pub(crate) fn of_rows(self, rows: Option<Arc<Vec<u32>>>) -> Self {
+        Self { rows, ..self }
+    }
+
     /// Sets each of `values`, rows of `width`, to zero with the layer's probability and multiplies the others so that the
     /// mean stays. The gradient passes through the same way.
     pub(crate) fn apply(&self, values: &mut [f32], width: usize) {
+        let Some(rows) = &self.rows else { return self.apply_to_all(values, width) };
+        // What is dropped belongs to a position, so that it does not depend on which others the layer computes.
+        let mut factors = vec![1f32; self.noise.lengths.iter().sum::<usize>() * width];
+        self.apply_to_all(&mut factors, width);
+        for (row, values) in rows.iter().zip(values.chunks_exact_mut(width)) {
+            let factors = &factors[*row as usize * width..][..width];
+            values.iter_mut().zip(factors).for_each(|(value, factor)| *value *= factor);
+        }
+    }
+
+    fn apply_to_all(&self, values: &mut [f32], width: usize) {
         let keep = 1.0 / (1.0 - self.rate);
         self.noise.each_sequence(&self.purpose, values, width, |random, values| {
             values.iter_mut().for_each(|value| *value = if random.unit() < self.rate { 0.0 } else { *value * keep });
@@ -109,6 +127,16 @@ mod tests {
         assert_ne!(once, drop(1, "q_proj"));
         assert_ne!(once, drop(0, "k_proj"));
         assert!(noise(0, &[1]).dropout("q_proj", 0.0).is_none());
+    }
+
+    #[test]
+    fn a_position_drops_the_same_wherever_it_is_computed() {
+        let dropout = noise(0, &[3, 4]).dropout("w1", 0.5).unwrap();
+        let mut whole = vec![1f32; 7 * 8];
+        dropout.apply(&mut whole, 8);
+        let mut part = vec![1f32; 2 * 8];
+        dropout.of_rows(Some(Arc::new(vec![1, 5]))).apply(&mut part, 8);
+        assert_eq!(part, [&whole[8..16], &whole[40..48]].concat());
     }
 
     #[test]

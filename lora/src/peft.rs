@@ -6,7 +6,7 @@
 
 use crate::error::AdapterError;
 use crate::files::write_atomically;
-use crate::lora::{A_SUFFIX, Adapter, B_SUFFIX, LoraConfig, MAGNITUDE_SUFFIX, PairValues, Target};
+use crate::lora::{A_SUFFIX, Adapter, B_SUFFIX, LoraConfig, MAGNITUDE_SUFFIX, PairValues};
 use crate::model::Model;
 use crate::ops::with_elements;
 use crate::targets::{Targets, accepted};
@@ -145,9 +145,8 @@ impl Adapter {
         let LoraConfig { rank, alpha, targets, dropout, rank_stabilised, weight_decomposed } = self.config();
         let alpha = if alpha.fract() == 0.0 { Value::from(*alpha as i64) } else { Value::from(shortest(*alpha)) };
         let targets = match targets {
-            Targets::Named(names) => Value::from(names.iter().map(|target| target.name()).collect::<Vec<_>>()),
-            // PEFT writes the names too.
-            Targets::AllLinear => Value::from(Target::ALL.map(Target::name).to_vec()),
+            // The names that the model's family has for them; PEFT too writes names for all layers.
+            Targets::Named(_) | Targets::AllLinear => Value::from(self.module_names()),
             Targets::Pattern(pattern) => Value::from(pattern.as_str()),
         };
         let mut config = serde_json::json!({

@@ -1,6 +1,6 @@
 //! Rotary position embedding.
 
-use crate::config::{RopeConfig, RopeScaling};
+use crate::config::{ModelConfig, RopeConfig, RopeScaling};
 
 /// Cosines and sines of every position's rotation angles.
 ///
@@ -8,19 +8,30 @@ use crate::config::{RopeConfig, RopeScaling};
 /// Source: arXiv 2104.09864, section 3.2.2; llama3 scaling as in transformers' `modeling_rope_utils`.
 #[derive(Debug)]
 pub(crate) struct RopeTable {
+    /// Features of a head.
+    head_dim: usize,
+    /// The first feature that is rotated.
+    first: usize,
+    /// Pairs of features that are rotated.
     half: usize,
+    /// Whether a pair are neighbours, instead of `half` apart.
+    interleaved: bool,
     cos: Vec<f32>,
     sin: Vec<f32>,
 }
 
 impl RopeTable {
-    /// The table for `positions` positions of heads with `head_dim` features.
-    pub(crate) fn new(rope: &RopeConfig, head_dim: usize, positions: usize) -> Self {
-        let half = head_dim / 2;
-        let frequencies: Vec<f32> = (0..half).map(|i| frequency(rope, i, head_dim)).collect();
-        let angles = (0..positions).flat_map(|p| frequencies.iter().map(move |f| f64::from(p as f32 * f)));
+    /// The table for all positions of the model.
+    pub(crate) fn new(config: &ModelConfig) -> Self {
+        let (first, rotated, interleaved) = match &config.architecture.latent {
+            Some(latent) => (latent.nope_dim, latent.rope_dim, latent.interleaved),
+            None => (0, config.head_dim, false),
+        };
+        let half = rotated / 2;
+        let frequencies: Vec<f32> = (0..half).map(|i| frequency(&config.rope, i, rotated)).collect();
+        let angles = (0..config.positions_max).flat_map(|p| frequencies.iter().map(move |f| f64::from(p as f32 * f)));
         let (cos, sin) = angles.map(|angle| (libm::cos(angle) as f32, libm::sin(angle) as f32)).unzip();
-        Self { half, cos, sin }
+        Self { head_dim: config.head_dim, first, half, interleaved, cos, sin }
     }
 
     /// Number of positions in the table.
@@ -41,8 +52,16 @@ impl RopeTable {
     fn apply(&self, heads: &mut [f32], position: usize, direction: f32) {
         let angles = position * self.half..(position + 1) * self.half;
         let (cos, sin) = (&self.cos[angles.clone()], &self.sin[angles]);
-        for head in heads.chunks_exact_mut(2 * self.half) {
-            let (first, second) = head.split_at_mut(self.half);
+        for head in heads.chunks_exact_mut(self.head_dim) {
+            let rotated = &mut head[self.first..self.first + 2 * self.half];
+            if self.interleaved {
+                for (([a, b], c), s) in rotated.as_chunks_mut().0.iter_mut().zip(cos).zip(sin) {
+                    let s = s * direction;
+                    (*a, *b) = (*a * c - *b * s, *b * c + *a * s);
+                }
+                continue;
+            }
+            let (first, second) = rotated.split_at_mut(self.half);
             for (((a, b), c), s) in first.iter_mut().zip(second).zip(cos).zip(sin) {
                 let s = s * direction;
                 (*a, *b) = (*a * c - *b * s, *b * c + *a * s);
@@ -51,8 +70,8 @@ impl RopeTable {
     }
 }
 
-fn frequency(rope: &RopeConfig, index: usize, head_dim: usize) -> f32 {
-    let exponent = (2 * index) as f32 / head_dim as f32;
+fn frequency(rope: &RopeConfig, index: usize, rotated: usize) -> f32 {
+    let exponent = (2 * index) as f32 / rotated as f32;
     let plain = (1.0 / libm::pow(rope.theta, f64::from(exponent))) as f32;
     match rope.scaling {
         RopeScaling::None => plain,

@@ -71,7 +71,7 @@ impl Targets {
 
 /// The names of all targets, for messages.
 pub(crate) fn accepted() -> String {
-    Target::ALL.map(Target::name).join(", ")
+    Target::KNOWN.map(Target::name).join(", ")
 }
 
 /// [`Targets`], ready to be asked about layers.
@@ -90,13 +90,15 @@ impl Selector {
         }
     }
 
-    /// The error for a model of which no layer is selected.
-    pub(crate) fn matches_nothing(&self) -> AdapterError {
+    /// The error for a model with these `modules`, of which no layer is selected.
+    pub(crate) fn matches_nothing(&self, modules: &[&str]) -> AdapterError {
         let reason = "it matches no linear layer; hint: it must match whole paths such as \
                       model.layers.0.self_attn.q_proj";
         match &self.targets {
             Targets::Pattern(pattern) => AdapterError::Pattern { pattern: pattern.clone(), reason: reason.into() },
-            _ => AdapterError::Config { reason: "the model has none of the target layers".into() },
+            _ => AdapterError::Config {
+                reason: format!("the model has none of the target layers; hint: its layers are {}", modules.join(", ")),
+            },
         }
     }
 }

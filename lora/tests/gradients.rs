@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use candle_core::{Tensor, Var};
-use tributary_lora::{Batch, EncodedSample, Model, ModelConfig, RopeConfig, RopeScaling};
+use tributary_lora::{Architecture, Batch, EncodedSample, Model, ModelConfig, RopeConfig, RopeScaling};
 use tributary_protocol::ContentHash;
 
 fn config(tied: bool) -> ModelConfig {
@@ -20,6 +20,7 @@ fn config(tied: bool) -> ModelConfig {
         tie_word_embeddings: tied,
         bos_token_id: Some(0),
         eos_token_ids: vec![1],
+        architecture: Architecture::default(),
     }
 }
 

@@ -4,8 +4,9 @@
 use candle_core::Device;
 use std::sync::Arc;
 use tributary_lora::{
-    AdamWConfig, Adapter, AdapterError, Batch, Dataset, EncodedSample, LoadError, LoraConfig, Model, ModelConfig,
-    Precision, QuantError, RopeConfig, RopeScaling, Target, Targets, TrainConfig, TrainingRun, sample_loss,
+    AdamWConfig, Adapter, AdapterError, Architecture, Batch, Dataset, EncodedSample, LoadError, LoraConfig, Model,
+    ModelConfig, Precision, QuantError, RopeConfig, RopeScaling, Target, Targets, TrainConfig, TrainingRun,
+    sample_loss,
 };
 use tributary_protocol::ContentHash;
 
@@ -24,6 +25,7 @@ fn model() -> Model {
         tie_word_embeddings: false,
         bos_token_id: Some(0),
         eos_token_ids: vec![1],
+        architecture: Architecture::default(),
     };
     Model::random(config, 4).unwrap()
 }

@@ -15,17 +15,38 @@ pub(crate) struct AttentionShape {
     pub heads: usize,
     /// Key and value heads; each serves `heads / kv_heads` query heads.
     pub kv_heads: usize,
-    /// Features of one head.
+    /// Features of one head's query and key.
     pub head_dim: usize,
+    /// Features of one head's value.
+    pub value_dim: usize,
+    /// Positions that a position sees, itself among them; `None`: all up to itself.
+    pub window: Option<usize>,
 }
 
 impl AttentionShape {
-    fn query_width(&self) -> usize {
+    /// Features of all queries of a position.
+    pub(crate) fn query_width(&self) -> usize {
         self.heads * self.head_dim
     }
 
-    fn key_width(&self) -> usize {
+    /// Features of all keys of a position.
+    pub(crate) fn key_width(&self) -> usize {
         self.kv_heads * self.head_dim
+    }
+
+    /// Features of all values of a position.
+    pub(crate) fn value_width(&self) -> usize {
+        self.kv_heads * self.value_dim
+    }
+
+    /// Features of the output of a position.
+    pub(crate) fn output_width(&self) -> usize {
+        self.heads * self.value_dim
+    }
+
+    /// The first position that `position` sees.
+    fn first_seen(&self, position: usize) -> usize {
+        self.window.map_or(0, |window| (position + 1).saturating_sub(window))
     }
 
     fn kv_head(&self, head: usize) -> usize {
@@ -37,9 +58,11 @@ impl AttentionShape {
     }
 }
 
-/// Rotates queries and keys by their position, then attends to the positions up to and including one's own.
+/// Rotates queries and keys by their position, then attends to the positions up to and including one's own, at most as
+/// many as the window has.
 ///
-/// Shapes: `q [positions, heads·head_dim]`, `k` and `v [positions, kv_heads·head_dim]` -> shape of `q`.
+/// Shapes: `q [positions, heads·head_dim]`, `k [positions, kv_heads·head_dim]`, `v [positions, kv_heads·value_dim]` ->
+/// `[positions, heads·value_dim]`.
 /// `lengths` cuts the packed positions into sequences; each starts at position 0 and sees nothing of the others.
 pub(crate) fn causal_attention(
     q: &Tensor,
@@ -77,7 +100,7 @@ impl CausalAttention {
     }
 
     fn sequences<'a>(&self, q: &[f32], k: &[f32], v: &'a [f32]) -> Vec<Sequence<'a>> {
-        let (wide, narrow) = (self.shape.query_width(), self.shape.key_width());
+        let (wide, narrow, values) = (self.shape.query_width(), self.shape.key_width(), self.shape.value_width());
         let mut start = 0;
         self.lengths
             .iter()
@@ -88,31 +111,33 @@ impl CausalAttention {
                     length,
                     q: self.rotated(&q[rows.start * wide..rows.end * wide], wide),
                     k: self.rotated(&k[rows.start * narrow..rows.end * narrow], narrow),
-                    v: &v[rows.start * narrow..rows.end * narrow],
+                    v: &v[rows.start * values..rows.end * values],
                 }
             })
             .collect()
     }
 
-    /// Attention probabilities `[length, length]` of one head, zero above the diagonal.
+    /// Attention probabilities `[length, length]` of one head, zero for what is not seen.
     fn probabilities(&self, s: &Sequence<'_>, head: usize, out: &mut [f32]) {
         let (n, dim) = (s.length, self.shape.head_dim);
         let q = View::strided(&s.q[head * dim..], n, dim, self.shape.query_width());
         let k = View::strided(&s.k[self.shape.kv_head(head) * dim..], n, dim, self.shape.key_width());
         product(out, n, Into::Overwrite, q, k.transposed(), self.shape.scale(), Threads::One);
         for (i, row) in out.chunks_exact_mut(n).enumerate() {
-            let (seen, hidden) = row.split_at_mut(i + 1);
+            let (seen, later) = row.split_at_mut(i + 1);
+            let (earlier, seen) = seen.split_at_mut(self.shape.first_seen(i));
             softmax(seen);
-            hidden.fill(0.0);
+            earlier.fill(0.0);
+            later.fill(0.0);
         }
     }
 
     fn forward(&self, s: &Sequence<'_>, out: &mut [f32]) {
-        let (n, dim, wide) = (s.length, self.shape.head_dim, self.shape.query_width());
+        let (n, dim, wide) = (s.length, self.shape.value_dim, self.shape.output_width());
         let mut p = vec![0f32; n * n];
         for head in 0..self.shape.heads {
             self.probabilities(s, head, &mut p);
-            let v = View::strided(&s.v[self.shape.kv_head(head) * dim..], n, dim, self.shape.key_width());
+            let v = View::strided(&s.v[self.shape.kv_head(head) * dim..], n, dim, self.shape.value_width());
             product(&mut out[head * dim..], wide, Into::Overwrite, View::dense(&p, n, n), v, 1.0, Threads::One);
         }
     }
@@ -121,25 +146,29 @@ impl CausalAttention {
     fn backward(&self, s: &Sequence<'_>, dy: &[f32], dq: &mut [f32], dk: &mut [f32], dv: &mut [f32]) {
         let shape = self.shape;
         let (n, dim, wide, narrow) = (s.length, shape.head_dim, shape.query_width(), shape.key_width());
+        let (value_dim, values, outputs) = (shape.value_dim, shape.value_width(), shape.output_width());
         let (mut p, mut dp) = (vec![0f32; n * n], vec![0f32; n * n]);
         for head in 0..shape.heads {
             let (at, kv_at) = (head * dim, shape.kv_head(head) * dim);
             let q = View::strided(&s.q[at..], n, dim, wide);
             let k = View::strided(&s.k[kv_at..], n, dim, narrow);
-            let v = View::strided(&s.v[kv_at..], n, dim, narrow);
-            let dy = View::strided(&dy[at..], n, dim, wide);
+            let value_at = shape.kv_head(head) * value_dim;
+            let v = View::strided(&s.v[value_at..], n, value_dim, values);
+            let dy = View::strided(&dy[head * value_dim..], n, value_dim, outputs);
             self.probabilities(s, head, &mut p);
             let one = Threads::One;
-            product(&mut dv[kv_at..], narrow, Into::Add, View::dense(&p, n, n).transposed(), dy, 1.0, one);
+            product(&mut dv[value_at..], values, Into::Add, View::dense(&p, n, n).transposed(), dy, 1.0, one);
             product(&mut dp, n, Into::Overwrite, dy, v.transposed(), 1.0, one);
             for (i, (p, dp)) in p.chunks_exact(n).zip(dp.chunks_exact_mut(n)).enumerate() {
-                let (dp, hidden) = dp.split_at_mut(i + 1);
-                let p = &p[..=i];
+                let (dp, later) = dp.split_at_mut(i + 1);
+                let (earlier, dp) = dp.split_at_mut(shape.first_seen(i));
+                let p = &p[earlier.len()..=i];
                 let mean = dot(p, dp);
                 for (dp, p) in dp.iter_mut().zip(p) {
                     *dp = p * (*dp - mean) * shape.scale();
                 }
-                hidden.fill(0.0);
+                earlier.fill(0.0);
+                later.fill(0.0);
             }
             let dp = View::dense(&dp, n, n);
             product(&mut dq[at..], wide, Into::Overwrite, dp, k, 1.0, one);
@@ -177,11 +206,12 @@ impl CustomOp3 for CausalAttention {
         v_at: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (q, k, v) = (elements(q, q_at)?, elements(k, k_at)?, elements(v, v_at)?);
-        let mut y = vec![0f32; q.len()];
+        let (positions, width) = (q_at.shape().dims2()?.0, self.shape.output_width());
+        let mut y = vec![0f32; positions * width];
         let sequences = self.sequences(q, k, v);
-        let parts = self.split(&mut y, self.shape.query_width());
+        let parts = self.split(&mut y, width);
         sequences.par_iter().zip(parts).for_each(|(sequence, out)| self.forward(sequence, out));
-        Ok((CpuStorage::F32(y), q_at.shape().clone()))
+        Ok((CpuStorage::F32(y), Shape::from((positions, width))))
     }
 
     fn bwd(
@@ -193,7 +223,7 @@ impl CustomOp3 for CausalAttention {
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let dy = dy.contiguous()?;
-        let (wide, narrow) = (self.shape.query_width(), self.shape.key_width());
+        let (outputs, shape) = (self.shape.output_width(), &self.shape);
         let (mut dq, mut dk, mut dv) =
             (vec![0f32; q.elem_count()], vec![0f32; k.elem_count()], vec![0f32; v.elem_count()]);
         with_elements(q, |q| {
@@ -202,13 +232,13 @@ impl CustomOp3 for CausalAttention {
                     with_elements(&dy, |dy| {
                         let mut start = 0;
                         let mut work = Vec::with_capacity(self.lengths.len());
-                        let outputs = self
-                            .split(&mut dq, wide)
+                        let parts = self
+                            .split(&mut dq, shape.query_width())
                             .into_iter()
-                            .zip(self.split(&mut dk, narrow))
-                            .zip(self.split(&mut dv, narrow));
-                        for (sequence, ((dq, dk), dv)) in self.sequences(q, k, v).into_iter().zip(outputs) {
-                            let end = start + sequence.length * wide;
+                            .zip(self.split(&mut dk, shape.key_width()))
+                            .zip(self.split(&mut dv, shape.value_width()));
+                        for (sequence, ((dq, dk), dv)) in self.sequences(q, k, v).into_iter().zip(parts) {
+                            let end = start + sequence.length * outputs;
                             work.push((sequence, &dy[start..end], dq, dk, dv));
                             start = end;
                         }
@@ -227,20 +257,28 @@ impl CustomOp3 for CausalAttention {
     }
 }
 
+/// Rotated keys and values of the positions that one layer has seen so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LayerCache {
+    keys: Vec<f32>,
+    values: Vec<f32>,
+}
+
 /// Attention of new positions over everything cached before them, without gradients.
 ///
-/// `q`, `k` and `v` are the rows of the new positions, the first of which is `keys.len() / key_width` of its sequence.
-/// Their rotated keys and their values are appended to `keys` and `values`. Returns rows as wide as those of `q`.
+/// `q`, `k` and `v` are the rows of the new positions, which follow those in the cache; their rotated keys and their values
+/// are added to it. Returns rows of `heads·value_dim`.
 pub(crate) fn attend_cached(
     q: &[f32],
     k: &[f32],
     v: &[f32],
-    shape: AttentionShape,
+    shape: &AttentionShape,
     rope: &RopeTable,
-    keys: &mut Vec<f32>,
-    values: &mut Vec<f32>,
+    cache: &mut LayerCache,
 ) -> Vec<f32> {
     let (dim, wide, narrow) = (shape.head_dim, shape.query_width(), shape.key_width());
+    let (value_dim, value_width) = (shape.value_dim, shape.value_width());
+    let LayerCache { keys, values } = cache;
     let first = keys.len() / narrow;
     let new_keys = keys.len();
     keys.extend_from_slice(k);
@@ -249,18 +287,19 @@ pub(crate) fn attend_cached(
         rope.rotate(row, first + i);
     }
     let mut q = q.to_vec();
-    let mut out = vec![0f32; q.len()];
+    let mut out = vec![0f32; q.len() / wide * shape.output_width()];
     let mut scores = Vec::with_capacity(keys.len() / narrow);
-    for (i, (q, out)) in q.chunks_exact_mut(wide).zip(out.chunks_exact_mut(wide)).enumerate() {
+    for (i, (q, out)) in q.chunks_exact_mut(wide).zip(out.chunks_exact_mut(shape.output_width())).enumerate() {
         rope.rotate(q, first + i);
-        for (head, (q, out)) in q.chunks_exact(dim).zip(out.chunks_exact_mut(dim)).enumerate() {
-            let kv_at = shape.kv_head(head) * dim;
-            let seen = first + i + 1;
+        let seen = shape.first_seen(first + i)..first + i + 1;
+        for (head, (q, out)) in q.chunks_exact(dim).zip(out.chunks_exact_mut(value_dim)).enumerate() {
+            let (kv_at, value_at) = (shape.kv_head(head) * dim, shape.kv_head(head) * value_dim);
             scores.clear();
-            scores.extend(keys.chunks_exact(narrow).take(seen).map(|k| dot(q, &k[kv_at..kv_at + dim]) * shape.scale()));
+            let keys = keys[seen.start * narrow..seen.end * narrow].chunks_exact(narrow);
+            scores.extend(keys.map(|k| dot(q, &k[kv_at..kv_at + dim]) * shape.scale()));
             softmax(&mut scores);
-            for (p, v) in scores.iter().zip(values.chunks_exact(narrow)) {
-                for (out, v) in out.iter_mut().zip(&v[kv_at..kv_at + dim]) {
+            for (p, v) in scores.iter().zip(values[seen.start * value_width..].chunks_exact(value_width)) {
+                for (out, v) in out.iter_mut().zip(&v[value_at..value_at + value_dim]) {
                     *out += p * v;
                 }
             }

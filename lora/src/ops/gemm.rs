@@ -72,6 +72,12 @@ pub(super) fn product(
     if rows == 0 || columns == 0 {
         return;
     }
+    if inner == 0 {
+        if into == Into::Overwrite {
+            (0..rows).for_each(|row| out[row * out_stride..][..columns].fill(0.0));
+        }
+        return;
+    }
     // Below this many multiply-adds, waking other threads costs more than it saves.
     const PARALLEL_FROM: usize = 1 << 20;
     let parallelism =
@@ -124,6 +130,16 @@ mod tests {
         product(&mut out, 2, Into::Add, View::dense(&left, 2, 3), transposed, 2., Threads::One);
         // rows of left times rows of right: [7, 6], [16, 15]
         assert_eq!(out, [24., 22., 42., 40.]);
+    }
+
+    #[test]
+    fn product_without_inner_elements_is_zero() {
+        let mut out = [1., 2., 3., 4.];
+        let (left, right) = (View::dense(&[], 0, 2).transposed(), View::dense(&[], 0, 1));
+        product(&mut out, 2, Into::Add, left, right, 1., Threads::One);
+        assert_eq!(out, [1., 2., 3., 4.]);
+        product(&mut out, 2, Into::Overwrite, left, right, 1., Threads::One);
+        assert_eq!(out, [0., 2., 0., 4.]);
     }
 
     #[test]

@@ -11,18 +11,20 @@ mod attention;
 mod cross_entropy;
 mod dora;
 mod dropout;
+mod experts;
+mod gated;
 mod gemm;
 mod linear;
 pub(crate) mod math;
 mod rms_norm;
-mod swiglu;
 
-pub(crate) use attention::{AttentionShape, attend_cached, causal_attention};
+pub(crate) use attention::{AttentionShape, LayerCache, attend_cached, causal_attention};
 pub(crate) use cross_entropy::{IGNORED, next_token_loss};
 pub(crate) use dora::{dora_linear, row_norms};
+pub(crate) use experts::{choose_experts, combine_experts, expert_weights};
+pub(crate) use gated::gated;
 pub(crate) use linear::{frozen_linear, linear, lora_linear};
 pub(crate) use rms_norm::rms_norm;
-pub(crate) use swiglu::swiglu;
 
 use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, bail};
 

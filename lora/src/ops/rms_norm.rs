@@ -4,16 +4,17 @@ use super::math::dot;
 use super::{elements, is_tracked, with_elements};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
-/// Scales every row to unit root mean square, then by `weight`: `y = x / sqrt(mean(x²) + epsilon) · weight`.
+/// Scales every row to unit root mean square, then by `weight + offset`: `y = x / sqrt(mean(x²) + epsilon) · (weight + offset)`.
 ///
-/// Shapes: `x [positions, features]`, `weight [features]` -> `[positions, features]`.
+/// Shapes: `x [positions, k·features]`, `weight [features]` -> that of `x`; each stretch of `features` on its own.
 /// Source: arXiv 1910.07467, equation 4.
-pub(crate) fn rms_norm(x: &Tensor, weight: &Tensor, epsilon: f32) -> Result<Tensor> {
-    x.apply_op2(weight, RmsNorm { epsilon })
+pub(crate) fn rms_norm(x: &Tensor, weight: &Tensor, epsilon: f32, offset: f32) -> Result<Tensor> {
+    x.apply_op2(weight, RmsNorm { epsilon, offset })
 }
 
 struct RmsNorm {
     epsilon: f32,
+    offset: f32,
 }
 
 impl RmsNorm {
@@ -34,7 +35,7 @@ impl CustomOp2 for RmsNorm {
         for (x, y) in x.chunks_exact(w.len()).zip(y.chunks_exact_mut(w.len())) {
             let inverse = self.inverse(x);
             for ((y, x), w) in y.iter_mut().zip(x).zip(w) {
-                *y = x * inverse * w;
+                *y = x * inverse * (w + self.offset);
             }
         }
         Ok((CpuStorage::F32(y), x_at.shape().clone()))
@@ -57,9 +58,9 @@ impl CustomOp2 for RmsNorm {
                             }
                         }
                         if let Some(dx) = &mut dx {
-                            // dx = inverse·(g - x·inverse²·mean(g·x)), where g = dy·weight
+                            // dx = inverse·(g - x·inverse²·mean(g·x)), where g = dy·(weight + offset)
                             for ((scaled, dy), w) in scaled.iter_mut().zip(dy).zip(w) {
-                                *scaled = dy * w;
+                                *scaled = dy * (w + self.offset);
                             }
                             let along = dot(&scaled, x) / features as f32 * inverse * inverse;
                             let dx = &mut dx[row * features..(row + 1) * features];

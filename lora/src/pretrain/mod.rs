@@ -14,7 +14,7 @@ mod world;
 pub use corpus::documents;
 
 use crate::batch::EncodedSample;
-use crate::config::{ModelConfig, RopeConfig, RopeScaling};
+use crate::config::{Architecture, ModelConfig, RopeConfig, RopeScaling};
 use crate::dataset::Dataset;
 use crate::error::{DataError, LoadError, TokenizerError, TrainError};
 use crate::files::write_atomically;
@@ -107,6 +107,7 @@ impl Recipe {
             tie_word_embeddings: true,
             bos_token_id: Some(0),
             eos_token_ids: vec![1],
+            architecture: Architecture::default(),
         }
     }
 }

@@ -1,26 +1,41 @@
-//! A decoder of the Llama architecture.
+//! One decoder for all families, driven by the configuration.
+
+mod assembly;
+mod attention;
+mod feed_forward;
+mod linear;
+mod norm;
+mod site;
 
 use crate::batch::Batch;
-use crate::config::ModelConfig;
+use crate::config::{Family, ModelConfig};
 use crate::error::LoadError;
 use crate::files::write_atomically;
 use crate::identity::base_model_hash;
-use crate::lora::{Adapter, Pair, Target};
-use crate::noise::Noise;
+use crate::lora::{Adapter, Pair};
 use crate::ops::{self, AttentionShape};
 use crate::quant::{FrozenWeight, Precision};
 use crate::random::Random;
 use crate::rope::RopeTable;
 use crate::weights;
+use assembly::{EMBEDDINGS, HEAD, NORM, Parts, is_buffer, is_unread, layer_path, linear_names, shapes};
+use attention::Attention;
+pub(crate) use attention::Heads;
 use candle_core::{Device, Result as TensorResult, Tensor, Var};
+use feed_forward::FeedForward;
 use half::bf16;
+use linear::Linear;
+pub(crate) use linear::Pass;
+use norm::Norm;
 use safetensors::{Dtype, tensor::TensorView};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+pub(crate) use site::Site;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use tributary_protocol::ContentHash;
 
-/// A decoder of the Llama architecture, with f32 parameters or linear layers in four bits (see [`Precision`]).
+/// A decoder of one of the supported families ([`Family`]), with f32 parameters or linear layers in four bits (see
+/// [`Precision`]).
 ///
 /// The parameters are frozen unless [`Model::into_trainable`] made variables of them.
 #[derive(Debug)]
@@ -30,7 +45,7 @@ pub struct Model {
     precision: Precision,
     embeddings: Tensor,
     layers: Vec<Layer>,
-    norm: Tensor,
+    norm: Norm,
     /// `None`: tied to the embeddings.
     head: Option<Tensor>,
     rope: Arc<RopeTable>,
@@ -38,15 +53,11 @@ pub struct Model {
 
 #[derive(Debug)]
 struct Layer {
-    input_norm: Tensor,
-    /// In the order of [`Target::ALL`].
-    linear: [FrozenWeight; Target::ALL.len()],
-    post_attention_norm: Tensor,
+    input_norm: Norm,
+    attention: Attention,
+    post_attention_norm: Norm,
+    feed_forward: FeedForward,
 }
-
-const EMBEDDINGS: &str = "model.embed_tokens.weight";
-const NORM: &str = "model.norm.weight";
-const HEAD: &str = "lm_head.weight";
 
 impl Model {
     /// Loads the model in the Hugging Face folder `dir`: `config.json` and safetensors, single or sharded, of f32, f16
@@ -69,7 +80,8 @@ impl Model {
         let config = ModelConfig::from_dir(dir)?;
         let tied = config.tie_word_embeddings;
         // Old exports carry the rotary frequencies, and some the tied head a second time; both follow from the rest.
-        let ignored = |name: &str| name.ends_with("rotary_emb.inv_freq") || (tied && name == HEAD);
+        let ignored =
+            |name: &str| name.ends_with("rotary_emb.inv_freq") || (tied && name == HEAD) || is_unread(&config, name);
         let linear = linear_names(&config);
         let mut parameters = BTreeMap::new();
         weights::load(dir, &shapes(&config), ignored, |name, values, shape| {
@@ -112,7 +124,8 @@ impl Model {
     }
 
     /// A model with random parameters: normal with deviation `1/sqrt(hidden_size)` for the embeddings and
-    /// `1/sqrt(inputs)` for the layers, those that write to the residual stream divided by `sqrt(2·layers)`.
+    /// `1/sqrt(inputs)` for the layers, those that write to the residual stream divided by `sqrt(2·layers)`. Norms do
+    /// nothing yet.
     pub fn random(config: ModelConfig, seed: u64) -> Result<Self, LoadError> {
         let mut random = Random::new(seed, "model parameters");
         let residual = 1.0 / ((2 * config.layers) as f32).sqrt();
@@ -120,10 +133,11 @@ impl Model {
         for (name, shape) in shapes(&config) {
             let count = shape.iter().product();
             let inputs = shape.last().copied().unwrap_or(1) as f32;
-            let writes_to_residual = name.ends_with("o_proj.weight") || name.ends_with("down_proj.weight");
+            let writes_to_residual =
+                ["o_proj.weight", "down_proj.weight", ".w2.weight"].iter().any(|end| name.ends_with(end));
             let deviation = if writes_to_residual { residual } else { 1.0 } / inputs.sqrt();
             let values = if name.ends_with("norm.weight") {
-                vec![1f32; count]
+                vec![1.0 - config.family().norm_offset(); count]
             } else {
                 (0..count).map(|_| deviation * random.normal()).collect()
             };
@@ -132,31 +146,23 @@ impl Model {
         Self::assemble(config, tensors)
     }
 
-    fn assemble(config: ModelConfig, mut parameters: BTreeMap<String, FrozenWeight>) -> Result<Self, LoadError> {
-        let mut take_weight = |name: String| {
-            parameters.remove(&name).ok_or_else(|| LoadError::MissingTensor { name, dir: "memory".into() })
-        };
+    fn assemble(config: ModelConfig, parameters: BTreeMap<String, FrozenWeight>) -> Result<Self, LoadError> {
+        let mut parts = Parts::new(&config, parameters);
         let mut layers = Vec::with_capacity(config.layers);
         for index in 0..config.layers {
-            let mut linear = Vec::with_capacity(Target::ALL.len());
-            for target in Target::ALL {
-                linear.push(take_weight(linear_name(index, target))?);
-            }
-            let mut norm = |name: &str| -> Result<Tensor, LoadError> {
-                Ok(take_weight(format!("model.layers.{index}.{name}.weight"))?.into_dense()?)
-            };
+            let path = layer_path(index);
             layers.push(Layer {
-                input_norm: norm("input_layernorm")?,
-                post_attention_norm: norm("post_attention_layernorm")?,
-                linear: linear.try_into().expect("one weight per target was pushed"),
+                input_norm: parts.norm(format!("{path}.input_layernorm.weight"))?,
+                attention: Attention::assemble(&mut parts, index)?,
+                post_attention_norm: parts.norm(format!("{path}.post_attention_layernorm.weight"))?,
+                feed_forward: FeedForward::assemble(&mut parts, index)?,
             });
         }
-        let mut take = |name: &str| -> Result<Tensor, LoadError> { Ok(take_weight(name.to_owned())?.into_dense()?) };
         Ok(Self {
-            embeddings: take(EMBEDDINGS)?,
-            norm: take(NORM)?,
-            head: if config.tie_word_embeddings { None } else { Some(take(HEAD)?) },
-            rope: Arc::new(RopeTable::new(&config.rope, config.head_dim, config.positions_max)),
+            embeddings: parts.tensor(EMBEDDINGS)?,
+            norm: parts.norm(NORM.to_owned())?,
+            head: if config.tie_word_embeddings { None } else { Some(parts.tensor(HEAD)?) },
+            rope: Arc::new(RopeTable::new(&config)),
             content_hash: None,
             precision: Precision::F32,
             layers,
@@ -181,12 +187,12 @@ impl Model {
 
     /// Number of parameters; tied ones count once.
     pub fn parameter_count(&self) -> usize {
-        self.parameters().map(|(_, weight)| weight.elem_count()).sum()
+        self.parameters().iter().filter(|(name, _)| !is_buffer(name)).map(|(_, weight)| weight.elem_count()).sum()
     }
 
     /// Bytes that the parameters take in memory.
     pub fn parameter_bytes(&self) -> usize {
-        self.parameters().map(|(_, weight)| weight.bytes()).sum()
+        self.parameters().iter().map(|(_, weight)| weight.bytes()).sum()
     }
 
     /// Logits of every position, `[positions, vocab_size]`. Cost: `O(positions · vocab_size)` memory.
@@ -205,6 +211,10 @@ impl Model {
         let mut variables = BTreeMap::new();
         let mut tensors = BTreeMap::new();
         for (name, weight) in self.parameters() {
+            if is_buffer(&name) {
+                tensors.insert(name, weight);
+                continue;
+            }
             let variable = Var::from_tensor(&weight.to_dense()?)?;
             tensors.insert(name.clone(), variable.as_tensor().clone().into());
             variables.insert(name, variable);
@@ -260,9 +270,14 @@ impl Model {
         Ok(())
     }
 
-    /// The weight of one linear layer.
-    pub(crate) fn linear(&self, layer: usize, target: Target) -> &FrozenWeight {
-        &self.layers[layer].linear[target as usize]
+    /// All linear layers, in the order of [`Site::all`].
+    pub(crate) fn linears(&self) -> Vec<&Linear> {
+        let of_layers = self.layers.iter();
+        let mut linears: Vec<&Linear> = of_layers
+            .flat_map(|layer| layer.attention.linears().into_iter().chain(layer.feed_forward.linears()))
+            .collect();
+        linears.sort_unstable_by_key(|linear| linear.index);
+        linears
     }
 
     /// A copy of the model, all f32, in which the adapter's update is part of the weights: `W + scale·B·A`, rows brought
@@ -282,17 +297,12 @@ impl Model {
 
     /// The adapter's updates by the names of the weights that they change.
     fn adapted<'a>(&self, adapter: &'a Adapter) -> BTreeMap<String, &'a Pair> {
-        let layers = (0..self.config.layers).flat_map(|layer| Target::ALL.map(|target| (layer, target)));
-        layers.filter_map(|(layer, target)| Some((linear_name(layer, target), adapter.pair(layer, target)?))).collect()
+        let linears = self.linears().into_iter();
+        linears.filter_map(|linear| Some((format!("{}.weight", linear.path), adapter.pair(linear.index)?))).collect()
     }
 
     pub(crate) fn rope(&self) -> &Arc<RopeTable> {
         &self.rope
-    }
-
-    pub(crate) fn attention_shape(&self) -> AttentionShape {
-        let ModelConfig { heads, kv_heads, head_dim, .. } = self.config;
-        AttentionShape { heads, kv_heads, head_dim }
     }
 
     pub(crate) fn head_matrix(&self) -> &Tensor {
@@ -301,86 +311,50 @@ impl Model {
 
     /// The normalised output of the last layer for every position of the batch.
     fn hidden(&self, batch: &Batch, adapter: Option<&Adapter>) -> TensorResult<Tensor> {
-        let shape = self.attention_shape();
-        self.run(batch.tokens(), adapter, batch.noise(), |_, q, k, v| {
-            ops::causal_attention(q, k, v, shape, batch.lengths(), &self.rope)
+        let pass = Pass { adapter, noise: batch.noise() };
+        self.run(batch.tokens(), pass, |_, shape, heads| {
+            ops::causal_attention(&heads.q, &heads.k, &heads.v, *shape, batch.lengths(), &self.rope)
         })
     }
 
-    /// Runs the layers over `tokens`; `attend(layer, q, k, v)` decides what each position sees. `noise` is that of a
-    /// training step.
+    /// Runs the layers over `tokens`; `attend(layer, shape, heads)` decides what each position sees.
     pub(crate) fn run(
         &self,
         tokens: &[u32],
-        adapter: Option<&Adapter>,
-        noise: Option<&Noise>,
-        mut attend: impl FnMut(usize, &Tensor, &Tensor, &Tensor) -> TensorResult<Tensor>,
+        pass: Pass<'_>,
+        mut attend: impl FnMut(usize, &AttentionShape, &Heads) -> TensorResult<Tensor>,
     ) -> TensorResult<Tensor> {
         let tokens = Tensor::new(tokens, self.embeddings.device())?;
         let mut x = self.embeddings.index_select(&tokens, 0)?;
-        if let Some(noise) = noise {
+        if self.config.family() == Family::Gemma {
+            x = (x * f64::from((self.config.hidden_size as f32).sqrt()))?;
+        }
+        if let Some(noise) = pass.noise {
             x = noise.added_to_embeddings(x)?;
         }
         for (index, layer) in self.layers.iter().enumerate() {
-            let linear = |x: &Tensor, target: Target| {
-                let weight = &layer.linear[target as usize];
-                match adapter {
-                    Some(adapter) => adapter.linear(x, weight, (index, target), noise),
-                    None => ops::frozen_linear(x, weight),
-                }
-            };
-            let normed = ops::rms_norm(&x, &layer.input_norm, self.config.rms_norm_eps)?;
-            let (q, k, v) = (linear(&normed, Target::Q)?, linear(&normed, Target::K)?, linear(&normed, Target::V)?);
-            x = (x + linear(&attend(index, &q, &k, &v)?, Target::O)?)?;
-            let normed = ops::rms_norm(&x, &layer.post_attention_norm, self.config.rms_norm_eps)?;
-            let gated = ops::swiglu(&linear(&normed, Target::Gate)?, &linear(&normed, Target::Up)?)?;
-            x = (x + linear(&gated, Target::Down)?)?;
+            let normed = layer.input_norm.forward(&x)?;
+            let attended = layer.attention.forward(&normed, pass, |shape, heads| attend(index, shape, heads))?;
+            x = (x + attended)?;
+            let normed = layer.post_attention_norm.forward(&x)?;
+            x = (x + layer.feed_forward.forward(&normed, pass)?)?;
         }
-        ops::rms_norm(&x, &self.norm, self.config.rms_norm_eps)
+        self.norm.forward(&x)
     }
 
     /// All parameters with their names. Nothing is copied.
-    fn parameters(&self) -> impl Iterator<Item = (String, FrozenWeight)> {
-        let layers = self.layers.iter().enumerate().flat_map(|(index, layer)| {
-            let linear = Target::ALL.iter().map(move |t| (linear_name(index, *t), layer.linear[*t as usize].clone()));
-            linear.chain([
-                (format!("model.layers.{index}.input_layernorm.weight"), layer.input_norm.clone().into()),
-                (
-                    format!("model.layers.{index}.post_attention_layernorm.weight"),
-                    layer.post_attention_norm.clone().into(),
-                ),
-            ])
-        });
-        let outside = [(EMBEDDINGS, Some(&self.embeddings)), (NORM, Some(&self.norm)), (HEAD, self.head.as_ref())];
-        outside.into_iter().filter_map(|(name, tensor)| Some((name.to_owned(), tensor?.clone().into()))).chain(layers)
-    }
-}
-
-/// Names and shapes of all tensors of the architecture.
-fn shapes(config: &ModelConfig) -> BTreeMap<String, Vec<usize>> {
-    let hidden = config.hidden_size;
-    let mut shapes =
-        BTreeMap::from([(EMBEDDINGS.to_owned(), vec![config.vocab_size, hidden]), (NORM.to_owned(), vec![hidden])]);
-    if !config.tie_word_embeddings {
-        shapes.insert(HEAD.to_owned(), vec![config.vocab_size, hidden]);
-    }
-    for layer in 0..config.layers {
-        for norm in ["input_layernorm", "post_attention_layernorm"] {
-            shapes.insert(format!("model.layers.{layer}.{norm}.weight"), vec![hidden]);
+    fn parameters(&self) -> Vec<(String, FrozenWeight)> {
+        let mut all = Vec::new();
+        let outside = [(EMBEDDINGS, Some(&self.embeddings)), (HEAD, self.head.as_ref())];
+        all.extend(outside.into_iter().filter_map(|(name, tensor)| Some((name.to_owned(), tensor?.clone().into()))));
+        let mut add = |name, weight| all.push((name, weight));
+        self.norm.visit(&mut add);
+        for layer in &self.layers {
+            layer.input_norm.visit(&mut add);
+            layer.attention.visit(&mut add);
+            layer.post_attention_norm.visit(&mut add);
+            layer.feed_forward.visit(&mut add);
         }
-        for target in Target::ALL {
-            let (output, input) = target.shape(config);
-            shapes.insert(linear_name(layer, target), vec![output, input]);
-        }
+        all
     }
-    shapes
-}
-
-fn linear_name(layer: usize, target: Target) -> String {
-    format!("model.layers.{layer}.{}.weight", target.path())
-}
-
-/// Names of the weights that [`Precision`] is about.
-fn linear_names(config: &ModelConfig) -> BTreeSet<String> {
-    (0..config.layers).flat_map(|layer| Target::ALL.map(|target| linear_name(layer, target))).collect()
 }

@@ -1,0 +1,63 @@
+//! One linear layer of a decoder, with what an adapter adds to it.
+
+use super::assembly::Visit;
+use crate::lora::Adapter;
+use crate::noise::Noise;
+use crate::ops;
+use crate::quant::FrozenWeight;
+use candle_core::{Result, Tensor};
+use std::sync::Arc;
+
+/// What one run through the model carries beside the positions.
+#[derive(Clone, Copy)]
+pub(crate) struct Pass<'a> {
+    /// The update of the layers.
+    pub adapter: Option<&'a Adapter>,
+    /// The randomness of a training step.
+    pub noise: Option<&'a Noise>,
+}
+
+/// A linear layer `y = x·Wᵀ + b`.
+#[derive(Debug)]
+pub(crate) struct Linear {
+    /// Its place in [`Site::all`](super::site::Site::all), by which an adapter knows it.
+    pub index: usize,
+    /// Its path in the model; the weight's name without `.weight`.
+    pub path: String,
+    /// `[out, in]`
+    pub weight: FrozenWeight,
+    /// `[out]`
+    pub bias: Option<Tensor>,
+}
+
+impl Linear {
+    /// Applies the layer, with its update if the pass has one. Shapes: `x [positions, in]` -> `[positions, out]`.
+    pub(crate) fn forward(&self, x: &Tensor, pass: Pass<'_>) -> Result<Tensor> {
+        self.forward_rows(x, None, pass)
+    }
+
+    /// As [`Linear::forward`], for an `x` that holds only these `rows` of the batch's positions.
+    pub(crate) fn forward_rows(&self, x: &Tensor, rows: Option<&Arc<Vec<u32>>>, pass: Pass<'_>) -> Result<Tensor> {
+        let y = match pass.adapter {
+            Some(adapter) => adapter.linear(x, &self.weight, self.index, pass.noise, rows)?,
+            None => ops::frozen_linear(x, &self.weight)?,
+        };
+        match &self.bias {
+            Some(bias) => y.broadcast_add(bias),
+            None => Ok(y),
+        }
+    }
+
+    /// Whether a gradient of something in this layer will be read.
+    pub(crate) fn is_trained(&self, pass: Pass<'_>) -> bool {
+        let in_model = matches!(&self.weight, FrozenWeight::Dense(weight) if weight.track_op());
+        in_model || pass.adapter.is_some_and(|adapter| adapter.pair(self.index).is_some())
+    }
+
+    pub(crate) fn visit(&self, each: Visit<'_>) {
+        each(format!("{}.weight", self.path), self.weight.clone());
+        if let Some(bias) = &self.bias {
+            each(format!("{}.bias", self.path), bias.clone().into());
+        }
+    }
+}
