@@ -31,7 +31,7 @@ pub struct Args {
     /// Leave everything running at the end, and say how to use and how to stop it
     #[arg(long)]
     keep: bool,
-    /// Hugging Face folder of another base model (Llama architecture) than the embedded one
+    /// Hugging Face folder of another base model (a family of docs/models.md) than the embedded one
     #[arg(long, value_name = "DIR")]
     base: Option<PathBuf>,
     /// JSONL files of your own instead of the embedded ones; three contributors submit them in turn

@@ -30,7 +30,8 @@ pub(crate) fn dora_linear(
     // x·Wᵀ + (m/c - 1)·d·Wᵀ + (m/c)·scale·d·Aᵀ·Bᵀ with d = drop(x), with the two products by W that it needs.
     let left = dropped(x, dropout)?;
     let adapted = scaled_columns(&lora_linear(&left, weight, a, b, scale, None)?, magnitude, lengths)?;
-    frozen_linear(&(x - left)?, weight)? + adapted
+    // In this order: candle takes the left side alone where there is no position, and a gradient must find its way to A and B.
+    adapted + frozen_linear(&(x - left)?, weight)?
 }
 
 /// Lengths of the rows of `W`, or of `W + scale·B·A` for an update `(A, B, scale)`; one tile of it exists at a time.

@@ -19,7 +19,7 @@ mod gelu {
     use super::sigmoid;
 
     /// `2·sqrt(2/π)`
-    const OUTER: f32 = 1.595_769_1;
+    const OUTER: f32 = 1.595_769;
     const CUBIC: f32 = 0.044_715;
 
     /// The factor of `x`: `sigmoid(2u)`.
