@@ -3,7 +3,7 @@
 use crate::{error::AttributionError, tracin::TracInCp};
 use std::ops::ControlFlow;
 use tributary_lora::{Dataset, Model, Snapshot};
-use tributary_protocol::job::AttributionMethod;
+use tributary_protocol::recipe::AttributionMethod;
 
 /// What scores are a function of. All of it is committed to: the base by its hash on chain, the adapters by the bundle's,
 /// the samples by their version's root, and their division into training and validation by the job's recipe.

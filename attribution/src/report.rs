@@ -10,7 +10,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use tributary_protocol::{
     ContentHash, ContributionId,
-    job::AttributionMethod,
+    recipe::AttributionMethod,
     stream::ContributionRoot,
     sum_tree::{Domain, SumLeaf, SumTree},
 };

@@ -10,7 +10,7 @@ use crate::{
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tributary_lora::{EncodedSample, Snapshot, sample_gradient};
-use tributary_protocol::job::AttributionMethod;
+use tributary_protocol::recipe::AttributionMethod;
 
 /// TracInCP on the gradients of the adapter's parameters, against the mean gradient of the validation samples.
 ///

@@ -13,7 +13,7 @@ use tributary_lora::{
 };
 use tributary_protocol::{
     ContentHash, ContributionId, JobId,
-    job::AttributionMethod,
+    recipe::AttributionMethod,
     sample::{Limits, ParsedSamples},
     stream::SHARE_UNITS,
     sum_tree::{Domain, SumProofError, verify},

@@ -1,10 +1,11 @@
 //! Training jobs: what is asked for, what is reported, and the legal transitions between.
 
 use crate::{
-    amount::{Amount, BlockNumber, Ppm},
+    amount::{Amount, BlockNumber},
     datanet::Purpose,
     ids::{BaseModelId, ContentHash, ModelId},
     model::DataUse,
+    recipe::{AttributionMethod, Hyperparameters, Method, RecipeFault},
     stream::{ContributionRoot, Split},
 };
 use bounded_collections::{BoundedVec, ConstU32};
@@ -14,163 +15,6 @@ use scale_info::TypeInfo;
 
 /// Most Datanet versions that one job may use.
 pub const JOB_VERSIONS_MAX: u32 = 8;
-
-/// How the base model is tuned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
-#[cfg_attr(feature = "std", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
-pub enum Method {
-    /// Low-rank adaptation of an f32 base (arXiv 2106.09685).
-    Lora,
-}
-
-/// How the learning rate moves after the warm-up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
-#[cfg_attr(feature = "std", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
-pub enum Schedule {
-    /// Stays.
-    Constant,
-    /// Falls in a line to zero.
-    Linear,
-    /// Falls along half a cosine to zero.
-    Cosine,
-}
-
-/// How contributions are scored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
-#[cfg_attr(feature = "std", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
-pub enum AttributionMethod {
-    /// TracInCP (arXiv 2002.08484) on LoRA gradients at saved checkpoints against the validation split.
-    TracInCp {
-        /// How many checkpoints, evenly spaced, the last step's included.
-        checkpoints: u8,
-    },
-}
-
-/// The linear layers of a decoder block that get an adapter.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
-)]
-#[cfg_attr(feature = "std", derive(serde::Serialize, serde::Deserialize))]
-#[expect(missing_docs, reason = "named as in the model's files")]
-pub struct TargetLayers {
-    pub q_proj: bool,
-    pub k_proj: bool,
-    pub v_proj: bool,
-    pub o_proj: bool,
-    pub gate_proj: bool,
-    pub up_proj: bool,
-    pub down_proj: bool,
-}
-
-impl TargetLayers {
-    /// Every linear layer of a block.
-    pub const ALL: Self = Self {
-        q_proj: true,
-        k_proj: true,
-        v_proj: true,
-        o_proj: true,
-        gate_proj: true,
-        up_proj: true,
-        down_proj: true,
-    };
-
-    /// Whether no layer is chosen.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-/// The recipe of a run. Real numbers are integers in stated units, so that a recipe has one encoding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
-#[cfg_attr(feature = "std", derive(serde::Serialize, serde::Deserialize))]
-pub struct Hyperparameters {
-    /// Rank of the adapter.
-    pub rank: u16,
-    /// LoRA's alpha; the update is scaled by `alpha / rank`.
-    pub alpha: u16,
-    /// Layers that get an adapter.
-    pub targets: TargetLayers,
-    /// Peak learning rate, in 10^-9.
-    pub learning_rate_nano: u64,
-    /// Passes over the training split.
-    pub epochs: u16,
-    /// Samples in a micro-batch.
-    pub batch_size: u16,
-    /// Micro-batches in an optimiser step.
-    pub accumulation: u16,
-    /// Longest sample, in tokens.
-    pub sequence_tokens: u32,
-    /// How the learning rate moves.
-    pub schedule: Schedule,
-    /// Part of the steps that warm up.
-    pub warmup: Ppm,
-    /// Decoupled weight decay, in 10^-6.
-    pub weight_decay_micro: u32,
-    /// Largest norm of a step's gradient, in 10^-6; 0 clips nothing.
-    pub gradient_norm_max_micro: u32,
-    /// Part of the samples kept for validation.
-    pub validation: Ppm,
-    /// Seed of initialisation and order.
-    pub seed: u64,
-}
-
-/// Why a recipe makes no sense.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
-pub enum RecipeFault {
-    /// Rank or alpha is 0, or rank is above 1,024.
-    Rank,
-    /// No layer is chosen.
-    Targets,
-    /// The learning rate is 0 or above 1.
-    LearningRate,
-    /// No epoch, an empty batch, or no accumulation step.
-    Size,
-    /// Sequences of fewer than 8 or more than 131,072 tokens.
-    Sequence,
-    /// All samples are kept for validation.
-    Validation,
-    /// No checkpoint to score at, or more than 32.
-    Checkpoints,
-}
-
-impl fmt::Display for RecipeFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Rank => "rank and alpha must be at least 1, rank at most 1,024",
-            Self::Targets => "at least one target layer must be chosen",
-            Self::LearningRate => "the learning rate must be above 0 and at most 1",
-            Self::Size => "epochs, batch size and accumulation must each be at least 1",
-            Self::Sequence => "sequences have 8 to 131,072 tokens",
-            Self::Validation => "at most half of the samples may be kept for validation",
-            Self::Checkpoints => "attribution needs 1 to 32 checkpoints",
-        })
-    }
-}
-
-impl Hyperparameters {
-    /// Whether a run can be made of these.
-    pub fn check(&self) -> Result<(), RecipeFault> {
-        if self.rank == 0 || self.rank > 1_024 || self.alpha == 0 {
-            return Err(RecipeFault::Rank);
-        }
-        if self.targets.is_empty() {
-            return Err(RecipeFault::Targets);
-        }
-        if self.learning_rate_nano == 0 || self.learning_rate_nano > 1_000_000_000 {
-            return Err(RecipeFault::LearningRate);
-        }
-        if self.epochs == 0 || self.batch_size == 0 || self.accumulation == 0 {
-            return Err(RecipeFault::Size);
-        }
-        if !(8..=131_072).contains(&self.sequence_tokens) {
-            return Err(RecipeFault::Sequence);
-        }
-        if self.validation > Ppm::from_percent(50) {
-            return Err(RecipeFault::Validation);
-        }
-        Ok(())
-    }
-}
 
 /// What a requester asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
@@ -201,12 +45,7 @@ impl JobSpec {
     /// Whether recipe and method fit together.
     pub fn check(&self) -> Result<(), RecipeFault> {
         self.hyperparameters.check()?;
-        match self.attribution {
-            AttributionMethod::TracInCp { checkpoints } if !(1..=32).contains(&checkpoints) => {
-                Err(RecipeFault::Checkpoints)
-            }
-            AttributionMethod::TracInCp { .. } => Ok(()),
-        }
+        self.attribution.check()
     }
 }
 

@@ -3,7 +3,7 @@
 //! Pure and `no_std`: no FRAME, no network, no clock, no floats. The pallets store these types, the runtime API
 //! returns them, the daemons decode them; golden cases in `vectors/` hold their meaning still for clients of other languages.
 //!
-//! Reading order: [`ids`], [`amount`], [`datanet`], [`grant`], [`model`], [`job`], [`stream`] are the nouns;
+//! Reading order: [`ids`], [`amount`], [`datanet`], [`grant`], [`model`], [`recipe`], [`job`], [`stream`] are the nouns;
 //! [`content`], [`sum_tree`], [`share`], [`trace`] are the commitments and the arithmetic; [`sample`] is how data looks.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::float_arithmetic))]
@@ -19,6 +19,7 @@ pub mod grant;
 pub mod ids;
 pub mod job;
 pub mod model;
+pub mod recipe;
 #[cfg(feature = "std")]
 pub mod sample;
 pub mod share;

@@ -26,6 +26,10 @@ pub enum ModelFamily {
     Qwen,
     /// DeepSeek.
     DeepSeek,
+    /// Gemma.
+    Gemma,
+    /// Phi.
+    Phi,
 }
 
 /// A frozen base model.

@@ -18,8 +18,9 @@ use tributary_protocol::{
     amount::TRIB,
     datanet::{AccessPolicy, Admission, Name, Purpose, PurposeSet, Schema, Terms},
     grant::{BaseModelScope, GrantTerms, VersionScope},
-    job::{AttributionMethod, Hyperparameters, JobSpec, Method, Schedule, TargetLayers},
+    job::JobSpec,
     model::{DataUse, ModelFamily},
+    recipe::{AttributionMethod, Hyperparameters, Method, Schedule, TargetLayers},
     sample::{Limits, ParsedSamples},
     stream::Split,
 };
@@ -317,6 +318,7 @@ fn spec(base: BaseModelId, data: DataUse) -> JobSpec {
             gradient_norm_max_micro: 1_000_000,
             validation: Ppm::from_percent(20),
             seed: 1,
+            ..Hyperparameters::DEFAULT
         },
         attribution: AttributionMethod::TracInCp { checkpoints: 2 },
         split: Split::DEFAULT,

@@ -24,8 +24,9 @@ use tributary_protocol::{
     amount::TRIB,
     datanet::{AccessPolicy, Admission, Purpose, PurposeSet, Schema, Terms},
     grant::{BaseModelScope, GrantTerms, VersionScope},
-    job::{AttributionMethod, Hyperparameters, JobSpec, Method, Schedule, TargetLayers},
+    job::JobSpec,
     model::{DataUse, ModelFamily},
+    recipe::{AttributionMethod, Hyperparameters, Method, Schedule, TargetLayers},
     sample::{Limits, ParsedSamples},
     stream::Split,
 };
@@ -302,6 +303,7 @@ fn spec(base: tributary_protocol::BaseModelId, data: DataUse, seed: u64) -> Resu
             gradient_norm_max_micro: 1_000_000,
             validation: Ppm::from_percent(20),
             seed,
+            ..Hyperparameters::DEFAULT
         },
         attribution: AttributionMethod::TracInCp { checkpoints: 3 },
         split: Split::DEFAULT,

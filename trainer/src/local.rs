@@ -17,7 +17,8 @@ use std::{
 use tributary_attribution::{AttributionReport, ContributionSamples, Corpus};
 use tributary_protocol::{
     ContributionId,
-    job::{RecipeFault, Report},
+    job::Report,
+    recipe::RecipeFault,
     sample::{Limits, ParsedSamples, SamplesError},
     sum_tree::Domain,
 };

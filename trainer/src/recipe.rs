@@ -2,13 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use tributary_lora::{AdamWConfig, DataConfig, Decay, LoraConfig, ModelConfig, PromptTemplate, Target, TrainConfig};
-use tributary_protocol::job::{AttributionMethod, Hyperparameters, JobSpec, RecipeFault, Schedule, TargetLayers};
+use tributary_lora::{
+    AdamWConfig, DataConfig, Decay, LoraConfig, ModelConfig, Precision, PromptTemplate, Target, TrainConfig,
+};
+use tributary_protocol::job::JobSpec;
+use tributary_protocol::recipe::{AttributionMethod, Hyperparameters, Method, RecipeFault, Schedule, TargetLayers};
 
 /// What of a job determines its result, beside base model and data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
+    /// Whether the base is held in four bits.
+    #[serde(default = "plain_lora")]
+    pub method: Method,
     /// How the base is tuned.
     pub hyperparameters: Hyperparameters,
     /// How contributions are scored.
@@ -17,7 +23,7 @@ pub struct Recipe {
 
 impl From<&JobSpec> for Recipe {
     fn from(spec: &JobSpec) -> Self {
-        Self { hyperparameters: spec.hyperparameters, attribution: spec.attribution }
+        Self { method: spec.method, hyperparameters: spec.hyperparameters, attribution: spec.attribution }
     }
 }
 
@@ -25,19 +31,28 @@ impl Recipe {
     /// Whether a run can be made of it: the rule of [`JobSpec::check`].
     pub fn check(&self) -> Result<(), RecipeFault> {
         self.hyperparameters.check()?;
-        match self.attribution {
-            AttributionMethod::TracInCp { checkpoints: 1..=32 } => Ok(()),
-            AttributionMethod::TracInCp { .. } => Err(RecipeFault::Checkpoints),
+        self.attribution.check()
+    }
+
+    /// How the base's linear layers are held.
+    pub fn precision(&self) -> Precision {
+        match self.method {
+            Method::Lora => Precision::F32,
+            Method::Qlora { double_quantisation: false } => Precision::Nf4,
+            Method::Qlora { double_quantisation: true } => Precision::Nf4Double,
         }
     }
 
     /// The adapter's shape.
     pub fn lora(&self) -> LoraConfig {
+        let h = &self.hyperparameters;
         LoraConfig {
-            rank: usize::from(self.hyperparameters.rank),
-            alpha: f32::from(self.hyperparameters.alpha),
-            targets: targets(&self.hyperparameters.targets).into(),
-            ..LoraConfig::default()
+            rank: usize::from(h.rank),
+            alpha: f32::from(h.alpha),
+            targets: targets(&h.targets).into(),
+            dropout: h.dropout.parts() as f32 / 1e6,
+            rank_stabilised: h.rank_stabilised,
+            weight_decomposed: h.weight_decomposed,
         }
     }
 
@@ -71,27 +86,27 @@ impl Recipe {
                 Schedule::Linear => Decay::Linear,
                 Schedule::Cosine => Decay::Cosine,
             },
-            adamw: AdamWConfig { weight_decay: f64::from(h.weight_decay_micro) / 1e6, ..AdamWConfig::default() },
+            adamw: AdamWConfig {
+                weight_decay: f64::from(h.weight_decay_micro) / 1e6,
+                lora_plus_ratio: (h.lora_plus_ratio_milli > 0).then(|| f64::from(h.lora_plus_ratio_milli) / 1e3),
+                ..AdamWConfig::default()
+            },
             gradient_norm_max: (h.gradient_norm_max_micro > 0).then(|| f64::from(h.gradient_norm_max_micro) / 1e6),
             snapshots: match self.attribution {
                 AttributionMethod::TracInCp { checkpoints } => u32::from(checkpoints),
             },
-            neftune_alpha: None,
+            neftune_alpha: (h.neftune_alpha_milli > 0).then(|| (f64::from(h.neftune_alpha_milli) / 1e3) as f32),
         }
     }
 }
 
+fn plain_lora() -> Method {
+    Method::Lora
+}
+
 fn targets(layers: &TargetLayers) -> BTreeSet<Target> {
-    let chosen = [
-        (layers.q_proj, Target::Q),
-        (layers.k_proj, Target::K),
-        (layers.v_proj, Target::V),
-        (layers.o_proj, Target::O),
-        (layers.gate_proj, Target::Gate),
-        (layers.up_proj, Target::Up),
-        (layers.down_proj, Target::Down),
-    ];
-    chosen.into_iter().filter_map(|(chosen, target)| chosen.then_some(target)).collect()
+    let chosen = layers.named().into_iter().filter(|(_, chosen)| *chosen);
+    chosen.filter_map(|(name, _)| Target::from_name(name)).collect()
 }
 
 /// A loss in nats as a report carries it: in 10^-6, rounded to the nearest.
@@ -107,6 +122,7 @@ mod tests {
 
     fn recipe() -> Recipe {
         Recipe {
+            method: Method::Lora,
             hyperparameters: Hyperparameters {
                 rank: 8,
                 alpha: 16,
@@ -122,6 +138,7 @@ mod tests {
                 gradient_norm_max_micro: 0,
                 validation: Ppm::from_percent(20),
                 seed: 7,
+                ..Hyperparameters::DEFAULT
             },
             attribution: AttributionMethod::TracInCp { checkpoints: 5 },
         }
@@ -141,7 +158,7 @@ mod tests {
 
     #[test]
     fn every_target_layer_has_its_counterpart() {
-        assert_eq!(targets(&TargetLayers::ALL), BTreeSet::from(Target::ALL));
+        assert_eq!(targets(&TargetLayers::ALL), BTreeSet::from(Target::KNOWN));
     }
 
     #[test]

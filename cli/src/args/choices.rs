@@ -3,8 +3,9 @@
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use tributary_protocol::{
     datanet::{AccessPolicy, Admission, Purpose},
-    job::{Schedule, Stage},
+    job::Stage,
     model::ModelFamily,
+    recipe::{Arithmetic, Method, Schedule, Template},
 };
 
 macro_rules! choice {
@@ -44,12 +45,30 @@ choice!(
     }
 );
 choice!(
+    /// Whether the base is held in four bits.
+    method: Method {
+        "lora" => Method::Lora,
+        "qlora" => Method::Qlora { double_quantisation: true },
+        "qlora-single" => Method::Qlora { double_quantisation: false },
+    }
+);
+choice!(
+    /// How a sample is put to the model.
+    template: Template { "plain" => Template::Plain, "chat" => Template::Chat }
+);
+choice!(
+    /// The rules of arithmetic.
+    arithmetic: Arithmetic { "det-f32-v1" => Arithmetic::DetF32V1, "fast" => Arithmetic::Fast }
+);
+choice!(
     /// A base model's family.
     family: ModelFamily {
         "llama" => ModelFamily::Llama,
         "mistral" => ModelFamily::Mistral,
         "qwen" => ModelFamily::Qwen,
         "deepseek" => ModelFamily::DeepSeek,
+        "gemma" => ModelFamily::Gemma,
+        "phi" => ModelFamily::Phi,
     }
 );
 choice!(

@@ -5,6 +5,7 @@ use tributary_protocol::{
     datanet::{Name, Text},
     grant::{BaseModelScope, VersionScope},
     model::DataUse,
+    recipe::TargetLayers,
 };
 
 macro_rules! number {
@@ -36,6 +37,18 @@ pub fn data_use(text: &str) -> Result<DataUse, String> {
     let (data, grant_id) = text.split_once(':').ok_or("data is written DATANET@NUMBER:GRANT, such as 0@1:0")?;
     Ok(DataUse { version: version(data)?, grant: grant(grant_id)? })
 }
+
+/// A kind of linear layer, with or without `_proj`, or `all-linear`.
+pub fn target(text: &str) -> Result<&'static str, String> {
+    let names = TargetLayers::default().named().map(|(name, _)| name);
+    let long = if text == "kv_a" { "kv_a_proj_with_mqa".to_owned() } else { format!("{text}_proj") };
+    let all = [ALL_LINEAR];
+    let found = names.iter().chain(&all).find(|name| **name == text || **name == long);
+    found.copied().ok_or_else(|| format!("no kind of layer; {ALL_LINEAR} and these are: {}", names.join(", ")))
+}
+
+/// Every linear layer.
+pub const ALL_LINEAR: &str = "all-linear";
 
 /// Which versions: `all`, `up-to:N` or `only:N`.
 pub fn version_scope(text: &str) -> Result<VersionScope, String> {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use std::path::PathBuf;
 use tributary_protocol::{
     Ppm,
-    job::{AttributionMethod, Hyperparameters, Schedule, TargetLayers},
+    recipe::{Arithmetic, AttributionMethod, Hyperparameters, Method, Schedule, TargetLayers, Template},
 };
 use tributary_trainer::Recipe;
 
@@ -18,18 +18,33 @@ pub struct RecipeArgs {
     /// JSON file with "hyperparameters" and "attribution", as a bundle's recipe.json; options override it
     #[arg(long, value_name = "FILE")]
     pub recipe: Option<PathBuf>,
+    /// Whether the base is held in f32 or in four bits (QLoRA; -single without quantised scales)
+    #[arg(long, value_parser = choices::method())]
+    pub method: Option<Method>,
     /// Rank of the adapter
     #[arg(long)]
     pub rank: Option<u16>,
     /// LoRA's alpha; the update is scaled by alpha / rank
     #[arg(long)]
     pub alpha: Option<u16>,
-    /// Layers that get an adapter: q,k,v,o,gate,up,down; all by default
-    #[arg(long, value_delimiter = ',', value_name = "LAYER", value_parser = ["q", "k", "v", "o", "gate", "up", "down"])]
-    pub targets: Vec<String>,
+    /// Layers that get an adapter: q,k,v,o,gate,up,down, of DeepSeek q_a,q_b,kv_a,kv_b, of Phi qkv,gate_up; all by default
+    #[arg(long, value_delimiter = ',', value_name = "LAYER", value_parser = parse::target)]
+    pub targets: Vec<&'static str>,
+    /// Scale the update by alpha / sqrt(rank) (rsLoRA)
+    #[arg(long, visible_alias = "rslora")]
+    pub rank_stabilised: bool,
+    /// Train lengths and directions of the weights apart (DoRA)
+    #[arg(long, visible_alias = "dora")]
+    pub weight_decomposed: bool,
+    /// Part of an update's inputs that a step leaves out, such as 0.05
+    #[arg(long, value_name = "PART")]
+    pub dropout: Option<f64>,
     /// Peak learning rate, such as 2e-4
     #[arg(long, value_name = "RATE")]
     pub learning_rate: Option<f64>,
+    /// How many times as fast B learns as A (LoRA+), such as 16; 0 for as fast
+    #[arg(long, value_name = "RATIO")]
+    pub lora_plus: Option<f64>,
     /// Passes over the training samples
     #[arg(long)]
     pub epochs: Option<u16>,
@@ -42,22 +57,43 @@ pub struct RecipeArgs {
     /// Longest sample, in tokens; longer ones are cut
     #[arg(long, value_name = "TOKENS")]
     pub sequence: Option<u32>,
+    /// Let short samples share a pack of --sequence tokens; --batch-size then counts packs
+    #[arg(long)]
+    pub packing: bool,
+    /// How a sample is put to the model: "Question: ... Answer: ...", or by the model's own chat template
+    #[arg(long, value_parser = choices::template())]
+    pub template: Option<Template>,
     /// How the learning rate moves after the warm-up
     #[arg(long, value_parser = choices::schedule())]
     pub schedule: Option<Schedule>,
     /// Percentage of the steps that warm up
     #[arg(long, value_name = "PERCENT", value_parser = parse::percent)]
     pub warmup: Option<Ppm>,
+    /// Percentage of the peak rate that the schedule ends at
+    #[arg(long, value_name = "PERCENT", value_parser = parse::percent)]
+    pub floor: Option<Ppm>,
     /// Decoupled weight decay
     #[arg(long)]
     pub weight_decay: Option<f64>,
     /// Largest norm of a step's gradient; 0 clips nothing
     #[arg(long, value_name = "NORM")]
     pub gradient_norm_max: Option<f64>,
+    /// Strength of the noise on the embeddings (NEFTune), such as 5; 0 for none
+    #[arg(long, value_name = "ALPHA")]
+    pub neftune: Option<f64>,
     /// Percentage of the samples kept for validation
     #[arg(long, value_name = "PERCENT", value_parser = parse::percent)]
     pub validation: Option<Ppm>,
-    /// Seed of initialisation and order
+    /// Look at the validation loss every so many steps
+    #[arg(long, value_name = "STEPS")]
+    pub evaluate_every: Option<u32>,
+    /// End after so many looks without a better validation loss, and keep the best adapter
+    #[arg(long, value_name = "LOOKS")]
+    pub patience: Option<u16>,
+    /// The rules of arithmetic: reproducible by anyone, or the quickest of this machine
+    #[arg(long, value_parser = choices::arithmetic())]
+    pub arithmetic: Option<Arithmetic>,
+    /// Seed of initialisation, order, dropout and noise
     #[arg(long)]
     pub seed: Option<u64>,
     /// Checkpoints at which contributions are scored (TracInCP)
@@ -69,34 +105,23 @@ pub struct RecipeArgs {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RecipeFile {
+    #[serde(default)]
+    method: Option<Method>,
     hyperparameters: Hyperparameters,
     attribution: AttributionMethod,
 }
 
 /// What a run gets that says nothing else: the usual settings of LoRA for models of a billion parameters and more.
 pub const DEFAULT: Recipe = Recipe {
-    hyperparameters: Hyperparameters {
-        rank: 16,
-        alpha: 32,
-        targets: TargetLayers::ALL,
-        learning_rate_nano: 200_000,
-        epochs: 3,
-        batch_size: 4,
-        accumulation: 2,
-        sequence_tokens: 512,
-        schedule: Schedule::Cosine,
-        warmup: Ppm::from_percent(5),
-        weight_decay_micro: 0,
-        gradient_norm_max_micro: 1_000_000,
-        validation: Ppm::from_percent(10),
-        seed: 1,
-    },
+    method: Method::Lora,
+    hyperparameters: Hyperparameters::DEFAULT,
     attribution: AttributionMethod::TracInCp { checkpoints: 4 },
 };
 
 /// What the embedded model of a million parameters wants: a higher rate, and many passes over little data. Scored at many
 /// checkpoints, because it learns most of what it will in the first few epochs.
 pub const TINY: Recipe = Recipe {
+    method: Method::Lora,
     hyperparameters: Hyperparameters {
         learning_rate_nano: 2_000_000,
         epochs: 40,
@@ -116,26 +141,39 @@ impl RecipeArgs {
                 let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
                 let file: RecipeFile =
                     serde_json::from_slice(&text).with_context(|| format!("{} is no recipe", path.display()))?;
-                Recipe { hyperparameters: file.hyperparameters, attribution: file.attribution }
+                let method = file.method.unwrap_or(Method::Lora);
+                Recipe { method, hyperparameters: file.hyperparameters, attribution: file.attribution }
             }
             None => base,
         };
+        set(&mut recipe.method, self.method);
         let h = &mut recipe.hyperparameters;
         set(&mut h.rank, self.rank);
         set(&mut h.alpha, self.alpha);
         if !self.targets.is_empty() {
             h.targets = targets(&self.targets);
         }
+        h.rank_stabilised |= self.rank_stabilised;
+        h.weight_decomposed |= self.weight_decomposed;
+        set(&mut h.dropout, self.dropout.map(part).transpose()?);
         set(&mut h.learning_rate_nano, self.learning_rate.map(|rate| scaled(rate, 1e9)).transpose()?);
+        set(&mut h.lora_plus_ratio_milli, self.lora_plus.map(milli).transpose()?);
         set(&mut h.epochs, self.epochs);
         set(&mut h.batch_size, self.batch_size);
         set(&mut h.accumulation, self.accumulation);
         set(&mut h.sequence_tokens, self.sequence);
+        h.packing |= self.packing;
+        set(&mut h.template, self.template);
         set(&mut h.schedule, self.schedule);
         set(&mut h.warmup, self.warmup);
+        set(&mut h.floor, self.floor);
         set(&mut h.weight_decay_micro, self.weight_decay.map(micro).transpose()?);
         set(&mut h.gradient_norm_max_micro, self.gradient_norm_max.map(micro).transpose()?);
+        set(&mut h.neftune_alpha_milli, self.neftune.map(milli).transpose()?);
         set(&mut h.validation, self.validation);
+        set(&mut h.evaluation_steps, self.evaluate_every);
+        set(&mut h.patience, self.patience);
+        set(&mut h.arithmetic, self.arithmetic);
         set(&mut h.seed, self.seed);
         set(&mut recipe.attribution, self.checkpoints.map(|checkpoints| AttributionMethod::TracInCp { checkpoints }));
         recipe.hyperparameters.check().map_err(|fault| anyhow::anyhow!("the recipe makes no sense: {fault}"))?;
@@ -160,17 +198,23 @@ fn micro(number: f64) -> anyhow::Result<u32> {
     u32::try_from(scaled(number, 1e6)?).with_context(|| format!("{number} is too large"))
 }
 
-fn targets(names: &[String]) -> TargetLayers {
-    let has = |name: &str| names.iter().any(|given| given == name);
-    TargetLayers {
-        q_proj: has("q"),
-        k_proj: has("k"),
-        v_proj: has("v"),
-        o_proj: has("o"),
-        gate_proj: has("gate"),
-        up_proj: has("up"),
-        down_proj: has("down"),
+fn milli(number: f64) -> anyhow::Result<u32> {
+    u32::try_from(scaled(number, 1e3)?).with_context(|| format!("{number} is too large"))
+}
+
+fn part(number: f64) -> anyhow::Result<Ppm> {
+    Ppm::new(micro(number)?).with_context(|| format!("{number} is out of range: a part is 0 to 1, such as 0.05"))
+}
+
+fn targets(names: &[&str]) -> TargetLayers {
+    if names.contains(&parse::ALL_LINEAR) {
+        return TargetLayers::ALL;
     }
+    let mut targets = TargetLayers::default();
+    for name in names {
+        targets.choose(name);
+    }
+    targets
 }
 
 #[cfg(test)]
@@ -182,7 +226,7 @@ mod tests {
         let args = RecipeArgs {
             learning_rate: Some(2.5e-3),
             weight_decay: Some(0.01),
-            targets: vec!["q".into(), "down".into()],
+            targets: vec!["q_proj", "down_proj"],
             ..RecipeArgs::default()
         };
         let recipe = args.over(DEFAULT).unwrap();
@@ -201,6 +245,8 @@ mod tests {
             RecipeArgs { learning_rate: Some(-1.0), ..RecipeArgs::default() },
             RecipeArgs { learning_rate: Some(f64::NAN), ..RecipeArgs::default() },
             RecipeArgs { rank: Some(0), ..RecipeArgs::default() },
+            RecipeArgs { dropout: Some(1.5), ..RecipeArgs::default() },
+            RecipeArgs { patience: Some(3), ..RecipeArgs::default() },
         ] {
             assert!(args.over(DEFAULT).is_err());
         }

@@ -18,7 +18,7 @@ use tributary_client::{Call, ChainClient, calls::jobs};
 use tributary_protocol::{
     BaseModelId, ContentHash, JobId,
     datanet::Purpose,
-    job::{JobSpec, Method, Stage},
+    job::{JobSpec, Stage},
     model::DataUse,
     stream::Split,
 };
@@ -126,7 +126,7 @@ impl Command {
                     base,
                     data: data.try_into().map_err(|_| anyhow::anyhow!("a job uses at most 8 versions"))?,
                     purpose,
-                    method: Method::Lora,
+                    method: recipe.method,
                     hyperparameters: recipe.hyperparameters,
                     attribution: recipe.attribution,
                     split: Split::DEFAULT,

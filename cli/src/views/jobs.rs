@@ -7,8 +7,9 @@ use tributary_client::{Account, Job, JobState};
 use tributary_protocol::{
     BaseModelId, ContentHash, JobId, ModelId,
     datanet::Purpose,
-    job::{AttributionMethod, Hyperparameters, Method, Progress, Report, Stage, TrainerRecord},
+    job::{Progress, Report, Stage, TrainerRecord},
     model::DataUse,
+    recipe::{AttributionMethod, Hyperparameters, Method},
     stream::Split,
 };
 
@@ -127,6 +128,22 @@ impl JobView {
     }
 }
 
+/// Kind and shape of the adapter, in words.
+fn adapter(method: Method, h: &Hyperparameters) -> String {
+    let kind = match method {
+        Method::Lora => "LoRA",
+        Method::Qlora { double_quantisation: true } => "QLoRA",
+        Method::Qlora { double_quantisation: false } => "QLoRA without quantised scales",
+    };
+    let mut text = format!("{kind}, rank {}, alpha {}", h.rank, h.alpha);
+    for (chosen, name) in [(h.rank_stabilised, "rank-stabilised"), (h.weight_decomposed, "weight-decomposed")] {
+        if chosen {
+            text = format!("{text}, {name}");
+        }
+    }
+    text
+}
+
 impl Record for JobView {
     const COLUMNS: &'static [&'static str] =
         &["id", "stage", "base", "data", "price", "leases", "trainer", "progress", "model"];
@@ -156,7 +173,7 @@ impl Record for JobView {
             ("base model", self.base.to_string()),
             ("data", self.data().join("\n")),
             ("purpose", word(&self.purpose)),
-            ("adapter", format!("{}, rank {}, alpha {}", word(&self.method), h.rank, h.alpha)),
+            ("adapter", adapter(self.method, h)),
             (
                 "training",
                 format!(
@@ -169,6 +186,7 @@ impl Record for JobView {
                     h.seed
                 ),
             ),
+            ("arithmetic", word(&h.arithmetic)),
             ("attribution", format!("TracInCP at {checkpoints} checkpoints")),
             ("price", self.price.to_string()),
             ("data fees", fees.join("\n")),

@@ -27,8 +27,9 @@ mod tests {
         BaseModelId, ContentHash, ContributionId, DatanetId, GrantId, JobId, ModelId, Ppm, VersionRef,
         datanet::{AccessPolicy, Admission, Purpose, PurposeSet, SampleCommitment, Schema, Terms},
         grant::{BaseModelScope, GrantTerms, VersionScope},
-        job::{AttributionMethod, Hyperparameters, JobSpec, Method, Progress, Report, Schedule, TargetLayers, Verdict},
+        job::{JobSpec, Progress, Report, Verdict},
         model::{DataUse, ModelFamily, Prices},
+        recipe::{AttributionMethod, Hyperparameters, Method, Schedule, TargetLayers},
         stream::Split,
         sum_tree::{SumLeaf, SumNode, SumProof},
     };
@@ -79,6 +80,7 @@ mod tests {
                 gradient_norm_max_micro: 1_000_000,
                 validation: Ppm::from_percent(10),
                 seed: 42,
+                ..Hyperparameters::DEFAULT
             },
             attribution: AttributionMethod::TracInCp { checkpoints: 3 },
             split: Split::DEFAULT,

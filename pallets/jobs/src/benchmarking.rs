@@ -16,11 +16,9 @@ use tributary_protocol::{
     amount::TRIB,
     datanet::Purpose,
     grant::Use,
-    job::{
-        AttributionMethod, Hyperparameters, JOB_VERSIONS_MAX, JobSpec, JobState, Method, Metrics, Progress, Report,
-        Schedule, Stage, TargetLayers, Verdict,
-    },
+    job::{JOB_VERSIONS_MAX, JobSpec, JobState, Metrics, Progress, Report, Stage, Verdict},
     model::DataUse,
+    recipe::{AttributionMethod, Hyperparameters, Method, Schedule, TargetLayers},
     stream::{ContributionRoot, SHARE_LEAVES_MAX, SHARE_UNITS, Split},
     sum_tree::SumRoot,
 };
@@ -69,6 +67,7 @@ fn specification<T: Config>(requester: &T::AccountId, versions: u32) -> JobSpec 
             gradient_norm_max_micro: 0,
             validation: Ppm::ZERO,
             seed: 0,
+            ..Hyperparameters::DEFAULT
         },
         attribution: AttributionMethod::TracInCp { checkpoints: 1 },
         // Above every royalty floor.

@@ -12,8 +12,9 @@ use sp_runtime::DispatchError;
 use tributary_protocol::{
     Amount, BlockNumber, ContentHash, JobId,
     grant::{GrantRefusal, Use},
-    job::{JOB_VERSIONS_MAX, JobSpec, JobState, Progress, RecipeFault, Report, Stage, Transition},
+    job::{JOB_VERSIONS_MAX, JobSpec, JobState, Progress, Report, Stage, Transition},
     model::DataUse,
+    recipe::RecipeFault,
     stream::{SHARE_LEAVES_MAX, SHARE_UNITS},
 };
 
@@ -36,6 +37,10 @@ impl<T: Config> Pallet<T> {
             RecipeFault::Sequence => Error::<T>::RecipeSequence,
             RecipeFault::Validation => Error::<T>::RecipeValidation,
             RecipeFault::Checkpoints => Error::<T>::RecipeCheckpoints,
+            RecipeFault::Dropout => Error::<T>::RecipeDropout,
+            RecipeFault::LoraPlus => Error::<T>::RecipeLoraPlus,
+            RecipeFault::Neftune => Error::<T>::RecipeNeftune,
+            RecipeFault::Patience => Error::<T>::RecipePatience,
         })?;
         ensure!(spec.split.is_whole(), Error::<T>::SplitNotWhole);
         ensure!(spec.price >= T::PriceMin::get(), Error::<T>::PriceTooLow);

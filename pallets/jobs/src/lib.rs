@@ -469,6 +469,14 @@ pub mod pallet {
         RecipeValidation,
         /// No checkpoint to score at, or more than 32.
         RecipeCheckpoints,
+        /// Dropout above 90 %.
+        RecipeDropout,
+        /// A LoRA+ ratio below 1 or above 1,000; 0 means none.
+        RecipeLoraPlus,
+        /// A NEFTune alpha above 100; 0 means none.
+        RecipeNeftune,
+        /// An early end without validation samples, or without steps between evaluations.
+        RecipePatience,
 
         /// The account has no bond. Bond first.
         NotBonded,

@@ -19,8 +19,9 @@ use tributary_protocol::{
         AccessPolicy, Admission, Datanet, DatanetStatus, Name, Purpose, PurposeSet, Schema, Terms, Text, VersionFacts,
     },
     grant::{BaseModelScope, Grant, GrantRefusal, GrantStatus, GrantTerms, Use, VersionScope},
-    job::{AttributionMethod, Hyperparameters, JobSpec, Method, Metrics, Report, Schedule, TargetLayers},
+    job::{JobSpec, Metrics, Report},
     model::DataUse,
+    recipe::{AttributionMethod, Hyperparameters, Method, Schedule, TargetLayers},
     stream::{ContributionRoot, SHARE_UNITS, Split},
     sum_tree::SumRoot,
 };
@@ -340,6 +341,7 @@ pub fn spec() -> JobSpec {
             gradient_norm_max_micro: 1_000_000,
             validation: Ppm::from_percent(10),
             seed: 1,
+            ..Hyperparameters::DEFAULT
         },
         attribution: AttributionMethod::TracInCp { checkpoints: 4 },
         split: Split::DEFAULT,

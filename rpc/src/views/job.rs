@@ -7,11 +7,9 @@ use tributary_protocol::{
     BaseModelId, BlockNumber, GrantId, JobId, ModelId, Ppm, VersionRef,
     access::{ReadRequest, Scope},
     datanet::Purpose,
-    job::{
-        AttributionMethod, Hyperparameters, Job, JobSpec, JobState, Method, Metrics, Progress, Report, Schedule, Stage,
-        TargetLayers, TrainerRecord,
-    },
+    job::{Job, JobSpec, JobState, Metrics, Progress, Report, Stage, TrainerRecord},
     model::DataUse,
+    recipe::{Arithmetic, AttributionMethod, Hyperparameters, Method, Schedule, TargetLayers, Template},
 };
 
 /// A job.
@@ -70,7 +68,7 @@ pub struct JobSpecView {
     pub base: BaseModelId,
     pub data: Vec<DataUseView>,
     pub purpose: Purpose,
-    pub method: Method,
+    pub method: MethodView,
     pub hyperparameters: HyperparametersView,
     pub attribution: AttributionMethodView,
     pub split: SplitView,
@@ -85,7 +83,7 @@ impl From<&JobSpec> for JobSpecView {
             base: spec.base,
             data: spec.data.iter().map(DataUseView::from).collect(),
             purpose: spec.purpose,
-            method: spec.method,
+            method: spec.method.into(),
             hyperparameters: spec.hyperparameters.into(),
             attribution: spec.attribution.into(),
             split: spec.split.into(),
@@ -111,24 +109,57 @@ impl From<&DataUse> for DataUseView {
     }
 }
 
+/// How the base model is tuned.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum MethodView {
+    /// Over an f32 base.
+    Lora,
+    /// Over a base in four bits.
+    Qlora {
+        /// Whether the scales are quantised too.
+        double_quantisation: bool,
+    },
+}
+
+impl From<Method> for MethodView {
+    fn from(method: Method) -> Self {
+        match method {
+            Method::Lora => Self::Lora,
+            Method::Qlora { double_quantisation } => Self::Qlora { double_quantisation },
+        }
+    }
+}
+
 /// The recipe of a run.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[expect(missing_docs, reason = "as in tributary_protocol::job::Hyperparameters")]
+#[expect(missing_docs, reason = "as in tributary_protocol::recipe::Hyperparameters")]
 pub struct HyperparametersView {
     pub rank: u16,
     pub alpha: u16,
     pub targets: TargetLayersView,
+    pub rank_stabilised: bool,
+    pub weight_decomposed: bool,
+    pub dropout_ppm: Ppm,
     pub learning_rate_nano: u64,
+    pub lora_plus_ratio_milli: u32,
     pub epochs: u16,
     pub batch_size: u16,
     pub accumulation: u16,
     pub sequence_tokens: u32,
+    pub packing: bool,
+    pub template: Template,
     pub schedule: Schedule,
     pub warmup_ppm: Ppm,
+    pub floor_ppm: Ppm,
     pub weight_decay_micro: u32,
     pub gradient_norm_max_micro: u32,
+    pub neftune_alpha_milli: u32,
     pub validation_ppm: Ppm,
+    pub evaluation_steps: u32,
+    pub patience: u16,
+    pub arithmetic: Arithmetic,
     pub seed: SeedText,
 }
 
@@ -148,16 +179,27 @@ impl From<Hyperparameters> for HyperparametersView {
             rank: recipe.rank,
             alpha: recipe.alpha,
             targets: recipe.targets.into(),
+            rank_stabilised: recipe.rank_stabilised,
+            weight_decomposed: recipe.weight_decomposed,
+            dropout_ppm: recipe.dropout,
             learning_rate_nano: recipe.learning_rate_nano,
+            lora_plus_ratio_milli: recipe.lora_plus_ratio_milli,
             epochs: recipe.epochs,
             batch_size: recipe.batch_size,
             accumulation: recipe.accumulation,
             sequence_tokens: recipe.sequence_tokens,
+            packing: recipe.packing,
+            template: recipe.template,
             schedule: recipe.schedule,
             warmup_ppm: recipe.warmup,
+            floor_ppm: recipe.floor,
             weight_decay_micro: recipe.weight_decay_micro,
             gradient_norm_max_micro: recipe.gradient_norm_max_micro,
+            neftune_alpha_milli: recipe.neftune_alpha_milli,
             validation_ppm: recipe.validation,
+            evaluation_steps: recipe.evaluation_steps,
+            patience: recipe.patience,
+            arithmetic: recipe.arithmetic,
             seed: SeedText(recipe.seed),
         }
     }
@@ -170,23 +212,14 @@ pub struct TargetLayersView(pub Vec<&'static str>);
 
 impl From<TargetLayers> for TargetLayersView {
     fn from(targets: TargetLayers) -> Self {
-        let layers = [
-            (targets.q_proj, "q_proj"),
-            (targets.k_proj, "k_proj"),
-            (targets.v_proj, "v_proj"),
-            (targets.o_proj, "o_proj"),
-            (targets.gate_proj, "gate_proj"),
-            (targets.up_proj, "up_proj"),
-            (targets.down_proj, "down_proj"),
-        ];
-        Self(layers.into_iter().filter(|(chosen, _)| *chosen).map(|(_, name)| name).collect())
+        Self(targets.named().into_iter().filter(|(_, chosen)| *chosen).map(|(name, _)| name).collect())
     }
 }
 
 /// How contributions are scored.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
-#[expect(missing_docs, reason = "as in tributary_protocol::job::AttributionMethod")]
+#[expect(missing_docs, reason = "as in tributary_protocol::recipe::AttributionMethod")]
 pub enum AttributionMethodView {
     TracInCp { checkpoints: u8 },
 }

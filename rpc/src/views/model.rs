@@ -36,6 +36,8 @@ impl BaseModelView {
                 ModelFamily::Mistral => "mistral",
                 ModelFamily::Qwen => "qwen",
                 ModelFamily::DeepSeek => "deepSeek",
+                ModelFamily::Gemma => "gemma",
+                ModelFamily::Phi => "phi",
             },
             content: HashText(base.content),
             parameters: base.parameters,

@@ -12,8 +12,9 @@ use tributary_protocol::{
     amount::TRIB,
     datanet::{AccessPolicy, Admission, Purpose, PurposeSet, SampleCommitment, Schema, Terms},
     grant::{BaseModelScope, GrantTerms, VersionScope},
-    job::{AttributionMethod, Hyperparameters, JobSpec, Method, Metrics, Report, Schedule, TargetLayers},
+    job::{JobSpec, Metrics, Report},
     model::{DataUse, ModelFamily},
+    recipe::{AttributionMethod, Hyperparameters, Method, Schedule, TargetLayers},
     stream::{ContributionRoot, SHARE_UNITS, Split},
     sum_tree::{Domain, SumLeaf, SumTree},
 };
@@ -180,6 +181,7 @@ pub fn spec(base: BaseModelId, version: VersionRef, grant: GrantId) -> JobSpec {
             gradient_norm_max_micro: 1_000_000,
             validation: Ppm::from_percent(10),
             seed: 1,
+            ..Hyperparameters::DEFAULT
         },
         attribution: AttributionMethod::TracInCp { checkpoints: 2 },
         split: Split::DEFAULT,

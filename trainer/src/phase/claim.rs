@@ -8,7 +8,7 @@ use crate::{
 };
 use std::collections::HashMap;
 use tributary_client::{Account, Job, JobState, SubmitError};
-use tributary_protocol::{Amount, BaseModelId, ContentHash, JobId, job::Method};
+use tributary_protocol::{Amount, BaseModelId, ContentHash, JobId};
 
 /// What a trainer wants of a job.
 pub(crate) struct Wishes<'a> {
@@ -78,7 +78,6 @@ impl Market {
     }
 
     async fn fits(&mut self, chain: &dyn JobChain, wishes: &Wishes<'_>, job: &Job) -> Result<bool, Fault> {
-        let Method::Lora = job.spec.method;
         if job.requester == wishes.account || job.spec.price < wishes.price_min || job.spec.check().is_err() {
             return Ok(false);
         }

@@ -46,7 +46,7 @@ pub(crate) struct Trained {
 
 /// The base model and the samples as a run reads them.
 pub(crate) fn prepare(base: &Path, corpus: &Corpus, recipe: &Recipe) -> Result<(Arc<Model>, Dataset), WorkError> {
-    let model = Model::load(base, &Device::Cpu)?;
+    let model = Model::load_as(base, &Device::Cpu, recipe.precision())?;
     let tokenizer = Tokenizer::from_dir(base, model.config())?;
     let dataset = Dataset::encode(corpus.lines(), &tokenizer, &recipe.data(model.config()))?;
     Ok((Arc::new(model), dataset))

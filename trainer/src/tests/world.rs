@@ -17,8 +17,9 @@ use tributary_lora::{CHECKPOINT_FILE, base_model_hash};
 use tributary_protocol::{
     BaseModelId, ContentHash, ContributionId, DatanetId, GrantId, Ppm, VersionRef,
     datanet::{Purpose, SampleCommitment, VersionEntry},
-    job::{AttributionMethod, Hyperparameters, JobSpec, Method, Schedule, TargetLayers},
+    job::JobSpec,
     model::{DataUse, ModelFamily},
+    recipe::{AttributionMethod, Hyperparameters, Method, Schedule, TargetLayers},
     sample::{Limits, ParsedSamples},
     stream::Split,
 };
@@ -210,6 +211,7 @@ pub fn job(requester: Account, epochs: u16) -> Job {
                 gradient_norm_max_micro: 1_000_000,
                 validation: Ppm::from_percent(25),
                 seed: 3,
+                ..Hyperparameters::DEFAULT
             },
             attribution: AttributionMethod::TracInCp { checkpoints: 2 },
             split: Split::DEFAULT,

@@ -6,8 +6,8 @@ use sp_runtime::{DispatchError, TokenError};
 use tributary_protocol::{
     BaseModelId, DatanetId, GrantId, Ppm, VersionRef,
     datanet::{DatanetStatus, Purpose},
-    job::AttributionMethod,
     model::DataUse,
+    recipe::AttributionMethod,
 };
 
 /// A specification changed by `change`.
@@ -63,6 +63,10 @@ fn post_fails_when_the_specification_is_unsound() {
             (changed(|spec| spec.hyperparameters.epochs = 0), Error::<Test>::RecipeSize),
             (changed(|spec| spec.hyperparameters.sequence_tokens = 7), Error::<Test>::RecipeSequence),
             (changed(|spec| spec.hyperparameters.validation = Ppm::ONE), Error::<Test>::RecipeValidation),
+            (changed(|spec| spec.hyperparameters.dropout = Ppm::ONE), Error::<Test>::RecipeDropout),
+            (changed(|spec| spec.hyperparameters.lora_plus_ratio_milli = 1), Error::<Test>::RecipeLoraPlus),
+            (changed(|spec| spec.hyperparameters.neftune_alpha_milli = 100_001), Error::<Test>::RecipeNeftune),
+            (changed(|spec| spec.hyperparameters.patience = 1), Error::<Test>::RecipePatience),
             (
                 changed(|spec| spec.attribution = AttributionMethod::TracInCp { checkpoints: 0 }),
                 Error::<Test>::RecipeCheckpoints,
