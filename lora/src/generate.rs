@@ -72,7 +72,7 @@ impl<'a> Generation<'a> {
     /// Logits after the last pending token.
     fn run_pending(&mut self) -> Result<Vec<f32>, GenerateError> {
         let (rope, cache) = (self.model.rope(), &mut self.cache);
-        let pass = Pass { adapter: self.adapter, noise: None };
+        let pass = Pass { adapter: self.adapter, noise: None, unread: false };
         let hidden = self.model.run(&self.pending, pass, |layer, shape, heads| {
             let Heads { q, k, v } = heads;
             let out = with_elements(q, |q| {

@@ -184,16 +184,19 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// Applies the layer with its update, as [`ops::lora_linear`] and [`ops::dora_linear`] say.
+    /// Applies the layer with its update, as [`ops::lora_linear`] and [`ops::dora_linear`] say. What nobody reads need not
+    /// be computed; the gradient of the lengths is made from the output, so that is.
     pub(crate) fn linear(
         &self,
         x: &Tensor,
         weight: &FrozenWeight,
         scale: f32,
         dropout: Option<Dropout>,
+        unread: bool,
     ) -> TensorResult<Tensor> {
         let (a, b) = (self.a.as_tensor(), self.b.as_tensor());
         match &self.magnitude {
+            None if unread => ops::unread_lora_linear(x, weight, a, b, scale, dropout),
             None => ops::lora_linear(x, weight, a, b, scale, dropout),
             Some(magnitude) => ops::dora_linear(x, weight, (a, b, magnitude.as_tensor()), scale, dropout),
         }
@@ -322,7 +325,7 @@ impl Adapter {
     }
 
     /// Applies the linear layer at this place in [`Site::all`], with its update if it has one; `noise` is that of a
-    /// training step, `rows` the positions that `x` holds if not all.
+    /// training step, `rows` the positions that `x` holds if not all; `unread` says that only the gradient is wanted.
     pub(crate) fn linear(
         &self,
         x: &Tensor,
@@ -330,10 +333,14 @@ impl Adapter {
         index: usize,
         noise: Option<&Noise>,
         rows: Option<&Arc<Vec<u32>>>,
+        unread: bool,
     ) -> TensorResult<Tensor> {
-        let Some(Some(Adapted { path, pair })) = self.layers.get(index) else { return ops::frozen_linear(x, weight) };
+        let Some(Some(Adapted { path, pair })) = self.layers.get(index) else {
+            return if unread { ops::unread_frozen_linear(x, weight) } else { ops::frozen_linear(x, weight) };
+        };
         let dropout = noise.and_then(|noise| noise.dropout(path, self.config.dropout));
-        pair.linear(x, weight, self.scale(), dropout.map(|dropout| dropout.of_rows(rows.cloned())))
+        let dropout = dropout.map(|dropout| dropout.of_rows(rows.cloned()));
+        pair.linear(x, weight, self.scale(), dropout, unread)
     }
 
     /// All variables with their PEFT names, in the stable order of everything that flattens an adapter: that of the linear

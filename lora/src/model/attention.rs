@@ -95,7 +95,7 @@ impl Attention {
         attend: impl FnOnce(&AttentionShape, &Heads) -> Result<Tensor>,
     ) -> Result<Tensor> {
         let heads = self.heads(x, pass)?;
-        self.output.forward(&attend(&self.shape, &heads)?, pass)
+        self.output.forward_last(&attend(&self.shape, &heads)?, None, pass)
     }
 
     fn heads(&self, x: &Tensor, pass: Pass<'_>) -> Result<Heads> {

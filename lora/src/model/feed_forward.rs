@@ -123,7 +123,7 @@ impl Gated {
                 (both.narrow(1, 0, width)?.contiguous()?, both.narrow(1, width, width)?.contiguous()?)
             }
         };
-        self.down.forward_rows(&ops::gated(&gate, &up, self.activation)?, rows, pass)
+        self.down.forward_last(&ops::gated(&gate, &up, self.activation)?, rows, pass)
     }
 
     fn linears(&self) -> impl Iterator<Item = &Linear> {
@@ -152,7 +152,9 @@ impl ExpertLayer {
                 continue;
             }
             let index = Tensor::from_slice(rows, rows.len(), x.device())?;
-            outputs.push(block.forward(&x.index_select(&index, 0)?, Some(rows), pass)?);
+            // The gradient of the weights is made from the outputs.
+            let read = Pass { unread: false, ..pass };
+            outputs.push(block.forward(&x.index_select(&index, 0)?, Some(rows), read)?);
         }
         let outputs = match outputs.is_empty() {
             true => Tensor::zeros((0, x.dim(1)?), x.dtype(), x.device())?,

@@ -15,6 +15,8 @@ pub(crate) struct Pass<'a> {
     pub adapter: Option<&'a Adapter>,
     /// The randomness of a training step.
     pub noise: Option<&'a Noise>,
+    /// Nobody reads what comes out, only its gradient: [`Linear::forward_last`] may leave its products out.
+    pub unread: bool,
 }
 
 /// A linear layer `y = x·Wᵀ + b`.
@@ -38,8 +40,18 @@ impl Linear {
 
     /// As [`Linear::forward`], for an `x` that holds only these `rows` of the batch's positions.
     pub(crate) fn forward_rows(&self, x: &Tensor, rows: Option<&Arc<Vec<u32>>>, pass: Pass<'_>) -> Result<Tensor> {
+        self.apply(x, rows, pass, false)
+    }
+
+    /// As [`Linear::forward_rows`], for a layer whose output goes to the end of what the pass runs through.
+    pub(crate) fn forward_last(&self, x: &Tensor, rows: Option<&Arc<Vec<u32>>>, pass: Pass<'_>) -> Result<Tensor> {
+        self.apply(x, rows, pass, pass.unread)
+    }
+
+    fn apply(&self, x: &Tensor, rows: Option<&Arc<Vec<u32>>>, pass: Pass<'_>, unread: bool) -> Result<Tensor> {
         let y = match pass.adapter {
-            Some(adapter) => adapter.linear(x, &self.weight, self.index, pass.noise, rows)?,
+            Some(adapter) => adapter.linear(x, &self.weight, self.index, pass.noise, rows, unread)?,
+            None if unread => ops::unread_frozen_linear(x, &self.weight)?,
             None => ops::frozen_linear(x, &self.weight)?,
         };
         match &self.bias {

@@ -5,6 +5,7 @@ mod attention;
 mod feed_forward;
 mod linear;
 mod norm;
+mod recompute;
 mod site;
 
 use crate::batch::Batch;
@@ -57,6 +58,23 @@ struct Layer {
     attention: Attention,
     post_attention_norm: Norm,
     feed_forward: FeedForward,
+}
+
+impl Layer {
+    /// `x + attention(norm(x))`; `attend` decides what each position sees.
+    fn with_attention(
+        &self,
+        x: &Tensor,
+        pass: Pass<'_>,
+        attend: impl FnOnce(&AttentionShape, &Heads) -> TensorResult<Tensor>,
+    ) -> TensorResult<Tensor> {
+        x + self.attention.forward(&self.input_norm.forward(x)?, pass, attend)?
+    }
+
+    /// `x + feed_forward(norm(x))`
+    fn with_feed_forward(&self, x: &Tensor, pass: Pass<'_>) -> TensorResult<Tensor> {
+        x + self.feed_forward.forward(&self.post_attention_norm.forward(x)?, pass)?
+    }
 }
 
 impl Model {
@@ -311,7 +329,7 @@ impl Model {
 
     /// The normalised output of the last layer for every position of the batch.
     fn hidden(&self, batch: &Batch, adapter: Option<&Adapter>) -> TensorResult<Tensor> {
-        let pass = Pass { adapter, noise: batch.noise() };
+        let pass = Pass { adapter, noise: batch.noise(), unread: false };
         self.run(batch.tokens(), pass, |_, shape, heads| {
             ops::causal_attention(&heads.q, &heads.k, &heads.v, *shape, batch.lengths(), &self.rope)
         })
@@ -324,22 +342,30 @@ impl Model {
         pass: Pass<'_>,
         mut attend: impl FnMut(usize, &AttentionShape, &Heads) -> TensorResult<Tensor>,
     ) -> TensorResult<Tensor> {
-        let tokens = Tensor::new(tokens, self.embeddings.device())?;
-        let mut x = self.embeddings.index_select(&tokens, 0)?;
-        if self.config.family() == Family::Gemma {
-            x = (x * f64::from((self.config.hidden_size as f32).sqrt()))?;
-        }
-        if let Some(noise) = pass.noise {
-            x = noise.added_to_embeddings(x)?;
-        }
+        let mut x = self.embed(tokens, pass)?;
         for (index, layer) in self.layers.iter().enumerate() {
-            let normed = layer.input_norm.forward(&x)?;
-            let attended = layer.attention.forward(&normed, pass, |shape, heads| attend(index, shape, heads))?;
-            x = (x + attended)?;
-            let normed = layer.post_attention_norm.forward(&x)?;
-            x = (x + layer.feed_forward.forward(&normed, pass)?)?;
+            x = layer.with_attention(&x, pass, |shape, heads| attend(index, shape, heads))?;
+            x = layer.with_feed_forward(&x, pass)?;
         }
         self.norm.forward(&x)
+    }
+
+    /// What embeddings are multiplied with.
+    fn embedding_scale(&self) -> Option<f64> {
+        (self.config.family() == Family::Gemma).then(|| f64::from((self.config.hidden_size as f32).sqrt()))
+    }
+
+    /// What goes into the first layer.
+    fn embed(&self, tokens: &[u32], pass: Pass<'_>) -> TensorResult<Tensor> {
+        let tokens = Tensor::new(tokens, self.embeddings.device())?;
+        let mut x = self.embeddings.index_select(&tokens, 0)?;
+        if let Some(scale) = self.embedding_scale() {
+            x = (x * scale)?;
+        }
+        match pass.noise {
+            Some(noise) => noise.added_to_embeddings(x),
+            None => Ok(x),
+        }
     }
 
     /// All parameters with their names. Nothing is copied.

@@ -61,8 +61,8 @@ fn backward(weight: &FrozenWeight, dy: &[f32], rows: usize, dx: &mut [f32]) -> R
     })
 }
 
-struct Nf4Linear {
-    matrix: Arc<Nf4Matrix>,
+pub(super) struct Nf4Linear {
+    pub(super) matrix: Arc<Nf4Matrix>,
 }
 
 impl CustomOp1 for Nf4Linear {
@@ -87,7 +87,7 @@ impl CustomOp1 for Nf4Linear {
     }
 }
 
-struct Linear;
+pub(super) struct Linear;
 
 impl CustomOp2 for Linear {
     fn name(&self) -> &'static str {
@@ -132,10 +132,10 @@ impl CustomOp2 for Linear {
     }
 }
 
-struct LoraLinear {
-    weight: FrozenWeight,
-    scale: f32,
-    dropout: Option<Dropout>,
+pub(super) struct LoraLinear {
+    pub(super) weight: FrozenWeight,
+    pub(super) scale: f32,
+    pub(super) dropout: Option<Dropout>,
 }
 
 impl LoraLinear {

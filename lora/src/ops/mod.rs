@@ -17,6 +17,7 @@ mod gemm;
 mod linear;
 pub(crate) mod math;
 mod rms_norm;
+mod unread;
 
 pub(crate) use attention::{AttentionShape, LayerCache, attend_cached, causal_attention};
 pub(crate) use cross_entropy::{IGNORED, next_token_loss};
@@ -25,6 +26,7 @@ pub(crate) use experts::{choose_experts, combine_experts, expert_weights};
 pub(crate) use gated::gated;
 pub(crate) use linear::{frozen_linear, linear, lora_linear};
 pub(crate) use rms_norm::rms_norm;
+pub(crate) use unread::{unread_frozen_linear, unread_lora_linear};
 
 use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, bail};
 
