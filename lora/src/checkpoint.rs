@@ -1,13 +1,18 @@
 //! Interrupting a run and going on bit for bit.
 //!
 //! A checkpoint is one file, so that it is whole or absent: parameters, both moments and the trace as tensors, and in the
-//! metadata the number of steps and a fingerprint of everything else that determines the run. The order of samples follows
-//! from seed and step, so no random state needs keeping.
+//! metadata the number of steps, the evaluations and a fingerprint of everything else that determines the run. The order of
+//! samples follows from seed and step, so no random state needs keeping.
+//!
+//! The checkpoint before the last stays beside it: parameters can be finite and yet so large that the step after the
+//! checkpoint shows them to be lost.
 
 use crate::error::TrainError;
+use crate::evaluation::Evaluation;
 use crate::files::write_atomically;
 use crate::ops::with_elements;
 use crate::quant::Precision;
+use crate::settings::TrainConfig;
 use crate::train::TrainingRun;
 use candle_core::Tensor;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -19,6 +24,8 @@ use tributary_protocol::trace::StepRecord;
 
 /// Name of the file.
 pub const CHECKPOINT_FILE: &str = "checkpoint.safetensors";
+/// Name of the checkpoint before the last.
+const PREVIOUS_FILE: &str = "checkpoint.previous.safetensors";
 const STATE_ENTRY: &str = "tributary_run";
 const TRACE: &str = "trace";
 
@@ -26,14 +33,79 @@ const TRACE: &str = "trace";
 struct State {
     run: ContentHash,
     steps: u64,
+    /// Step and bits of the loss.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    evaluations: Vec<(u64, u32)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    best_adapter: Option<ContentHash>,
+}
+
+/// Sets the checkpoint in `dir` aside, so that the next does not replace the only one. It stays readable under its name.
+pub(crate) fn set_aside(dir: &Path) -> Result<(), TrainError> {
+    let (path, previous) = (dir.join(CHECKPOINT_FILE), dir.join(PREVIOUS_FILE));
+    if !path.exists() {
+        return Ok(());
+    }
+    let link = dir.join(format!(".{PREVIOUS_FILE}.{}.tmp", std::process::id()));
+    let linked = std::fs::hard_link(&path, &link)
+        // A file system without links costs a copy.
+        .or_else(|_| std::fs::copy(&path, &link).map(|_| ()));
+    let renamed = linked.and_then(|()| std::fs::rename(&link, &previous));
+    // Renaming one link of a file to another does nothing, and the first stays.
+    let _ = std::fs::remove_file(&link);
+    renamed.map_err(|source| TrainError::File { path: previous, source })
+}
+
+/// Puts the checkpoint that was set aside back in place of the last one, and returns its step; without one there is none
+/// any more.
+pub(crate) fn restore(dir: &Path) -> Result<Option<u64>, TrainError> {
+    let (path, previous) = (dir.join(CHECKPOINT_FILE), dir.join(PREVIOUS_FILE));
+    if !previous.exists() {
+        remove(dir)?;
+        return Ok(None);
+    }
+    let access = |source| TrainError::File { path: path.clone(), source };
+    std::fs::rename(&previous, &path).map_err(access)?;
+    let bytes = std::fs::read(&path).map_err(access)?;
+    Ok(Some(read_state(&path, &bytes)?.steps))
+}
+
+fn read_state(path: &Path, bytes: &[u8]) -> Result<State, TrainError> {
+    let damaged = |reason: String| TrainError::DamagedCheckpoint { path: path.into(), reason };
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| damaged(error.to_string()))?;
+    let entry = header.metadata().as_ref().and_then(|metadata| metadata.get(STATE_ENTRY));
+    let entry = entry.ok_or_else(|| damaged("no state".into()))?;
+    serde_json::from_str(entry).map_err(|error| damaged(error.to_string()))
+}
+
+/// Removes the checkpoints in `dir`.
+pub(crate) fn remove(dir: &Path) -> Result<(), TrainError> {
+    for path in [dir.join(PREVIOUS_FILE), dir.join(CHECKPOINT_FILE)] {
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(TrainError::File { path, source });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 impl TrainingRun {
     /// Writes the state of the run to `dir`, replacing an older checkpoint there atomically.
+    ///
+    /// Errors: a parameter that is not finite; the older checkpoint stays then.
     pub fn checkpoint(&self, dir: &Path) -> Result<(), TrainError> {
         let path = dir.join(CHECKPOINT_FILE);
         let damaged = |reason: String| TrainError::DamagedCheckpoint { path: path.clone(), reason };
-        let state = State { run: self.fingerprint()?, steps: self.steps_done() };
+        self.check_parameters()?;
+        let evaluations = self.evaluations.iter().map(|evaluation| (evaluation.step, evaluation.loss.to_bits()));
+        let state = State {
+            run: self.fingerprint()?,
+            steps: self.steps_done(),
+            evaluations: evaluations.collect(),
+            best_adapter: self.best_adapter,
+        };
         let state = serde_json::to_string(&state).map_err(|error| damaged(error.to_string()))?;
         let mut tensors: Vec<(String, Vec<u8>)> = Vec::new();
         for (index, ((_, variable), moments)) in self.parameters().iter().zip(&self.optimiser.moments).enumerate() {
@@ -66,11 +138,7 @@ impl TrainingRun {
         }
         let bytes = std::fs::read(&path).map_err(|source| TrainError::File { path: path.clone(), source })?;
         let damaged = |reason: String| TrainError::DamagedCheckpoint { path: path.clone(), reason };
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(error.to_string()))?;
-        let entry = header.metadata().as_ref().and_then(|metadata| metadata.get(STATE_ENTRY));
-        let state: State = entry
-            .ok_or_else(|| damaged("no state".into()))
-            .and_then(|text| serde_json::from_str(text).map_err(|error| damaged(error.to_string())))?;
+        let state = read_state(&path, &bytes)?;
         if state.run != self.fingerprint()? {
             return Err(TrainError::OtherRun { what: "model, samples or settings" });
         }
@@ -102,6 +170,9 @@ impl TrainingRun {
         self.optimiser.moments = moments;
         self.optimiser.steps = state.steps;
         self.trace = trace;
+        let evaluations = state.evaluations.into_iter();
+        self.evaluations = evaluations.map(|(step, bits)| Evaluation { step, loss: f32::from_bits(bits) }).collect();
+        self.best_adapter = state.best_adapter;
         Ok(true)
     }
 
@@ -112,7 +183,9 @@ impl TrainingRun {
             hash.update(&(part.len() as u64).to_le_bytes());
             hash.update(part);
         };
-        let settings = serde_json::to_vec(&(self.config(), self.adapter().map(|adapter| adapter.config())));
+        // It changes no bit of the result, so a run that ran out of memory may go on with it.
+        let config = TrainConfig { activation_checkpointing: false, ..*self.config() };
+        let settings = serde_json::to_vec(&(config, self.adapter().map(|adapter| adapter.config())));
         add(&settings
             .map_err(|error| TrainError::DamagedCheckpoint { path: PathBuf::new(), reason: error.to_string() })?);
         add(&self.model().content_hash().unwrap_or_default().0);

@@ -342,7 +342,7 @@ pub enum TrainError {
         /// Its value.
         value: String,
         /// The range.
-        expected: &'static str,
+        expected: String,
     },
     /// The samples cannot be used.
     #[error(transparent)]
@@ -352,13 +352,13 @@ pub enum TrainError {
         "{what} is {value} at step {step}, samples {samples:?}; hint: lower the learning rate, or look at these samples"
     )]
     NotFinite {
-        /// "loss" or "gradient norm".
+        /// "loss", "gradient norm", "validation loss", or "parameter" for one that is about to be kept.
         what: &'static str,
         /// Its value.
         value: f64,
         /// The step, from 1.
         step: u64,
-        /// The samples of the step.
+        /// The samples of the step, or of the part of the validation samples.
         samples: Vec<ContentHash>,
     },
     /// A trained tensor has no gradient, or not a finite one, after the first step.
@@ -387,6 +387,18 @@ pub enum TrainError {
         /// What differs.
         what: &'static str,
     },
+    /// All parameters of the model are trained, so that there is no adapter to keep.
+    #[error("a session keeps adapters, and this run trains all parameters of the model")]
+    NoAdapter,
+    /// Another session runs in the folder.
+    #[error("another session writes to {path}; hint: wait for it, pause it, or choose another folder")]
+    Busy {
+        /// Its events.
+        path: PathBuf,
+    },
+    /// The memory is too small for the run.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
     /// A file could not be read or written.
     #[error("cannot access {path}: {source}")]
     File {
@@ -401,6 +413,18 @@ pub enum TrainError {
     /// A tensor operation failed.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
+}
+
+/// The memory is too small for a run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the run needs {} MB of memory, {} MB are available; hint: {}", needed >> 20, available >> 20, hints.join(", or "))]
+pub struct MemoryError {
+    /// Bytes that the run takes at its peak.
+    pub needed: u64,
+    /// Bytes that it can have.
+    pub available: u64,
+    /// What makes it smaller, and to how much.
+    pub hints: Vec<String>,
 }
 
 /// Why no text was generated.

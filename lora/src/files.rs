@@ -22,3 +22,17 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
     File::open(folder)?.sync_all()
 }
+
+/// Removes what [`write_atomically`] and its like left in `dir` when their process was killed. Nobody else writes there now.
+pub(crate) fn remove_temporaries(dir: &Path) {
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let ours = [".safetensors.", ".json."].iter().any(|kind| name.contains(kind));
+        if name.starts_with('.') && ours && name.ends_with(".tmp") {
+            // A left-over file is harmless.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}

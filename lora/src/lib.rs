@@ -5,7 +5,7 @@
 //!
 //! # Reading order
 //! [`ModelConfig`] and [`Model`] (what is loaded), [`Precision`] (how its layers are held), [`LoraConfig`], [`Targets`] and
-//! [`Adapter`] (what is trained), [`data`] and [`Dataset`] (what it is trained on), [`TrainingRun`] (the loop), [`answer`]
+//! [`Adapter`] (what is trained), [`data`] and [`Dataset`] (what it is trained on), [`TrainingRun`] (the loop), [`Session`] (who drives it), [`answer`]
 //! (what comes out), [`sample_gradient`] (what attribution reads), [`pretrain`] (how the embedded base model was made).
 //!
 //! # Invariant
@@ -18,11 +18,14 @@ mod config;
 pub mod data;
 mod dataset;
 mod error;
+mod evaluation;
+mod events;
 mod files;
 mod generate;
 mod gradients;
 mod identity;
 mod lora;
+mod machine;
 mod model;
 mod noise;
 mod ops;
@@ -34,6 +37,8 @@ mod random;
 mod rope;
 mod sampling;
 mod schedule;
+mod session;
+mod settings;
 mod snapshot;
 mod targets;
 mod tokenizer;
@@ -48,19 +53,24 @@ pub use config::{
 };
 pub use dataset::{DataConfig, Dataset, PromptTemplate, encode_sample};
 pub use error::{
-    AdapterError, ConfigError, DataError, GenerateError, LoadError, QuantError, TokenizerError, TrainError,
+    AdapterError, ConfigError, DataError, GenerateError, LoadError, MemoryError, QuantError, TokenizerError, TrainError,
 };
+pub use evaluation::Evaluation;
+pub use events::{EVENTS_FILE, Event, Record, StepEvent, read_events};
 pub use generate::{Generation, answer};
 pub use gradients::{sample_gradient, sample_loss};
 pub use identity::base_model_hash;
 pub use lora::{Adapter, LoraConfig, Target};
+pub use machine::available_bytes;
 pub use model::Model;
 pub use optim::AdamWConfig;
 pub use peft::{CONFIG_FILE, WEIGHTS_FILE};
 pub use quant::{Nf4Matrix, Nf4Scales, Precision};
 pub use sampling::SamplingConfig;
 pub use schedule::{Decay, Schedule};
+pub use session::{Activity, BEST_FOLDER, Control, Outcome, Session, SessionConfig, SessionHandle, Summary};
+pub use settings::{EarlyStopping, TrainConfig};
 pub use snapshot::Snapshot;
 pub use targets::Targets;
 pub use tokenizer::{TextStream, Tokenizer};
-pub use train::{SnapshotPoint, StepMetrics, TrainConfig, TrainingRun};
+pub use train::{SnapshotPoint, StepMetrics, TrainingRun};

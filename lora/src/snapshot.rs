@@ -11,7 +11,7 @@ use crate::train::{SnapshotPoint, TrainingRun};
 use std::path::Path;
 use tributary_protocol::ContentHash;
 
-const FOLDER: &str = "snapshots";
+pub(crate) const FOLDER: &str = "snapshots";
 const POINT_FILE: &str = "snapshot.json";
 
 /// An adapter as it was after one step.

@@ -3,97 +3,19 @@
 use crate::batch::{Batch, EncodedSample};
 use crate::dataset::{Dataset, Order};
 use crate::error::{DataError, TrainError};
+use crate::evaluation::{self, Evaluation};
 use crate::lora::Adapter;
 use crate::model::Model;
 use crate::noise::Noise;
 use crate::ops::with_elements;
-use crate::optim::{AdamW, AdamWConfig};
-use crate::schedule::{Decay, Schedule};
+use crate::optim::AdamW;
+use crate::schedule::Schedule;
+pub use crate::settings::TrainConfig;
 use candle_core::{Tensor, Var};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tributary_protocol::ContentHash;
 use tributary_protocol::trace::{StepRecord, batch_hash};
-
-/// Settings of a training run. With the base model, the adapter's start and the samples they determine its result.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TrainConfig {
-    /// Seed of everything random: the order of the samples, dropout, the noise on the embeddings.
-    pub seed: u64,
-    /// Passes over the samples.
-    pub epochs: u32,
-    /// Samples of one optimiser step.
-    pub batch_size: usize,
-    /// Samples that are computed at once; bounds the memory. The gradient is the same mean over all trained tokens of
-    /// the step, whatever this is.
-    pub micro_batch_size: usize,
-    /// Whether each epoch has its own order.
-    pub shuffle: bool,
-    /// The highest learning rate.
-    pub learning_rate: f64,
-    /// Steps over which the learning rate rises.
-    pub warmup_steps: u64,
-    /// How it falls afterwards.
-    pub decay: Decay,
-    /// The optimiser.
-    pub adamw: AdamWConfig,
-    /// Longest gradient, over all parameters; longer ones are shortened to it.
-    pub gradient_norm_max: Option<f64>,
-    /// Number of evenly spaced steps after which the adapter is kept for attribution; the last step is one of them.
-    pub snapshots: u32,
-    /// NEFTune: strength of the noise on the embeddings in training, 5 to 15 in the paper; `None` for no noise.
-    /// Source: arXiv 2310.05914.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub neftune_alpha: Option<f32>,
-}
-
-impl Default for TrainConfig {
-    fn default() -> Self {
-        Self {
-            seed: 0,
-            epochs: 3,
-            batch_size: 8,
-            micro_batch_size: 8,
-            shuffle: true,
-            learning_rate: 2e-4,
-            warmup_steps: 0,
-            decay: Decay::default(),
-            adamw: AdamWConfig::default(),
-            gradient_norm_max: Some(1.0),
-            snapshots: 4,
-            neftune_alpha: None,
-        }
-    }
-}
-
-impl TrainConfig {
-    fn check(&self) -> Result<(), TrainError> {
-        let positive = |key, value: u64| match value {
-            0 => Err(TrainError::Setting { key, value: value.to_string(), expected: "at least 1" }),
-            _ => Ok(()),
-        };
-        positive("epochs", u64::from(self.epochs))?;
-        positive("batch_size", self.batch_size as u64)?;
-        positive("micro_batch_size", self.micro_batch_size as u64)?;
-        let fraction = |key, value: f64| match value {
-            v if (0.0..1.0).contains(&v) => Ok(()),
-            _ => Err(TrainError::Setting { key, value: value.to_string(), expected: "at least 0 and below 1" }),
-        };
-        fraction("beta1", self.adamw.beta1)?;
-        fraction("beta2", self.adamw.beta2)?;
-        fraction("weight_decay", self.adamw.weight_decay)?;
-        let above_zero = |key, value: f64| match value {
-            v if v > 0.0 && v.is_finite() => Ok(()),
-            _ => Err(TrainError::Setting { key, value: value.to_string(), expected: "a positive number" }),
-        };
-        above_zero("learning_rate", self.learning_rate)?;
-        above_zero("epsilon", self.adamw.epsilon)?;
-        self.adamw.lora_plus_ratio.map_or(Ok(()), |ratio| above_zero("lora_plus_ratio", ratio))?;
-        self.neftune_alpha.map_or(Ok(()), |alpha| above_zero("neftune_alpha", f64::from(alpha)))?;
-        self.gradient_norm_max.map_or(Ok(()), |norm| above_zero("gradient_norm_max", norm))
-    }
-}
 
 /// What one step did.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -108,6 +30,8 @@ pub struct StepMetrics {
     pub learning_rate: f64,
     /// Tokens that were trained on.
     pub tokens: usize,
+    /// Tokens that the model read: those, and what they were predicted from.
+    pub positions: usize,
 }
 
 /// A step after which the adapter is kept for attribution.
@@ -137,6 +61,10 @@ pub struct TrainingRun {
     schedule: Schedule,
     pub(crate) optimiser: AdamW,
     pub(crate) trace: Vec<StepRecord>,
+    /// In order of step.
+    pub(crate) evaluations: Vec<Evaluation>,
+    /// Hash of the adapter at the best of the evaluations, if the settings ask for it to be kept.
+    pub(crate) best_adapter: Option<ContentHash>,
 }
 
 impl TrainingRun {
@@ -159,26 +87,22 @@ impl TrainingRun {
         dataset: Dataset,
         config: TrainConfig,
     ) -> Result<Self, TrainError> {
-        config.check()?;
         if dataset.training.is_empty() {
             return Err(DataError::Empty.into());
         }
+        config.check(dataset.training.len(), dataset.validation.len())?;
         for (index, sample) in dataset.training.iter().chain(&dataset.validation).enumerate() {
             if sample.trained_tokens() == 0 {
                 return Err(DataError::NothingTrained { row: index + 1, sample: sample.id() }.into());
             }
         }
-        let steps_per_epoch = dataset.training.len().div_ceil(config.batch_size) as u64;
-        let schedule = Schedule {
-            peak: config.learning_rate,
-            warmup_steps: config.warmup_steps,
-            steps: steps_per_epoch * u64::from(config.epochs),
-            decay: config.decay,
-        };
+        let schedule = config.schedule(dataset.training.len());
         Ok(Self {
             order: Order::new(config.seed, dataset.training.len(), config.shuffle),
             optimiser: AdamW::new(config.adamw, parameters.iter().map(|(_, variable)| variable.elem_count())),
             trace: Vec::new(),
+            evaluations: Vec::new(),
+            best_adapter: None,
             model,
             adapter,
             parameters,
@@ -198,9 +122,15 @@ impl TrainingRun {
         self.optimiser.steps
     }
 
-    /// Whether all steps are done.
+    /// Whether all steps are done, or the validation loss improves no more and the settings say to stop then.
     pub fn is_done(&self) -> bool {
-        self.steps_done() >= self.steps()
+        self.steps_done() >= self.steps() || self.stopped_early()
+    }
+
+    /// Whether the settings' patience with the validation loss is over.
+    pub fn stopped_early(&self) -> bool {
+        let stopping = self.config.early_stopping;
+        stopping.is_some_and(|stopping| evaluation::patience_is_over(&self.evaluations, stopping))
     }
 
     /// The model.
@@ -258,7 +188,7 @@ impl TrainingRun {
     /// that no finite gradient reached.
     pub fn step(&mut self) -> Result<StepMetrics, TrainError> {
         if self.is_done() {
-            return Err(TrainError::Finished { steps: self.steps() });
+            return Err(TrainError::Finished { steps: self.steps_done() });
         }
         let index = self.steps_done();
         let samples: Vec<&EncodedSample> = self
@@ -271,16 +201,17 @@ impl TrainingRun {
         let tokens: usize = samples.iter().map(|sample| sample.trained_tokens()).sum();
         let not_finite = |what, value| TrainError::NotFinite { what, value, step: index + 1, samples: ids.clone() };
 
-        let mut loss_sum = 0f64;
+        let (mut loss_sum, mut positions) = (0f64, 0);
         let mut gradients: Vec<Option<Tensor>> = vec![None; self.parameters.len()];
         for (chunk, samples) in samples.chunks(self.config.micro_batch_size).enumerate() {
             let batch = self.noisy(Batch::new(samples.iter().copied()), chunk * self.config.micro_batch_size);
-            let loss = self.model.loss_sum(&batch, self.adapter.as_ref())?;
-            loss_sum += f64::from(loss.to_scalar::<f32>()?);
+            positions += batch.positions();
+            let adapter = self.adapter.as_ref();
+            let (loss, found) = self.model.loss_gradients(&batch, adapter, self.config.activation_checkpointing)?;
+            loss_sum += f64::from(loss);
             if !loss_sum.is_finite() {
                 return Err(not_finite("loss", loss_sum));
             }
-            let found = loss.backward()?;
             for ((_, variable), sum) in self.parameters.iter().zip(&mut gradients) {
                 if let Some(gradient) = found.get(variable) {
                     *sum = Some(match sum.take() {
@@ -322,7 +253,7 @@ impl TrainingRun {
             batch: batch_hash(&ids),
             state,
         });
-        Ok(StepMetrics { step: index + 1, loss, gradient_norm, learning_rate, tokens })
+        Ok(StepMetrics { step: index + 1, loss, gradient_norm, learning_rate, tokens, positions })
     }
 
     /// The batch with the next step's randomness, if the settings ask for any. `first_sample` is the place of its first
@@ -338,14 +269,98 @@ impl TrainingRun {
     }
 
     /// Mean loss over the trained tokens of the validation samples; `None` if there are none.
+    ///
+    /// Errors: a loss that is not finite, with the samples of its micro batch.
     pub fn evaluate(&self) -> Result<Option<f32>, TrainError> {
-        let (mut loss, mut tokens) = (0f64, 0);
-        for samples in self.dataset.validation.chunks(self.config.micro_batch_size) {
+        Ok(self.evaluate_while(&mut |_, _| true)?.flatten())
+    }
+
+    /// As [`TrainingRun::evaluate`], but asks `go_on(samples done, samples in all)` before each micro batch; `None` if that
+    /// said no.
+    pub fn evaluate_while(
+        &self,
+        go_on: &mut dyn FnMut(usize, usize) -> bool,
+    ) -> Result<Option<Option<f32>>, TrainError> {
+        let validation = &self.dataset.validation;
+        let (mut loss, mut tokens, mut done) = (0f64, 0, 0);
+        for samples in validation.chunks(self.config.micro_batch_size) {
+            if !go_on(done, validation.len()) {
+                return Ok(None);
+            }
             let batch = Batch::new(samples);
-            loss += f64::from(self.model.loss_sum(&batch, self.adapter.as_ref())?.to_scalar::<f32>()?);
+            loss += f64::from(self.model.plain_loss_sum(&batch, self.adapter.as_ref())?);
+            if !loss.is_finite() {
+                let samples = samples.iter().map(EncodedSample::id).collect();
+                let step = self.steps_done();
+                return Err(TrainError::NotFinite { what: "validation loss", value: loss, step, samples });
+            }
             tokens += batch.trained();
+            done += samples.len();
         }
-        Ok((tokens > 0).then(|| (loss / tokens as f64) as f32))
+        Ok(Some((tokens > 0).then(|| (loss / tokens as f64) as f32)))
+    }
+
+    /// The evaluations so far that were given to [`TrainingRun::record_evaluation`], in order of step.
+    pub fn evaluations(&self) -> &[Evaluation] {
+        &self.evaluations
+    }
+
+    /// The evaluation with the lowest loss after training began.
+    pub fn best_evaluation(&self) -> Option<Evaluation> {
+        evaluation::best(&self.evaluations)
+    }
+
+    /// Whether the settings ask for an evaluation before the next step that is not recorded yet.
+    pub fn evaluation_due(&self) -> bool {
+        let (step, every) = (self.steps_done(), self.config.evaluation_steps);
+        let asked = step == 0 || step >= self.steps() || (every > 0 && step.is_multiple_of(every));
+        asked && !self.dataset.validation.is_empty() && self.evaluations.last().is_none_or(|last| last.step < step)
+    }
+
+    /// Records the validation loss at this step, which early stopping and the choice of the best adapter go by, and says
+    /// whether it is the best so far. It becomes part of the checkpoint.
+    pub fn record_evaluation(&mut self, loss: f32) -> bool {
+        let step = self.steps_done();
+        self.evaluations.retain(|evaluation| evaluation.step < step);
+        self.evaluations.push(Evaluation { step, loss });
+        self.best_evaluation().is_some_and(|best| best.step == step)
+    }
+
+    /// Number of tokens that the steps so far trained on.
+    pub fn tokens_done(&self) -> u64 {
+        let mut order = Order::new(self.config.seed, self.dataset.training.len(), self.config.shuffle);
+        let batches = (0..self.steps_done()).flat_map(|step| order.batch(step, self.config.batch_size));
+        batches.map(|sample| self.dataset.training[sample].trained_tokens() as u64).sum()
+    }
+
+    /// Errors: a parameter that is not finite, with the samples of the step that made it so.
+    pub(crate) fn check_parameters(&self) -> Result<(), TrainError> {
+        for (_, variable) in &self.parameters {
+            let found =
+                with_elements(variable.as_tensor(), |values| Ok(values.iter().copied().find(|v| !v.is_finite())))?;
+            if let Some(value) = found {
+                let mut order = Order::new(self.config.seed, self.dataset.training.len(), self.config.shuffle);
+                let step = self.steps_done();
+                let batch = order.batch(step.saturating_sub(1), self.config.batch_size).into_iter();
+                let samples = batch.map(|sample| self.dataset.training[sample].id()).collect();
+                return Err(TrainError::NotFinite { what: "parameter", value: value.into(), step, samples });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the parameters still give a finite loss for the samples of the last step, which had one before it: if not,
+    /// that step ruined the parameters, whatever the samples are that show it.
+    pub(crate) fn is_sound(&self) -> Result<bool, TrainError> {
+        let Some(last) = self.steps_done().checked_sub(1) else { return Ok(true) };
+        let mut order = Order::new(self.config.seed, self.dataset.training.len(), self.config.shuffle);
+        for samples in order.batch(last, self.config.batch_size).chunks(self.config.micro_batch_size) {
+            let batch = Batch::new(samples.iter().map(|sample| &self.dataset.training[*sample]));
+            if !self.model.plain_loss_sum(&batch, self.adapter.as_ref())?.is_finite() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn move_parameters(&mut self, gradients: &[Option<Tensor>], rate: f64, scale: f32) -> Result<(), TrainError> {
