@@ -15,6 +15,7 @@ use crate::{
     chain::{Action, JobChain},
     config::TrainerConfig,
     error::{Fault, TrainerError, WorkError},
+    events,
     files::{at, remove_folder, write_atomically},
     lease::{Lease, Loss},
     metrics::{Ending, Metrics, Phase},
@@ -40,6 +41,7 @@ use tokio_util::sync::CancellationToken;
 use tributary_attribution::Corpus;
 use tributary_client::{Job, JobState, SubmitError};
 use tributary_exchange::Node;
+use tributary_lora::Event;
 use tributary_protocol::{
     ContentHash, JobId,
     job::{Progress, Report, Stage},
@@ -272,11 +274,13 @@ impl Engine {
         let (corpus, metrics, stop, say) = (corpus.clone(), metrics.clone(), stop.clone(), lease.reporter());
         let observe = move |activity: Activity| {
             match activity {
-                Activity::Step { step, steps, loss, tokens } => {
-                    metrics.record_step(step, steps, loss, tokens);
+                Activity::Training(Event::Step(event)) => {
+                    metrics.record_step(&event);
                     let number = |value| u32::try_from(value).unwrap_or(u32::MAX);
-                    say(Progress { step: number(step), steps: number(steps) });
+                    say(Progress { step: number(event.step), steps: number(event.steps) });
                 }
+                Activity::Training(Event::Evaluation { loss, .. }) => metrics.record_validation(loss),
+                Activity::Training(_) | Activity::Evaluation { .. } => {}
                 Activity::Attribution { done, total } => {
                     if done == 1 {
                         metrics.set_phase(Phase::Report);
@@ -330,6 +334,7 @@ impl Engine {
     fn keep_reported(&mut self, id: JobId, report: &Report) -> Result<(), Fault> {
         self.parts.metrics.record_ending(Ending::Reported);
         self.state.set_reported(id, report.bundle).map_err(state_fault)?;
+        events::keep(self.state.folder(), id).map_err(WorkError::from)?;
         remove_folder(&self.state.job_folder(id)).map_err(WorkError::from)?;
         Ok(())
     }

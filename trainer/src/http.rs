@@ -1,16 +1,27 @@
-//! The trainer's window for operators and contributors: metrics, health, and who shaped its models. Read only.
+//! The trainer's window for operators, requesters and contributors: metrics, health, how a run goes, and who shaped its
+//! models. Read only.
 
-use crate::{error::TrainerError, files::read_if_there, metrics::Metrics, state::shares_file};
+use crate::{
+    error::TrainerError,
+    events::{Line, Tail},
+    files::{FileError, read_if_there},
+    metrics::Metrics,
+    state::shares_file,
+};
 use axum::{
     Json, Router,
-    extract::{Path, State},
-    http::{StatusCode, header::CONTENT_TYPE},
-    response::{IntoResponse, Response},
+    extract::{Path, Query, State},
+    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
+    response::{
+        IntoResponse, Response,
+        sse::{self, KeepAlive, Sse},
+    },
     routing::get,
 };
-use serde::Serialize;
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
-use tokio::net::TcpListener;
+use futures::{StreamExt as _, stream};
+use serde::{Deserialize, Serialize};
+use std::{convert::Infallible, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, time::sleep};
 use tokio_util::sync::CancellationToken;
 use tributary_client::Account;
 use tributary_protocol::JobId;
@@ -48,6 +59,11 @@ pub(crate) async fn serve(
         .route("/metrics", get(metrics))
         .route("/healthz", get(health))
         .route("/jobs/{id}/shares", get(shares))
+        .route("/jobs/{id}/events", get(events))
+        .route("/jobs/{id}/events/stream", get({
+            let shutdown = shutdown.clone();
+            move |state, path, from, headers| event_stream(state, path, from, headers, shutdown)
+        }))
         .with_state(window);
     tokio::spawn(async move {
         let serving = axum::serve(listener, pages).with_graceful_shutdown(shutdown.cancelled_owned());
@@ -55,7 +71,7 @@ pub(crate) async fn serve(
             tracing::error!("the metrics server ended: {error}");
         }
     });
-    tracing::info!(address = %bound, "serving /metrics, /healthz and /jobs/ID/shares");
+    tracing::info!(address = %bound, "serving /metrics, /healthz, /jobs/ID/events and /jobs/ID/shares");
     Ok(bound)
 }
 
@@ -87,6 +103,85 @@ async fn shares(State(window): State<Window>, Path(id): Path<u64>) -> Response {
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
+}
+
+/// How often a stream looks for new events.
+const STREAM_PAUSE: Duration = Duration::from_millis(500);
+
+/// From where on events are wanted.
+#[derive(Deserialize)]
+struct From {
+    /// The number of the last event that is known.
+    #[serde(default)]
+    after: u64,
+}
+
+/// A run's events so far, one JSON object a line.
+async fn events(State(window): State<Window>, Path(id): Path<u64>, Query(from): Query<From>) -> Response {
+    match look(Tail::new(&window.state_dir, JobId(id), from.after)).await {
+        Ok((_, Some(lines))) => {
+            let text: String = lines.into_iter().map(|line| line.text + "\n").collect();
+            ([(CONTENT_TYPE, "application/x-ndjson")], text).into_response()
+        }
+        Ok((_, None)) => no_events(id),
+        Err(error) => {
+            tracing::error!("{error}");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+/// A run's events as they happen (server-sent events, whose ids are the events' numbers), until the run is over. A client
+/// that comes back says in `Last-Event-ID` where it was, as browsers do.
+async fn event_stream(
+    State(window): State<Window>,
+    Path(id): Path<u64>,
+    Query(from): Query<From>,
+    headers: HeaderMap,
+    shutdown: CancellationToken,
+) -> Response {
+    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.parse().ok());
+    let tail = Tail::new(&window.state_dir, JobId(id), last.unwrap_or(from.after));
+    let (tail, lines) = match look(tail).await {
+        Ok((_, None)) => return no_events(id),
+        Ok((tail, Some(lines))) => (tail, lines),
+        Err(error) => {
+            tracing::error!("{error}");
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        }
+    };
+    // What is known already is sent before anything is waited for.
+    let batches = stream::unfold(Some((tail, Some(lines))), move |state| {
+        let shutdown = shutdown.clone();
+        async move {
+            let (tail, known) = state?;
+            let (tail, lines) = match known {
+                Some(lines) => (tail, lines),
+                None => {
+                    shutdown.run_until_cancelled(sleep(STREAM_PAUSE)).await?;
+                    let (tail, lines) = look(tail).await.ok()?;
+                    (tail, lines?)
+                }
+            };
+            let next = lines.iter().all(|line| !line.is_last).then_some((tail, None));
+            Some((stream::iter(lines.into_iter().map(told)), next))
+        }
+    });
+    Sse::new(batches.flatten()).keep_alive(KeepAlive::default()).into_response()
+}
+
+fn told(line: Line) -> Result<sse::Event, Infallible> {
+    Ok(sse::Event::default().id(line.sequence.to_string()).data(line.text))
+}
+
+fn no_events(id: u64) -> Response {
+    (StatusCode::NOT_FOUND, format!("this trainer has no events of job {id}\n")).into_response()
+}
+
+/// Reads in a thread that may block.
+async fn look(mut tail: Tail) -> Result<(Tail, Option<Vec<Line>>), FileError> {
+    let reading = tokio::task::spawn_blocking(move || tail.next().map(|lines| (tail, lines)));
+    reading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
 #[cfg(test)]
@@ -124,6 +219,23 @@ mod tests {
         assert!(health.contains("\"phase\":\"claim\"") && health.contains("\"job\":3"), "{health}");
         assert!(page(address, "/jobs/7/shares").await.ends_with("[1]"));
         assert!(page(address, "/jobs/8/shares").await.starts_with("HTTP/1.1 404"));
+
+        let event = |sequence, kind| {
+            let hash = format!("{:064}", 0);
+            format!(
+                "{{\"sequence\":{sequence},\"time_ms\":1,\"kind\":\"{kind}\",\"step\":1,\"result_step\":1,\"adapter\":\"{hash}\",\
+                 \"validation_loss\":null}}\n"
+            )
+        };
+        let lines = [event(1, "checkpoint"), event(2, "paused"), event(3, "finished")];
+        let file = crate::state::job_folder(folder.path(), JobId(7)).join(tributary_lora::EVENTS_FILE);
+        crate::files::write_atomically(&file, lines.concat().as_bytes()).unwrap();
+        assert!(page(address, "/jobs/7/events?after=1").await.ends_with(&lines[1..].concat()));
+        // The stream ends with the run.
+        let stream = page(address, "/jobs/7/events/stream?after=2").await;
+        assert!(stream.contains("id: 3\n") && !stream.contains("id: 2\n"), "{stream}");
+        assert!(page(address, "/jobs/8/events/stream").await.starts_with("HTTP/1.1 404"));
+        assert!(page(address, "/jobs/7/events?after=x").await.starts_with("HTTP/1.1 400"));
         shutdown.cancel();
     }
 }

@@ -19,6 +19,7 @@ mod chain;
 mod config;
 mod engine;
 mod error;
+mod events;
 mod files;
 mod grants;
 mod http;
@@ -45,6 +46,7 @@ pub use recipe::Recipe;
 pub use signals::shutdown_on_signals;
 pub use state::StateError;
 pub use tributary_attribution::{AttributionReport, Comparison, ContributionSamples};
+pub use tributary_lora::{Event, StepEvent};
 pub use verify::{Verdict, Verification, VerifyError, verify_bundle, verify_job};
 
 use bases::Bases;

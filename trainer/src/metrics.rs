@@ -7,12 +7,9 @@ use prometheus_client::{
 };
 use std::{
     fmt,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Instant,
+    sync::atomic::{AtomicU64, Ordering},
 };
+use tributary_lora::StepEvent;
 
 /// What the engine is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -69,11 +66,15 @@ pub(crate) struct Metrics {
     step: Gauge,
     steps: Gauge,
     loss: Real,
+    validation_loss: Real,
+    gradient_norm: Real,
+    learning_rate: Real,
+    remaining: Real,
+    memory: Gauge,
     tokens: Counter,
     tokens_per_second: Real,
     attribution: Real,
     phase_now: AtomicU64,
-    last_step: Mutex<Option<Instant>>,
 }
 
 impl fmt::Debug for Metrics {
@@ -95,11 +96,15 @@ impl Default for Metrics {
             step: Gauge::default(),
             steps: Gauge::default(),
             loss: Real::default(),
+            validation_loss: Real::default(),
+            gradient_norm: Real::default(),
+            learning_rate: Real::default(),
+            remaining: Real::default(),
+            memory: Gauge::default(),
             tokens: Counter::default(),
             tokens_per_second: Real::default(),
             attribution: Real::default(),
             phase_now: AtomicU64::default(),
-            last_step: Mutex::default(),
         };
         metrics.job.set(-1);
         let registry = &mut metrics.registry;
@@ -111,8 +116,16 @@ impl Default for Metrics {
         registry.register("step", "Optimiser steps done of the run", metrics.step.clone());
         registry.register("steps", "Optimiser steps of the run", metrics.steps.clone());
         registry.register("loss", "Mean loss of the last step, in nats per token", metrics.loss.clone());
+        let validation = metrics.validation_loss.clone();
+        registry.register("validation_loss", "Mean loss of the last look at the validation samples", validation);
+        registry.register("gradient_norm", "Length of the last step's gradient", metrics.gradient_norm.clone());
+        registry.register("learning_rate", "Learning rate of the last step", metrics.learning_rate.clone());
+        let remaining = metrics.remaining.clone();
+        registry.register_with_unit("remaining", "What the run still takes at its pace", Unit::Seconds, remaining);
+        let memory = metrics.memory.clone();
+        registry.register_with_unit("memory", "Memory in use at the last step", Unit::Bytes, memory);
         registry.register("tokens", "Tokens trained on by this process", metrics.tokens.clone());
-        registry.register("tokens_per_second", "Tokens per second of the last step", metrics.tokens_per_second.clone());
+        registry.register("tokens_per_second", "Tokens read per second in the last step", metrics.tokens_per_second.clone());
         registry.register("attribution_ratio", "Part of the attribution's gradients done", metrics.attribution.clone());
         let fetched = metrics.fetched_bytes.clone();
         registry.register_with_unit("fetched", "Verified bytes of the blob being fetched", Unit::Bytes, fetched);
@@ -127,7 +140,6 @@ impl Metrics {
             self.phases.get_or_create(&PhaseLabel { phase: other }).set(i64::from(other == phase));
         }
         self.phase_now.store(phase as u64, Ordering::Relaxed);
-        *self.last_step.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     pub fn phase(&self) -> Phase {
@@ -140,7 +152,10 @@ impl Metrics {
         for gauge in [&self.step, &self.steps, &self.fetched_bytes] {
             gauge.set(0);
         }
-        self.attribution.set(0.0);
+        let of_run = [&self.loss, &self.validation_loss, &self.gradient_norm, &self.learning_rate, &self.remaining];
+        for gauge in of_run.into_iter().chain([&self.attribution]) {
+            gauge.set(0.0);
+        }
     }
 
     pub fn job(&self) -> Option<u64> {
@@ -152,17 +167,21 @@ impl Metrics {
         (self.step.get(), self.steps.get())
     }
 
-    pub fn record_step(&self, step: u64, steps: u64, loss: f32, tokens: usize) {
+    pub fn record_step(&self, event: &StepEvent) {
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        self.step.set(number(step));
-        self.steps.set(number(steps));
-        self.loss.set(loss.into());
-        self.tokens.inc_by(tokens as u64);
-        let now = Instant::now();
-        let last = self.last_step.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
-        if let Some(seconds) = last.map(|last| (now - last).as_secs_f64()).filter(|seconds| *seconds > 0.0) {
-            self.tokens_per_second.set(tokens as f64 / seconds);
-        }
+        self.step.set(number(event.step));
+        self.steps.set(number(event.steps));
+        self.loss.set(event.loss.into());
+        self.gradient_norm.set(event.gradient_norm.into());
+        self.learning_rate.set(event.learning_rate);
+        self.tokens.inc_by(event.tokens);
+        self.tokens_per_second.set(event.tokens_per_second);
+        self.remaining.set(event.eta_seconds);
+        self.memory.set(number(event.memory_bytes.unwrap_or(0)));
+    }
+
+    pub fn record_validation(&self, loss: f32) {
+        self.validation_loss.set(loss.into());
     }
 
     pub fn record_attribution(&self, done: usize, total: usize) {
@@ -190,7 +209,20 @@ mod tests {
         let metrics = Metrics::default();
         metrics.set_phase(Phase::Train);
         metrics.set_job(Some(7));
-        metrics.record_step(3, 9, 1.5, 64);
+        metrics.record_step(&StepEvent {
+            step: 3,
+            steps: 9,
+            epoch: 0.5,
+            loss: 1.5,
+            gradient_norm: 0.25,
+            learning_rate: 0.001,
+            tokens: 64,
+            positions: 80,
+            tokens_per_second: 800.0,
+            memory_bytes: Some(4096),
+            eta_seconds: 12.5,
+        });
+        metrics.record_validation(2.5);
         metrics.record_ending(Ending::Reported);
         let text = metrics.text();
         for line in [
@@ -199,6 +231,10 @@ mod tests {
             "tributary_trainer_job 7",
             "tributary_trainer_step 3",
             "tributary_trainer_loss 1.5",
+            "tributary_trainer_validation_loss 2.5",
+            "tributary_trainer_tokens_per_second 800.0",
+            "tributary_trainer_remaining_seconds 12.5",
+            "tributary_trainer_memory_bytes 4096",
             "tributary_trainer_tokens_total 64",
             "tributary_trainer_jobs_total{ending=\"Reported\"} 1",
         ] {

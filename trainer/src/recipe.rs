@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use tributary_lora::{
-    AdamWConfig, DataConfig, Decay, LoraConfig, ModelConfig, Precision, PromptTemplate, Target, TrainConfig,
+    AdamWConfig, DataConfig, Decay, EarlyStopping, LoraConfig, ModelConfig, Precision, PromptTemplate, Target, TrainConfig,
 };
 use tributary_protocol::job::JobSpec;
 use tributary_protocol::recipe::{AttributionMethod, Hyperparameters, Method, RecipeFault, Schedule, TargetLayers};
@@ -95,6 +95,12 @@ impl Recipe {
             snapshots: match self.attribution {
                 AttributionMethod::TracInCp { checkpoints } => u32::from(checkpoints),
             },
+            learning_rate_floor: f64::from(h.floor.parts()) / 1e6,
+            evaluation_steps: u64::from(h.evaluation_steps),
+            early_stopping: (h.patience > 0)
+                .then(|| EarlyStopping { patience: u32::from(h.patience), improvement_min: 0.0 }),
+            keep_best: h.patience > 0,
+            activation_checkpointing: false,
             neftune_alpha: (h.neftune_alpha_milli > 0).then(|| (f64::from(h.neftune_alpha_milli) / 1e3) as f32),
         }
     }

@@ -190,7 +190,12 @@ impl State {
 
     /// The folder of a job's work.
     pub fn job_folder(&self, job: JobId) -> PathBuf {
-        self.folder.join("jobs").join(job.to_string())
+        job_folder(&self.folder, job)
+    }
+
+    /// The state folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The folder of a job's work, made if absent. What lies there of another job of this number is removed.
@@ -220,6 +225,11 @@ impl State {
         let text = serde_json::to_vec_pretty(&self.record).expect("a record of plain fields has a JSON form");
         Ok(write_atomically(&path, &text)?)
     }
+}
+
+/// The folder of a job's work, below the state folder.
+pub(crate) fn job_folder(folder: &Path, job: JobId) -> PathBuf {
+    folder.join("jobs").join(job.to_string())
 }
 
 /// The file with a reported job's shares, below the state folder.

@@ -15,7 +15,7 @@ use std::{
     sync::Mutex,
 };
 use tokio_util::sync::CancellationToken;
-use tributary_trainer::{Activity, Cadence, LocalOutcome, Recipe, shutdown_on_signals, train_local};
+use tributary_trainer::{Activity, Cadence, Event, LocalOutcome, Recipe, shutdown_on_signals, train_local};
 
 /// What to tune, and on what.
 #[derive(clap::Args, Debug)]
@@ -64,17 +64,23 @@ fn train(
 
 /// Moves the bar of the phase that an activity belongs to.
 pub fn show_activity((task, phase): &mut (Task, &'static str), activity: Activity) {
-    let (name, done, total) = match activity {
-        Activity::Step { step, steps, .. } => ("training", step, steps),
-        Activity::Attribution { done, total } => ("scoring contributions", done as u64, total as u64),
+    let (name, done, total) = match &activity {
+        Activity::Training(Event::Step(event)) => ("training", event.step, event.steps),
+        Activity::Training(Event::StoppedEarly { best_step, best_loss, .. }) => {
+            task.note(&format!("ended early; the best is step {best_step} with validation loss {best_loss:.4}"));
+            return;
+        }
+        Activity::Training(_) => return,
+        Activity::Evaluation { done, total } => ("evaluating", *done as u64, *total as u64),
+        Activity::Attribution { done, total } => ("scoring contributions", *done as u64, *total as u64),
     };
     if *phase != name {
         *phase = name;
         *task = Task::steps(name, total);
     }
     task.set(done);
-    if let Activity::Step { loss, .. } = activity {
-        task.note(&format!("loss {loss:.4}"));
+    if let Activity::Training(Event::Step(event)) = activity {
+        task.note(&format!("loss {:.4}, {:.0} tokens/s", event.loss, event.tokens_per_second));
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
 use std::{future::Future, ops::ControlFlow, time::Duration};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
+use tributary_lora::Event;
 
 /// The pause before the second attempt at a phase; it doubles from there.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -20,18 +21,16 @@ const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// What is told while the synchronous phases run.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Activity {
-    /// A training step is done.
-    Step {
-        /// Steps done.
-        step: u64,
-        /// Steps in all.
-        steps: u64,
-        /// Mean loss of the step.
-        loss: f32,
-        /// Tokens trained on in the step.
-        tokens: usize,
+    /// Something happened in the run. It is in the run's `events.jsonl` too.
+    Training(Event),
+    /// The validation samples are being looked at.
+    Evaluation {
+        /// Samples done.
+        done: usize,
+        /// Samples in all.
+        total: usize,
     },
     /// Contributions are being scored.
     Attribution {
