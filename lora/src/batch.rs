@@ -51,6 +51,11 @@ impl EncodedSample {
         &self.tokens
     }
 
+    /// Positions that the model computes for it: each token but the last predicts the next.
+    pub fn positions(&self) -> usize {
+        self.tokens.len().saturating_sub(1)
+    }
+
     /// Number of tokens that are trained on.
     pub fn trained_tokens(&self) -> usize {
         self.trained.iter().map(Range::len).sum()
@@ -78,7 +83,7 @@ impl Batch {
     pub fn new<'a>(samples: impl IntoIterator<Item = &'a EncodedSample>) -> Self {
         let (mut tokens, mut targets, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
         for sample in samples {
-            let length = sample.tokens.len().saturating_sub(1);
+            let length = sample.positions();
             tokens.extend_from_slice(&sample.tokens[..length]);
             let first = targets.len();
             targets.resize(first + length, IGNORED);

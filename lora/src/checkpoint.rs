@@ -198,6 +198,10 @@ impl TrainingRun {
         for (name, variable) in self.parameters() {
             add(format!("{name} {:?}", variable.dims()).as_bytes());
         }
+        if let Some(positions) = self.dataset().packing() {
+            add(b"packing");
+            add(&(positions as u64).to_le_bytes());
+        }
         for samples in [self.dataset().training(), self.dataset().validation()] {
             add(&(samples.len() as u64).to_le_bytes());
             for sample in samples {

@@ -1,8 +1,8 @@
 //! From samples to what a training run reads.
 
 use crate::batch::EncodedSample;
+use crate::data::pack;
 use crate::error::DataError;
-use crate::random::Random;
 use crate::tokenizer::Tokenizer;
 use serde::{Deserialize, Serialize};
 use tributary_protocol::ContentHash;
@@ -42,11 +42,14 @@ pub struct DataConfig {
     pub tokens_max: usize,
     /// Part of the samples, in millionths, that is kept for validation.
     pub validation_ppm: u32,
+    /// Packing: most positions of one row, which then holds as many whole samples as fit; `None` for one sample a row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packing: Option<usize>,
 }
 
 impl Default for DataConfig {
     fn default() -> Self {
-        Self { template: PromptTemplate::default(), tokens_max: 512, validation_ppm: 100_000 }
+        Self { template: PromptTemplate::default(), tokens_max: 512, validation_ppm: 100_000, packing: None }
     }
 }
 
@@ -55,6 +58,7 @@ impl Default for DataConfig {
 pub struct Dataset {
     pub(crate) training: Vec<EncodedSample>,
     pub(crate) validation: Vec<EncodedSample>,
+    packing: Option<usize>,
 }
 
 impl Dataset {
@@ -74,7 +78,11 @@ impl Dataset {
             }
             samples.push(sample);
         }
-        Self::divide(samples, config.validation_ppm)
+        let dataset = Self::divide(samples, config.validation_ppm)?;
+        match config.packing {
+            Some(positions) => dataset.packed(positions),
+            None => Ok(dataset),
+        }
     }
 
     /// Divides encoded samples: one is kept for validation if its hash, read as a fraction of 1, lies below
@@ -93,7 +101,7 @@ impl Dataset {
         if training.is_empty() {
             return Err(DataError::Empty);
         }
-        Ok(Self { training, validation })
+        Ok(Self { training, validation, packing: None })
     }
 
     /// The samples that are trained on, in their given order.
@@ -104,6 +112,36 @@ impl Dataset {
     /// The samples that are kept for validation.
     pub fn validation(&self) -> &[EncodedSample] {
         &self.validation
+    }
+
+    /// The same samples in rows of several: as many as fit into `positions` positions. A run's batch sizes then count
+    /// these rows. No loss and no gradient of a sample changes, since it sees nothing of the others in its row.
+    ///
+    /// Errors: a sample that is longer than a row.
+    pub fn packed(mut self, positions: usize) -> Result<Self, DataError> {
+        let longest = self.training.iter().chain(&self.validation).max_by_key(|sample| sample.positions());
+        match longest.filter(|sample| sample.positions() > positions) {
+            Some(sample) => {
+                Err(DataError::Packing { positions, sample: sample.id(), sample_positions: sample.positions() })
+            }
+            None => {
+                self.packing = Some(positions);
+                Ok(self)
+            }
+        }
+    }
+
+    /// Most positions of a row; `None` if each sample is a row.
+    pub fn packing(&self) -> Option<usize> {
+        self.packing
+    }
+
+    /// How many rows one epoch reads: what [`TrainConfig::batch_size`](crate::TrainConfig::batch_size) counts.
+    pub fn training_rows(&self) -> usize {
+        match self.packing {
+            Some(positions) => pack(&positions_of(&self.training), positions).len(),
+            None => self.training.len(),
+        }
     }
 }
 
@@ -129,36 +167,9 @@ pub fn encode_sample(
     Ok(EncodedSample::new(id, tokens, trained_from))
 }
 
-/// The order in which a run reads its samples: each epoch has its own permutation, which depends on seed and epoch only.
-#[derive(Debug)]
-pub(crate) struct Order {
-    seed: u64,
-    samples: usize,
-    shuffle: bool,
-    /// The last epoch that was asked for, with its permutation.
-    cached: Option<(u64, Vec<usize>)>,
-}
-
-impl Order {
-    pub(crate) fn new(seed: u64, samples: usize, shuffle: bool) -> Self {
-        Self { seed, samples, shuffle, cached: None }
-    }
-
-    /// Indices of the samples of one step, counted from 0; the last step of an epoch may have fewer than `batch_size`.
-    pub(crate) fn batch(&mut self, step: u64, batch_size: usize) -> Vec<usize> {
-        let steps_per_epoch = self.samples.div_ceil(batch_size) as u64;
-        let (epoch, within) = (step / steps_per_epoch, (step % steps_per_epoch) as usize);
-        let (seed, samples, shuffle) = (self.seed, self.samples, self.shuffle);
-        if self.cached.as_ref().is_none_or(|(cached, _)| *cached != epoch) {
-            let mut order: Vec<usize> = (0..samples).collect();
-            if shuffle {
-                Random::new(seed, &format!("order of epoch {epoch}")).shuffle(&mut order);
-            }
-            self.cached = Some((epoch, order));
-        }
-        let order = self.cached.as_ref().map(|(_, order)| order.as_slice()).unwrap_or_default();
-        order[within * batch_size..((within + 1) * batch_size).min(samples)].to_vec()
-    }
+/// Positions of each sample.
+pub(crate) fn positions_of(samples: &[EncodedSample]) -> Vec<usize> {
+    samples.iter().map(EncodedSample::positions).collect()
 }
 
 fn fraction_ppm(id: &ContentHash) -> u32 {
@@ -184,20 +195,6 @@ mod tests {
 
     fn samples(count: u8) -> Vec<EncodedSample> {
         (0..count).map(|i| EncodedSample::new(ContentHash::of(&[i]), vec![1, 2], 1)).collect()
-    }
-
-    #[test]
-    fn every_epoch_reads_every_sample_once() {
-        let mut order = Order::new(7, 10, true);
-        let epochs: Vec<Vec<usize>> =
-            (0..2).map(|e| (0..3).flat_map(|s| order.batch(3 * e + s, 4)).collect()).collect();
-        for epoch in &epochs {
-            let mut sorted = epoch.clone();
-            sorted.sort_unstable();
-            assert_eq!(sorted, (0..10).collect::<Vec<_>>());
-        }
-        assert_ne!(epochs[0], epochs[1]);
-        assert_eq!(Order::new(7, 10, true).batch(3, 4), epochs[1][..4]);
     }
 
     #[test]

@@ -224,6 +224,19 @@ pub enum DataError {
     /// There is nothing to train on at all.
     #[error("no samples to train on")]
     Empty,
+    /// A sample is longer than what is computed as one row.
+    #[error(
+        "sample {sample} has {sample_positions} positions, packing allows {positions} in a row; hint: packing of \
+         {sample_positions} or more, or a lower tokens_max"
+    )]
+    Packing {
+        /// Positions of a row.
+        positions: usize,
+        /// The sample.
+        sample: ContentHash,
+        /// Its positions.
+        sample_positions: usize,
+    },
     /// Text conversion failed.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),

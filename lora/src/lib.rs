@@ -31,6 +31,7 @@ mod noise;
 mod ops;
 mod optim;
 mod peft;
+mod plan;
 pub mod pretrain;
 mod quant;
 mod random;

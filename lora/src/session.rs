@@ -316,7 +316,7 @@ impl Session {
         let mean = pace.step_seconds.map_or(seconds, |mean| 0.9 * mean + 0.1 * seconds);
         pace.step_seconds = Some(mean);
         let (steps, step, config) = (self.run.steps(), metrics.step, self.run.config());
-        let per_epoch = config.steps_per_epoch(self.run.dataset().training().len());
+        let per_epoch = self.run.steps_per_epoch();
         let evaluations = match config.evaluation_steps {
             _ if self.run.dataset().validation().is_empty() => 0,
             0 => 1,
@@ -400,7 +400,7 @@ impl Session {
             Some(adapter) => adapter.save(&self.folder, &self.config.base_name)?,
             None => return Err(TrainError::NoAdapter),
         };
-        let per_epoch = run.config().steps_per_epoch(run.dataset().training().len());
+        let per_epoch = run.steps_per_epoch();
         let trace = run.trace();
         let last = &trace[trace.len().saturating_sub(usize::try_from(per_epoch).unwrap_or(usize::MAX))..];
         let losses: f64 = last.iter().map(|record| f64::from(f32::from_bits(record.loss_bits))).sum();

@@ -15,9 +15,9 @@ pub struct TrainConfig {
     pub seed: u64,
     /// Passes over the samples.
     pub epochs: u32,
-    /// Samples of one optimiser step.
+    /// Rows of one optimiser step: samples, or packs of samples if the dataset is packed.
     pub batch_size: usize,
-    /// Samples that are computed at once; bounds the memory. The gradient is the same mean over all trained tokens of
+    /// Rows that are computed at once; bounds the memory. The gradient is the same mean over all trained tokens of
     /// the step, whatever this is.
     pub micro_batch_size: usize,
     /// Whether each epoch has its own order.
@@ -98,8 +98,8 @@ impl Default for TrainConfig {
 impl TrainConfig {
     /// Errors: the first setting that is out of range, by name, with what is accepted.
     ///
-    /// `training` and `validation` are numbers of samples.
-    pub fn check(&self, training: usize, validation: usize) -> Result<(), TrainError> {
+    /// `rows` are those of a pass, `validation` is the number of validation samples.
+    pub fn check(&self, rows: usize, validation: usize) -> Result<(), TrainError> {
         let refuse =
             |key, value: String, expected: &str| Err(TrainError::Setting { key, value, expected: expected.to_owned() });
         let positive = |key, value: u64| if value == 0 { refuse(key, "0".into(), "at least 1") } else { Ok(()) };
@@ -122,7 +122,7 @@ impl TrainConfig {
         self.adamw.lora_plus_ratio.map_or(Ok(()), |ratio| above_zero("lora_plus_ratio", ratio))?;
         self.neftune_alpha.map_or(Ok(()), |alpha| above_zero("neftune_alpha", f64::from(alpha)))?;
         self.gradient_norm_max.map_or(Ok(()), |norm| above_zero("gradient_norm_max", norm))?;
-        self.schedule(training).check()?;
+        self.schedule(rows).check()?;
         if let Some(EarlyStopping { patience, improvement_min }) = self.early_stopping {
             positive("early_stopping.patience", u64::from(patience))?;
             if !(improvement_min >= 0.0 && improvement_min.is_finite()) {
@@ -144,18 +144,18 @@ impl TrainConfig {
         Ok(())
     }
 
-    /// Optimiser steps of a pass over so many training samples.
-    pub fn steps_per_epoch(&self, training: usize) -> u64 {
-        training.div_ceil(self.batch_size.max(1)) as u64
+    /// Optimiser steps of a pass over so many rows.
+    pub fn steps_per_epoch(&self, rows: usize) -> u64 {
+        rows.div_ceil(self.batch_size.max(1)) as u64
     }
 
-    /// The learning rates of a run over so many training samples.
-    pub fn schedule(&self, training: usize) -> Schedule {
+    /// The learning rates of a run over so many rows.
+    pub fn schedule(&self, rows: usize) -> Schedule {
         Schedule {
             peak: self.learning_rate,
             floor: self.learning_rate_floor,
             warmup_steps: self.warmup_steps,
-            steps: self.steps_per_epoch(training).saturating_mul(u64::from(self.epochs)),
+            steps: self.steps_per_epoch(rows).saturating_mul(u64::from(self.epochs)),
             decay: self.decay,
         }
     }

@@ -1,7 +1,7 @@
 //! The training loop.
 
 use crate::batch::{Batch, EncodedSample};
-use crate::dataset::{Dataset, Order};
+use crate::dataset::Dataset;
 use crate::error::{DataError, TrainError};
 use crate::evaluation::{self, Evaluation};
 use crate::lora::Adapter;
@@ -9,6 +9,7 @@ use crate::model::Model;
 use crate::noise::Noise;
 use crate::ops::with_elements;
 use crate::optim::AdamW;
+use crate::plan::Plan;
 use crate::schedule::Schedule;
 pub use crate::settings::TrainConfig;
 use candle_core::{Tensor, Var};
@@ -57,7 +58,7 @@ pub struct TrainingRun {
     parameters: Vec<(String, Var)>,
     dataset: Dataset,
     config: TrainConfig,
-    order: Order,
+    plan: Plan,
     schedule: Schedule,
     pub(crate) optimiser: AdamW,
     pub(crate) trace: Vec<StepRecord>,
@@ -90,15 +91,16 @@ impl TrainingRun {
         if dataset.training.is_empty() {
             return Err(DataError::Empty.into());
         }
-        config.check(dataset.training.len(), dataset.validation.len())?;
+        config.check(dataset.training_rows(), dataset.validation.len())?;
         for (index, sample) in dataset.training.iter().chain(&dataset.validation).enumerate() {
             if sample.trained_tokens() == 0 {
                 return Err(DataError::NothingTrained { row: index + 1, sample: sample.id() }.into());
             }
         }
-        let schedule = config.schedule(dataset.training.len());
+        let plan = Plan::new(&dataset, &config);
+        let schedule = config.schedule(dataset.training_rows());
         Ok(Self {
-            order: Order::new(config.seed, dataset.training.len(), config.shuffle),
+            plan,
             optimiser: AdamW::new(config.adamw, parameters.iter().map(|(_, variable)| variable.elem_count())),
             trace: Vec::new(),
             evaluations: Vec::new(),
@@ -115,6 +117,11 @@ impl TrainingRun {
     /// Number of steps of the whole run.
     pub fn steps(&self) -> u64 {
         self.schedule.steps
+    }
+
+    /// Number of steps of one pass over the samples.
+    pub fn steps_per_epoch(&self) -> u64 {
+        self.plan.steps_per_epoch()
     }
 
     /// Number of steps done.
@@ -191,20 +198,17 @@ impl TrainingRun {
             return Err(TrainError::Finished { steps: self.steps_done() });
         }
         let index = self.steps_done();
-        let samples: Vec<&EncodedSample> = self
-            .order
-            .batch(index, self.config.batch_size)
-            .into_iter()
-            .map(|sample| &self.dataset.training[sample])
-            .collect();
-        let ids: Vec<ContentHash> = samples.iter().map(|sample| sample.id()).collect();
-        let tokens: usize = samples.iter().map(|sample| sample.trained_tokens()).sum();
+        let micro_batches = self.plan.step(index);
+        let samples = || micro_batches.iter().flat_map(|micro| &micro.samples).map(|i| &self.dataset.training[*i]);
+        let ids: Vec<ContentHash> = samples().map(EncodedSample::id).collect();
+        let tokens: usize = samples().map(EncodedSample::trained_tokens).sum();
         let not_finite = |what, value| TrainError::NotFinite { what, value, step: index + 1, samples: ids.clone() };
 
         let (mut loss_sum, mut positions) = (0f64, 0);
         let mut gradients: Vec<Option<Tensor>> = vec![None; self.parameters.len()];
-        for (chunk, samples) in samples.chunks(self.config.micro_batch_size).enumerate() {
-            let batch = self.noisy(Batch::new(samples.iter().copied()), chunk * self.config.micro_batch_size);
+        for micro in &micro_batches {
+            let samples = micro.samples.iter().map(|sample| &self.dataset.training[*sample]);
+            let batch = self.noisy(Batch::new(samples), micro.first);
             positions += batch.positions();
             let adapter = self.adapter.as_ref();
             let (loss, found) = self.model.loss_gradients(&batch, adapter, self.config.activation_checkpointing)?;
@@ -283,14 +287,15 @@ impl TrainingRun {
     ) -> Result<Option<Option<f32>>, TrainError> {
         let validation = &self.dataset.validation;
         let (mut loss, mut tokens, mut done) = (0f64, 0, 0);
-        for samples in validation.chunks(self.config.micro_batch_size) {
+        for samples in self.plan.validation() {
             if !go_on(done, validation.len()) {
                 return Ok(None);
             }
-            let batch = Batch::new(samples);
+            let samples: Vec<&EncodedSample> = samples.into_iter().map(|sample| &validation[sample]).collect();
+            let batch = Batch::new(samples.iter().copied());
             loss += f64::from(self.model.plain_loss_sum(&batch, self.adapter.as_ref())?);
             if !loss.is_finite() {
-                let samples = samples.iter().map(EncodedSample::id).collect();
+                let samples = samples.iter().map(|sample| sample.id()).collect();
                 let step = self.steps_done();
                 return Err(TrainError::NotFinite { what: "validation loss", value: loss, step, samples });
             }
@@ -328,9 +333,9 @@ impl TrainingRun {
 
     /// Number of tokens that the steps so far trained on.
     pub fn tokens_done(&self) -> u64 {
-        let mut order = Order::new(self.config.seed, self.dataset.training.len(), self.config.shuffle);
-        let batches = (0..self.steps_done()).flat_map(|step| order.batch(step, self.config.batch_size));
-        batches.map(|sample| self.dataset.training[sample].trained_tokens() as u64).sum()
+        let mut plan = Plan::new(&self.dataset, &self.config);
+        let samples = (0..self.steps_done()).flat_map(|step| plan.step(step)).flat_map(|micro| micro.samples);
+        samples.map(|sample| self.dataset.training[sample].trained_tokens() as u64).sum()
     }
 
     /// Errors: a parameter that is not finite, with the samples of the step that made it so.
@@ -339,10 +344,10 @@ impl TrainingRun {
             let found =
                 with_elements(variable.as_tensor(), |values| Ok(values.iter().copied().find(|v| !v.is_finite())))?;
             if let Some(value) = found {
-                let mut order = Order::new(self.config.seed, self.dataset.training.len(), self.config.shuffle);
                 let step = self.steps_done();
-                let batch = order.batch(step.saturating_sub(1), self.config.batch_size).into_iter();
-                let samples = batch.map(|sample| self.dataset.training[sample].id()).collect();
+                let batches = Plan::new(&self.dataset, &self.config).step(step.saturating_sub(1)).into_iter();
+                let samples = batches.flat_map(|micro| micro.samples).map(|sample| self.dataset.training[sample].id());
+                let samples = samples.collect();
                 return Err(TrainError::NotFinite { what: "parameter", value: value.into(), step, samples });
             }
         }
@@ -353,9 +358,8 @@ impl TrainingRun {
     /// that step ruined the parameters, whatever the samples are that show it.
     pub(crate) fn is_sound(&self) -> Result<bool, TrainError> {
         let Some(last) = self.steps_done().checked_sub(1) else { return Ok(true) };
-        let mut order = Order::new(self.config.seed, self.dataset.training.len(), self.config.shuffle);
-        for samples in order.batch(last, self.config.batch_size).chunks(self.config.micro_batch_size) {
-            let batch = Batch::new(samples.iter().map(|sample| &self.dataset.training[*sample]));
+        for micro in Plan::new(&self.dataset, &self.config).step(last) {
+            let batch = Batch::new(micro.samples.iter().map(|sample| &self.dataset.training[*sample]));
             if !self.model.plain_loss_sum(&batch, self.adapter.as_ref())?.is_finite() {
                 return Ok(false);
             }

@@ -60,10 +60,13 @@ pub(crate) async fn serve(
         .route("/healthz", get(health))
         .route("/jobs/{id}/shares", get(shares))
         .route("/jobs/{id}/events", get(events))
-        .route("/jobs/{id}/events/stream", get({
-            let shutdown = shutdown.clone();
-            move |state, path, from, headers| event_stream(state, path, from, headers, shutdown)
-        }))
+        .route(
+            "/jobs/{id}/events/stream",
+            get({
+                let shutdown = shutdown.clone();
+                move |state, path, from, headers| event_stream(state, path, from, headers, shutdown)
+            }),
+        )
         .with_state(window);
     tokio::spawn(async move {
         let serving = axum::serve(listener, pages).with_graceful_shutdown(shutdown.cancelled_owned());

@@ -125,7 +125,11 @@ impl Default for Metrics {
         let memory = metrics.memory.clone();
         registry.register_with_unit("memory", "Memory in use at the last step", Unit::Bytes, memory);
         registry.register("tokens", "Tokens trained on by this process", metrics.tokens.clone());
-        registry.register("tokens_per_second", "Tokens read per second in the last step", metrics.tokens_per_second.clone());
+        registry.register(
+            "tokens_per_second",
+            "Tokens read per second in the last step",
+            metrics.tokens_per_second.clone(),
+        );
         registry.register("attribution_ratio", "Part of the attribution's gradients done", metrics.attribution.clone());
         let fetched = metrics.fetched_bytes.clone();
         registry.register_with_unit("fetched", "Verified bytes of the blob being fetched", Unit::Bytes, fetched);

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use tributary_lora::{
-    AdamWConfig, DataConfig, Decay, EarlyStopping, LoraConfig, ModelConfig, Precision, PromptTemplate, Target, TrainConfig,
+    AdamWConfig, DataConfig, Decay, EarlyStopping, LoraConfig, ModelConfig, Precision, PromptTemplate, Target,
+    TrainConfig,
 };
 use tributary_protocol::job::JobSpec;
 use tributary_protocol::recipe::{AttributionMethod, Hyperparameters, Method, RecipeFault, Schedule, TargetLayers};
@@ -59,19 +60,22 @@ impl Recipe {
     /// How samples become tokens. A base that sees fewer positions than the recipe allows cuts samples there.
     pub fn data(&self, base: &ModelConfig) -> DataConfig {
         let tokens = usize::try_from(self.hyperparameters.sequence_tokens).unwrap_or(usize::MAX);
+        let tokens_max = tokens.min(base.positions_max);
         DataConfig {
             template: PromptTemplate::default(),
-            tokens_max: tokens.min(base.positions_max),
+            tokens_max,
             validation_ppm: self.hyperparameters.validation.parts(),
+            packing: self.hyperparameters.packing.then_some(tokens_max),
+            ..DataConfig::default()
         }
     }
 
-    /// The loop over `samples` training samples.
-    pub fn training(&self, samples: usize) -> TrainConfig {
+    /// The loop over `rows` training rows: samples, or packs of them.
+    pub fn training(&self, rows: usize) -> TrainConfig {
         let h = &self.hyperparameters;
         let micro_batch_size = usize::from(h.batch_size).max(1);
         let batch_size = micro_batch_size * usize::from(h.accumulation).max(1);
-        let steps = u64::from(h.epochs) * samples.div_ceil(batch_size) as u64;
+        let steps = u64::from(h.epochs) * rows.div_ceil(batch_size) as u64;
         TrainConfig {
             seed: h.seed,
             epochs: u32::from(h.epochs),

@@ -7,7 +7,7 @@ use super::read::{FileError, FileFormat, Place, RawRows, read_file};
 use super::report::{Distribution, FileReport, Finding, Findings, Preview, Report};
 use super::rows::{Mapping, RowForm, conversation};
 use crate::batch::EncodedSample;
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, positions_of};
 use crate::error::{DataError, TokenizerError};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -256,8 +256,7 @@ impl<'a> Checking<'a> {
 
     fn finish(mut self) -> Result<Checked, CheckError> {
         self.report.lengths = Distribution::of(self.lengths);
-        let positions: Vec<usize> = self.samples.iter().map(|sample| sample.tokens().len().saturating_sub(1)).collect();
-        self.report.packs = pack(&positions, self.report.tokens_max.saturating_sub(1)).len();
+        self.report.packs = pack(&positions_of(&self.samples), self.report.tokens_max.saturating_sub(1)).len();
         if !self.samples.is_empty() {
             let divided = Dataset::divide(self.samples.clone(), self.config.validation_ppm)?;
             self.report.training = divided.training().len();

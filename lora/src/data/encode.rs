@@ -163,7 +163,7 @@ impl<'a> Encoder<'a> {
     fn encode_plain(&self, conversation: &Conversation, frame: &PromptTemplate) -> Result<Encoded, EncodeError> {
         let sample = conversation.sample().ok_or(EncodeError::NeedsChat { turns: conversation.turns().len() })?;
         let encode = |tokens_max| {
-            let config = DataConfig { template: frame.clone(), tokens_max, validation_ppm: 0 };
+            let config = DataConfig { template: frame.clone(), tokens_max, ..DataConfig::default() };
             encode_sample(conversation.hash(), &sample, self.tokenizer, &config)
         };
         let whole = encode(usize::MAX)?;

@@ -51,7 +51,7 @@ pub(crate) fn prepare(base: &Path, corpus: &Corpus, recipe: &Recipe) -> Result<(
 /// The run of a recipe, at its start.
 pub(crate) fn start(model: &Arc<Model>, dataset: &Dataset, recipe: &Recipe) -> Result<TrainingRun, TrainError> {
     let adapter = Adapter::new(model, recipe.lora(), recipe.hyperparameters.seed)?;
-    let config = recipe.training(dataset.training().len());
+    let config = recipe.training(dataset.training_rows());
     TrainingRun::new(model.clone(), adapter, dataset.clone(), config)
 }
 

@@ -1,0 +1,204 @@
+//! Which samples each step computes, and which of them at once.
+//!
+//! ```text
+//! samples -> order of the epoch -> rows -> steps of batch_size rows -> micro batches of micro_batch_size rows
+//! ```
+//! A row is one sample or, in a packed dataset, as many whole samples as fit into its positions.
+
+use crate::data::pack;
+use crate::dataset::{Dataset, positions_of};
+use crate::random::Random;
+use crate::train::TrainConfig;
+
+/// Samples that are computed at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MicroBatch {
+    /// Indices of the samples.
+    pub samples: Vec<usize>,
+    /// Place of the first of them in the step.
+    pub first: usize,
+}
+
+/// The steps of a run: they depend on the samples' lengths, seed and settings only, so that a run that was interrupted goes
+/// on from the number of its step.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// Positions of each training sample.
+    training: Vec<usize>,
+    /// Positions of each validation sample.
+    validation: Vec<usize>,
+    packing: Option<usize>,
+    seed: u64,
+    shuffle: bool,
+    batch_size: usize,
+    micro_batch_size: usize,
+    steps_per_epoch: u64,
+    /// The last epoch that was asked for, with its rows.
+    cached: Option<(u64, Vec<Vec<usize>>)>,
+}
+
+impl Plan {
+    /// The steps of a run on `dataset`. The batch sizes of `config` are positive.
+    pub(crate) fn new(dataset: &Dataset, config: &TrainConfig) -> Self {
+        Self {
+            training: positions_of(dataset.training()),
+            validation: positions_of(dataset.validation()),
+            packing: dataset.packing(),
+            seed: config.seed,
+            shuffle: config.shuffle,
+            batch_size: config.batch_size,
+            micro_batch_size: config.micro_batch_size,
+            // The number of packs follows from the lengths alone, whatever their order: each epoch has as many steps.
+            steps_per_epoch: dataset.training_rows().div_ceil(config.batch_size) as u64,
+            cached: None,
+        }
+    }
+
+    /// Steps of one pass over the training samples.
+    pub(crate) fn steps_per_epoch(&self) -> u64 {
+        self.steps_per_epoch
+    }
+
+    /// What step `index`, counted from 0, computes; the last step of an epoch may have fewer rows than the others.
+    pub(crate) fn step(&mut self, index: u64) -> Vec<MicroBatch> {
+        let (epoch, within) = (index / self.steps_per_epoch, (index % self.steps_per_epoch) as usize);
+        if self.cached.as_ref().is_none_or(|(cached, _)| *cached != epoch) {
+            self.cached = Some((epoch, self.rows_of(epoch)));
+        }
+        let rows = self.cached.as_ref().map(|(_, rows)| rows.as_slice()).unwrap_or_default();
+        let step = &rows[within * self.batch_size..((within + 1) * self.batch_size).min(rows.len())];
+        let mut first = 0;
+        step.chunks(self.micro_batch_size)
+            .map(|rows| {
+                let micro = MicroBatch { samples: rows.concat(), first };
+                first += micro.samples.len();
+                micro
+            })
+            .collect()
+    }
+
+    /// Indices of the validation samples that are computed at once, in their order or in packs.
+    pub(crate) fn validation(&self) -> Vec<Vec<usize>> {
+        let rows = self.rows(&self.validation, &(0..self.validation.len()).collect::<Vec<_>>());
+        rows.chunks(self.micro_batch_size).map(<[_]>::concat).collect()
+    }
+
+    fn rows_of(&self, epoch: u64) -> Vec<Vec<usize>> {
+        let mut order: Vec<usize> = (0..self.training.len()).collect();
+        if !self.shuffle {
+            return self.rows(&self.training, &order);
+        }
+        Random::new(self.seed, &format!("order of epoch {epoch}")).shuffle(&mut order);
+        let mut rows = self.rows(&self.training, &order);
+        if self.packing.is_some() {
+            // Packs come out with the longest samples first.
+            Random::new(self.seed, &format!("order of packs of epoch {epoch}")).shuffle(&mut rows);
+        }
+        rows
+    }
+
+    /// Rows of the samples whose `positions` these are, taken in `order`.
+    fn rows(&self, positions: &[usize], order: &[usize]) -> Vec<Vec<usize>> {
+        match self.packing {
+            None => order.iter().map(|sample| vec![*sample]).collect(),
+            Some(positions_max) => {
+                let lengths: Vec<usize> = order.iter().map(|sample| positions[*sample]).collect();
+                let packs = pack(&lengths, positions_max).into_iter();
+                packs.map(|pack| pack.into_iter().map(|place| order[place]).collect()).collect()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::EncodedSample;
+    use proptest::prelude::*;
+    use tributary_protocol::ContentHash;
+
+    fn dataset(lengths: &[usize], packing: Option<usize>) -> Dataset {
+        let sample = |(i, length): (usize, &usize)| {
+            EncodedSample::new(ContentHash::of(&i.to_le_bytes()), vec![1; length + 1], 1)
+        };
+        let dataset = Dataset::divide(lengths.iter().enumerate().map(sample).collect(), 0).unwrap();
+        packing.map_or(Ok(dataset.clone()), |positions| dataset.packed(positions)).unwrap()
+    }
+
+    fn config(batch_size: usize, micro_batch_size: usize) -> TrainConfig {
+        TrainConfig { seed: 7, batch_size, micro_batch_size, ..TrainConfig::default() }
+    }
+
+    fn samples(steps: impl IntoIterator<Item = Vec<MicroBatch>>) -> Vec<usize> {
+        steps.into_iter().flatten().flat_map(|micro| micro.samples).collect()
+    }
+
+    #[test]
+    fn every_epoch_reads_every_sample_once() {
+        let dataset = dataset(&[3; 10], None);
+        let mut plan = Plan::new(&dataset, &config(4, 4));
+        assert_eq!(plan.steps_per_epoch(), 3);
+        let epochs: Vec<Vec<usize>> = (0..2).map(|e| samples((0..3).map(|s| plan.step(3 * e + s)))).collect();
+        for epoch in &epochs {
+            let mut sorted = epoch.clone();
+            sorted.sort_unstable();
+            assert_eq!(sorted, (0..10).collect::<Vec<_>>());
+        }
+        assert_ne!(epochs[0], epochs[1]);
+        // A run that goes on in the second epoch has not seen the first.
+        assert_eq!(samples([Plan::new(&dataset, &config(4, 4)).step(3)]), epochs[1][..4]);
+    }
+
+    #[test]
+    fn micro_batches_divide_a_step_and_know_their_place_in_it() {
+        let config = TrainConfig { shuffle: false, ..config(5, 2) };
+        let step = Plan::new(&dataset(&[3; 10], None), &config).step(1);
+        let micro = |samples: &[usize], first| MicroBatch { samples: samples.to_vec(), first };
+        assert_eq!(step, [micro(&[5, 6], 0), micro(&[7, 8], 2), micro(&[9], 4)]);
+    }
+
+    #[test]
+    fn rows_of_a_packed_dataset_hold_several_samples() {
+        let config = TrainConfig { shuffle: false, ..config(2, 1) };
+        let mut plan = Plan::new(&dataset(&[6, 2, 5, 4, 3], Some(10)), &config);
+        let micro = |samples: &[usize], first| MicroBatch { samples: samples.to_vec(), first };
+        assert_eq!(plan.steps_per_epoch(), 1);
+        assert_eq!(plan.step(0), [micro(&[0, 3], 0), micro(&[1, 2, 4], 2)]);
+    }
+
+    #[test]
+    fn packs_are_mixed_anew_in_each_epoch() {
+        let packed = dataset(&[3; 12], Some(9));
+        let mut plan = Plan::new(&packed, &config(1, 1));
+        let epochs: Vec<Vec<usize>> = (0..2).map(|e| samples((0..4).map(|s| plan.step(4 * e + s)))).collect();
+        let sets = |epoch: &[usize]| {
+            let mut sets: Vec<Vec<usize>> = epoch.chunks(3).map(<[_]>::to_vec).collect();
+            sets.iter_mut().for_each(|set| set.sort_unstable());
+            sets.sort();
+            sets
+        };
+        assert_ne!(sets(&epochs[0]), sets(&epochs[1]));
+    }
+
+    proptest! {
+        #[test]
+        fn packed_epochs_read_every_sample_once_in_equally_many_steps(
+            lengths in prop::collection::vec(1usize..40, 1..60),
+            batch_size in 1usize..5,
+            micro_batch_size in 1usize..4,
+        ) {
+            let mut plan = Plan::new(&dataset(&lengths, Some(40)), &config(batch_size, micro_batch_size));
+            for epoch in 0..3 {
+                let first = epoch * plan.steps_per_epoch();
+                let steps: Vec<_> = (0..plan.steps_per_epoch()).map(|step| plan.step(first + step)).collect();
+                for micro in steps.iter().flatten() {
+                    let positions: usize = micro.samples.iter().map(|sample| lengths[*sample]).sum();
+                    prop_assert!(positions > 0 && positions <= 40 * micro_batch_size);
+                }
+                let mut all = samples(steps);
+                all.sort_unstable();
+                prop_assert_eq!(all, (0..lengths.len()).collect::<Vec<_>>());
+            }
+        }
+    }
+}
