@@ -116,7 +116,7 @@ pub fn verify_job(job: &Verification<'_>, progress: Observer<'_>) -> Result<Verd
     let bundle = verify_bundle(job.bundle, job.report, job.recipe, &job.domain)?;
     let corpus = Corpus::new(job.contributions.iter().cloned());
     let (model, dataset) = prepare(job.base, &corpus, job.recipe)?;
-    let run = start(&model, &dataset, job.recipe)?;
+    let run = start(&model, &dataset, job.recipe).map_err(WorkError::from)?;
     bundle.extract(job.scratch)?;
     let snapshots = Snapshot::load_all(job.scratch, &model)?;
     let points: Vec<_> = snapshots.iter().map(|snapshot| snapshot.point).collect();
