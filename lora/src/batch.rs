@@ -41,6 +41,11 @@ impl EncodedSample {
         Self { id, tokens, trained }
     }
 
+    /// The same sample by another hash.
+    pub(crate) fn with_id(self, id: ContentHash) -> Self {
+        Self { id, ..self }
+    }
+
     /// The sample's hash.
     pub fn id(&self) -> ContentHash {
         self.id

@@ -1,7 +1,7 @@
 //! From samples to what a training run reads.
 
 use crate::batch::EncodedSample;
-use crate::data::pack;
+use crate::data::{Conversation, Encoder, TrainOn, pack};
 use crate::error::DataError;
 use crate::tokenizer::Tokenizer;
 use serde::{Deserialize, Serialize};
@@ -32,12 +32,34 @@ impl PromptTemplate {
     }
 }
 
+/// What a prompt is put into.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PromptStyle {
+    /// The fixed frame [`DataConfig::template`]: one question and one answer.
+    #[default]
+    Plain,
+    /// The chat template of the model's folder: the question is the user's turn, the answer the assistant's.
+    Chat,
+}
+
+impl PromptStyle {
+    /// Every style, by its name.
+    pub const NAMES: [(&'static str, Self); 2] = [("plain", Self::Plain), ("chat", Self::Chat)];
+}
+
 /// How samples become tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataConfig {
-    /// The template of every prompt.
+    /// The frame of every prompt in [`PromptStyle::Plain`].
     pub template: PromptTemplate,
+    /// Frame or chat template.
+    #[serde(skip_serializing_if = "is_default")]
+    pub style: PromptStyle,
+    /// Which tokens are trained.
+    #[serde(skip_serializing_if = "is_default")]
+    pub train_on: TrainOn,
     /// Longest sample in tokens; longer ones are cut.
     pub tokens_max: usize,
     /// Part of the samples, in millionths, that is kept for validation.
@@ -49,8 +71,20 @@ pub struct DataConfig {
 
 impl Default for DataConfig {
     fn default() -> Self {
-        Self { template: PromptTemplate::default(), tokens_max: 512, validation_ppm: 100_000, packing: None }
+        Self {
+            template: PromptTemplate::default(),
+            style: PromptStyle::default(),
+            train_on: TrainOn::default(),
+            tokens_max: 512,
+            validation_ppm: 100_000,
+            packing: None,
+        }
     }
+}
+
+/// Values that are not written keep the hashes that settings had before there were others.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Encoded samples, divided into those trained on and those kept for validation.
@@ -62,22 +96,31 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Encodes `lines` and divides them. A line's row in errors is its place in `lines`, from 1.
+    /// Encodes `lines` as [`Encoder::new`] does, and divides them. A line's row in errors is its place in `lines`, from 1.
     ///
-    /// Errors: a sample of which nothing would be trained on, by row.
+    /// Errors: a chat template that is asked for and absent or unusable; by row, a sample that cannot be encoded or of
+    /// which nothing would be trained on; a sample that is longer than a pack.
     pub fn encode<'a>(
         lines: impl IntoIterator<Item = &'a CanonicalLine>,
         tokenizer: &Tokenizer,
         config: &DataConfig,
     ) -> Result<Self, DataError> {
+        let encoder = Encoder::new(tokenizer, config).map_err(|error| DataError::Style(Box::new(error)))?;
         let mut samples = Vec::new();
-        for (index, line) in lines.into_iter().enumerate() {
-            let sample = encode_sample(line.hash(), line.sample(), tokenizer, config)?;
-            if sample.trained_tokens() == 0 {
-                return Err(DataError::NothingTrained { row: index + 1, sample: line.hash() });
+        for (row, line) in (1..).zip(lines) {
+            let id = line.hash();
+            let encoded = encoder.encode(&Conversation::from(line.sample()));
+            let encoded = encoded.map_err(|source| DataError::Row { row, sample: id, source: Box::new(source) })?;
+            if encoded.sample.trained_tokens() == 0 {
+                return Err(DataError::NothingTrained { row, sample: id });
             }
-            samples.push(sample);
+            samples.push(encoded.sample.with_id(id));
         }
+        Self::of(samples, config)
+    }
+
+    /// Encoded samples, divided and packed as `config` says.
+    pub(crate) fn of(samples: Vec<EncodedSample>, config: &DataConfig) -> Result<Self, DataError> {
         let dataset = Self::divide(samples, config.validation_ppm)?;
         match config.packing {
             Some(positions) => dataset.packed(positions),
@@ -88,14 +131,15 @@ impl Dataset {
     /// Divides encoded samples: one is kept for validation if its hash, read as a fraction of 1, lies below
     /// `validation_ppm` millionths, so that its side does not depend on the other samples.
     ///
-    /// If that leaves one side empty and there are at least two samples, the one with the smallest (largest) hash moves.
+    /// If that leaves one side empty and there are at least two samples, the one with the smallest (largest) hash moves. A
+    /// single sample is trained on.
     pub fn divide(samples: Vec<EncodedSample>, validation_ppm: u32) -> Result<Self, DataError> {
         let kept = |sample: &EncodedSample| fraction_ppm(&sample.id()) < validation_ppm;
         let (mut validation, mut training): (Vec<_>, Vec<_>) = samples.into_iter().partition(kept);
         if validation.is_empty() && validation_ppm > 0 && training.len() > 1 {
             move_one(&mut training, &mut validation, |a, b| a < b);
         }
-        if training.is_empty() && validation.len() > 1 {
+        if training.is_empty() && !validation.is_empty() {
             move_one(&mut validation, &mut training, |a, b| a > b);
         }
         if training.is_empty() {
@@ -145,7 +189,7 @@ impl Dataset {
     }
 }
 
-/// Encodes one sample: prompt (not trained on), answer and end token (trained on).
+/// Encodes one sample in the frame of `config`: prompt (not trained on), answer and end token (trained on).
 ///
 /// If it is longer than `tokens_max`, the prompt loses tokens first, at its beginning but after the token that begins a
 /// sequence; if the answer alone is too long it loses its end, and with it the end token.
@@ -211,6 +255,7 @@ mod tests {
         assert_eq!((two.training.len(), two.validation.len()), (1, 1));
         let two = Dataset::divide(samples(2), 1_000_000).unwrap();
         assert_eq!((two.training.len(), two.validation.len()), (1, 1));
+        assert_eq!(Dataset::divide(samples(1), 1_000_000).unwrap().training.len(), 1);
         assert_eq!(Dataset::divide(samples(2), 0).unwrap().validation.len(), 0);
         assert!(matches!(Dataset::divide(Vec::new(), 0), Err(DataError::Empty)));
     }

@@ -1,5 +1,6 @@
 //! One error type per operation.
 
+use crate::data::EncodeError;
 use std::io;
 use std::path::PathBuf;
 use tributary_protocol::ContentHash;
@@ -221,6 +222,19 @@ pub enum DataError {
         /// The sample.
         sample: ContentHash,
     },
+    /// A sample could not be encoded.
+    #[error("sample {sample} (row {row}): {source}")]
+    Row {
+        /// Number of the row, from 1.
+        row: usize,
+        /// The sample.
+        sample: ContentHash,
+        /// What is wrong with it.
+        source: Box<EncodeError>,
+    },
+    /// Prompts cannot be put as the settings say.
+    #[error(transparent)]
+    Style(Box<EncodeError>),
     /// There is nothing to train on at all.
     #[error("no samples to train on")]
     Empty,

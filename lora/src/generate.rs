@@ -1,5 +1,6 @@
 //! Text from a model, token by token.
 
+use crate::data::Prompt;
 use crate::dataset::PromptTemplate;
 use crate::error::GenerateError;
 use crate::lora::Adapter;
@@ -110,12 +111,27 @@ pub fn answer(
     template: &PromptTemplate,
     prompt: &str,
     config: SamplingConfig,
+    on_text: impl FnMut(&str),
+) -> Result<String, GenerateError> {
+    let prompt = Prompt { tokens: tokenizer.encode(&template.prompt(prompt))?, stops: tokenizer.ends().to_vec() };
+    reply(model, adapter, tokenizer, &prompt, config, on_text)
+}
+
+/// Answers `prompt`, which a [`Prompter`](crate::data::Prompter) makes of a conversation, and hands each piece of text to
+/// `on_text` as it is ready.
+///
+/// Returns the whole answer without surrounding space.
+pub fn reply(
+    model: &Model,
+    adapter: Option<&Adapter>,
+    tokenizer: &Tokenizer,
+    prompt: &Prompt,
+    config: SamplingConfig,
     mut on_text: impl FnMut(&str),
 ) -> Result<String, GenerateError> {
-    let prompt = tokenizer.encode(&template.prompt(prompt))?;
     let mut tokens = Vec::new();
     let mut stream = tokenizer.stream();
-    for token in Generation::new(model, adapter, &prompt, tokenizer.ends(), config)? {
+    for token in Generation::new(model, adapter, &prompt.tokens, &prompt.stops, config)? {
         let token = token?;
         tokens.push(token);
         let text = stream.push(token)?;

@@ -5,8 +5,9 @@
 //!
 //! # Reading order
 //! [`ModelConfig`] and [`Model`] (what is loaded), [`Precision`] (how its layers are held), [`LoraConfig`], [`Targets`] and
-//! [`Adapter`] (what is trained), [`data`] and [`Dataset`] (what it is trained on), [`TrainingRun`] (the loop), [`Session`] (who drives it), [`answer`]
-//! (what comes out), [`sample_gradient`] (what attribution reads), [`pretrain`] (how the embedded base model was made).
+//! [`Adapter`] (what is trained), [`data`] and [`Dataset`] (what it is trained on), [`TrainingRun`] (the loop), [`Session`]
+//! (who drives it), [`data::Prompter`] and [`reply`] (what comes out), [`sample_gradient`] (what attribution reads),
+//! [`pretrain`] (how the embedded base model was made).
 //!
 //! # Invariant
 //! No tokio, no chain, no file outside the folders that a caller names.
@@ -52,13 +53,13 @@ pub use config::{
     Architecture, Experts, Family, Groups, LatentAttention, ModelConfig, RopeConfig, RopeScaling, Routing, Scores,
     SlidingWindow,
 };
-pub use dataset::{DataConfig, Dataset, PromptTemplate, encode_sample};
+pub use dataset::{DataConfig, Dataset, PromptStyle, PromptTemplate, encode_sample};
 pub use error::{
     AdapterError, ConfigError, DataError, GenerateError, LoadError, MemoryError, QuantError, TokenizerError, TrainError,
 };
 pub use evaluation::Evaluation;
 pub use events::{EVENTS_FILE, Event, Record, StepEvent, read_events};
-pub use generate::{Generation, answer};
+pub use generate::{Generation, answer, reply};
 pub use gradients::{sample_gradient, sample_loss};
 pub use identity::base_model_hash;
 pub use lora::{Adapter, LoraConfig, Target};

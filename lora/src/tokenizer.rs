@@ -1,18 +1,25 @@
 //! Text to tokens and back.
 
 use crate::config::ModelConfig;
+use crate::data::{ChatTemplate, TemplateError};
 use crate::error::TokenizerError;
 use serde_json::Value;
 use std::path::Path;
+use std::sync::Arc;
 use tokenizers::Tokenizer as Inner;
 
-/// The tokenizer of a model folder: `tokenizer.json`, and the tokens that begin and end a sequence.
+/// The tokenizer of a model folder: `tokenizer.json`, the tokens that begin and end a sequence, and the chat template.
 #[derive(Debug)]
 pub struct Tokenizer {
     inner: Inner,
     bos: Option<u32>,
     eos: Vec<u32>,
+    /// What is wrong with a template matters to those only who ask for it.
+    chat: Result<Option<Arc<ChatTemplate>>, TemplateError>,
 }
+
+/// Where a model's makers say how it generates.
+const GENERATION_FILE: &str = "generation_config.json";
 
 /// Tokens of a text of two parts.
 pub(crate) struct Parts {
@@ -43,8 +50,9 @@ pub(crate) struct AddedToken {
 impl Tokenizer {
     /// Loads the tokenizer of the model folder `dir`, whose configuration is `config`.
     ///
-    /// The tokens that begin and end a sequence are those of `config.json`, else those of `tokenizer_config.json`. Whether
-    /// a text begins with one follows `add_bos_token`, else the tokenizer's own post-processing.
+    /// The tokens that begin and end a sequence are those of `config.json`, else those of `tokenizer_config.json`; those
+    /// of `generation_config.json` end a generated answer too. Whether a text begins with one follows `add_bos_token`,
+    /// else the tokenizer's own post-processing. The chat template is [`ChatTemplate::from_dir`]'s.
     pub fn from_dir(dir: &Path, config: &ModelConfig) -> Result<Self, TokenizerError> {
         let load = |name: &str| {
             let path = dir.join(name);
@@ -53,14 +61,36 @@ impl Tokenizer {
         let path = dir.join("tokenizer.json");
         let inner = Inner::from_bytes(load("tokenizer.json")?)
             .map_err(|error| TokenizerError::Load { path, reason: error.to_string() })?;
-        let path = dir.join("tokenizer_config.json");
-        let settings: Value = if path.is_file() {
-            serde_json::from_slice(&load("tokenizer_config.json")?)
-                .map_err(|error| TokenizerError::Load { path, reason: error.to_string() })?
-        } else {
-            Value::Null
+        let optional = |name: &str| -> Result<Value, TokenizerError> {
+            let path = dir.join(name);
+            if !path.is_file() {
+                return Ok(Value::Null);
+            }
+            serde_json::from_slice(&load(name)?)
+                .map_err(|error| TokenizerError::Load { path, reason: error.to_string() })
         };
-        Self::new(inner, &settings, config)
+        let mut tokenizer = Self::new(inner, &optional("tokenizer_config.json")?, config)?;
+        tokenizer.add_ends(&optional(GENERATION_FILE)?["eos_token_id"], config).ok_or_else(|| {
+            TokenizerError::Load {
+                path: dir.join(GENERATION_FILE),
+                reason: format!("eos_token_id is neither a token nor a list of tokens below {}", config.vocab_size),
+            }
+        })?;
+        tokenizer.chat = ChatTemplate::from_dir(dir).map(|found| found.map(Arc::new));
+        Ok(tokenizer)
+    }
+
+    /// Takes up a token, or a list of them; `None` if it is something else.
+    fn add_ends(&mut self, ends: &Value, config: &ModelConfig) -> Option<()> {
+        let one = std::slice::from_ref(ends);
+        let ends = if ends.is_null() { &[] } else { ends.as_array().map_or(one, Vec::as_slice) };
+        for end in ends {
+            let end = end.as_u64().filter(|end| (*end as usize) < config.vocab_size)? as u32;
+            if !self.eos.contains(&end) {
+                self.eos.push(end);
+            }
+        }
+        Some(())
     }
 
     pub(crate) fn new(inner: Inner, settings: &Value, config: &ModelConfig) -> Result<Self, TokenizerError> {
@@ -83,7 +113,7 @@ impl Tokenizer {
         let bos = config.bos_token_id.or_else(|| named("bos_token"));
         let begins = inner.encode("a", true).is_ok_and(|text| text.get_ids().first().copied() == bos);
         let bos = bos.filter(|_| settings["add_bos_token"].as_bool().unwrap_or(begins));
-        Ok(Self { inner, bos, eos })
+        Ok(Self { inner, bos, eos, chat: Ok(None) })
     }
 
     /// Tokens of `text`, with the one that begins a sequence if the model uses one.
@@ -140,6 +170,13 @@ impl Tokenizer {
     /// All tokens that end a generated answer.
     pub fn ends(&self) -> &[u32] {
         &self.eos
+    }
+
+    /// The model's chat template; `None` if its folder has none.
+    ///
+    /// Errors: the folder has one that cannot be used.
+    pub fn chat_template(&self) -> Result<Option<&Arc<ChatTemplate>>, TemplateError> {
+        self.chat.as_ref().map(Option::as_ref).map_err(Clone::clone)
     }
 
     /// Number of tokens.

@@ -3,11 +3,13 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use tributary_lora::{
-    AdamWConfig, DataConfig, Decay, EarlyStopping, LoraConfig, ModelConfig, Precision, PromptTemplate, Target,
-    TrainConfig,
+    AdamWConfig, DataConfig, Decay, EarlyStopping, LoraConfig, ModelConfig, Precision, PromptStyle, PromptTemplate,
+    Target, TrainConfig,
 };
 use tributary_protocol::job::JobSpec;
-use tributary_protocol::recipe::{AttributionMethod, Hyperparameters, Method, RecipeFault, Schedule, TargetLayers};
+use tributary_protocol::recipe::{
+    AttributionMethod, Hyperparameters, Method, RecipeFault, Schedule, TargetLayers, Template,
+};
 
 /// What of a job determines its result, beside base model and data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +68,10 @@ impl Recipe {
             tokens_max,
             validation_ppm: self.hyperparameters.validation.parts(),
             packing: self.hyperparameters.packing.then_some(tokens_max),
+            style: match self.hyperparameters.template {
+                Template::Plain => PromptStyle::Plain,
+                Template::Chat => PromptStyle::Chat,
+            },
             ..DataConfig::default()
         }
     }

@@ -1,7 +1,8 @@
 //! A look at training data before a run.
 
 use super::conversation::Conversation;
-use super::encode::Encoder;
+use super::encode::{EncodeError, Encoder};
+use super::files::{FileSamples, sample_id};
 use super::pack::pack;
 use super::read::{FileError, FileFormat, Place, RawRows, read_file};
 use super::report::{Distribution, FileReport, Finding, Findings, Preview, Report};
@@ -28,6 +29,8 @@ pub struct CheckConfig {
     pub limits: Limits,
     /// Part of the samples, in millionths, that is kept for validation.
     pub validation_ppm: u32,
+    /// Most positions of a pack; `None` counts packs of the longest sample.
+    pub packing: Option<usize>,
     /// How many conversations are shown with their trained tokens.
     pub previews: usize,
 }
@@ -40,6 +43,7 @@ impl Default for CheckConfig {
             mapping: Mapping::default(),
             limits: Limits::DEFAULT,
             validation_ppm: 100_000,
+            packing: None,
             previews: 2,
         }
     }
@@ -82,9 +86,12 @@ pub enum CheckError {
         /// Longest sample.
         tokens_max: usize,
     },
-    /// The samples cannot be divided.
+    /// The samples cannot be divided or packed.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// Prompts cannot be put as the settings say.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
     /// A preview could not be written.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
@@ -93,8 +100,12 @@ pub enum CheckError {
 /// Checked data: the report, and the samples that are trained on.
 #[derive(Clone, Debug)]
 pub struct Checked {
-    report: Report,
-    samples: Vec<EncodedSample>,
+    pub(super) report: Report,
+    pub(super) samples: Vec<EncodedSample>,
+    /// For each sample, its file.
+    sources: Vec<usize>,
+    /// For each file, rows that are copies.
+    copies: Vec<usize>,
 }
 
 impl Checked {
@@ -106,6 +117,20 @@ impl Checked {
     /// The samples: accepted rows with a trained token, of equal ones the first.
     pub fn samples(&self) -> &[EncodedSample] {
         &self.samples
+    }
+
+    /// The samples of each file.
+    pub fn files(&self) -> Vec<FileSamples> {
+        let empty = |(file, copies): (&FileReport, &usize)| FileSamples {
+            path: file.path.clone(),
+            samples: Vec::new(),
+            copies: *copies,
+        };
+        let mut files: Vec<FileSamples> = self.report.files.iter().zip(&self.copies).map(empty).collect();
+        for (sample, source) in self.samples.iter().zip(&self.sources) {
+            files[*source].samples.push(sample.id());
+        }
+        files
     }
 
     /// Whether the data can be trained on as it is.
@@ -129,10 +154,11 @@ impl Checked {
     }
 }
 
-/// A conversation, and where it stands.
+/// A conversation, where it stands and by what hash it is known.
 struct Located {
     file: usize,
     place: Place,
+    id: ContentHash,
     conversation: Conversation,
 }
 
@@ -154,6 +180,8 @@ struct Checking<'a> {
     config: &'a CheckConfig,
     report: Report,
     samples: Vec<EncodedSample>,
+    sources: Vec<usize>,
+    copies: Vec<usize>,
     lengths: Vec<usize>,
     /// Where each conversation stands first.
     seen: HashMap<ContentHash, (usize, Place)>,
@@ -166,7 +194,16 @@ impl<'a> Checking<'a> {
             tokens_max: encoder.tokens_max(),
             ..Report::default()
         };
-        Self { encoder, config, report, samples: Vec::new(), lengths: Vec::new(), seen: HashMap::new() }
+        Self {
+            encoder,
+            config,
+            report,
+            samples: Vec::new(),
+            sources: Vec::new(),
+            copies: Vec::new(),
+            lengths: Vec::new(),
+            seen: HashMap::new(),
+        }
     }
 
     fn file(&mut self, path: &Path, rows: RawRows) -> Result<(), CheckError> {
@@ -175,6 +212,7 @@ impl<'a> Checking<'a> {
             None => rows.rows.iter().find_map(|row| RowForm::detect(&row.fields, &self.config.mapping)),
         };
         let file = self.report.files.len();
+        self.copies.push(0);
         self.report.files.push(FileReport { path: path.to_owned(), form, rows: rows.rows.len() + rows.faulty.len() });
         let mut refused: Vec<Finding> =
             rows.faulty.iter().map(|row| self.finding(file, row.place, row.fault.to_string())).collect();
@@ -187,7 +225,10 @@ impl<'a> Checking<'a> {
             (Some(form), _) => {
                 for row in rows.rows {
                     match conversation(&row.fields, form, &self.config.mapping) {
-                        Ok(conversation) => accepted.push(Located { file, place: row.place, conversation }),
+                        Ok(conversation) => {
+                            let id = sample_id(&row.fields, &conversation);
+                            accepted.push(Located { file, place: row.place, id, conversation });
+                        }
                         Err(fault) => refused.push(self.finding(file, row.place, fault.to_string())),
                     }
                 }
@@ -212,8 +253,8 @@ impl<'a> Checking<'a> {
 
     /// Takes one conversation up; returns why it is refused.
     fn row(&mut self, row: Located) -> Result<Option<Finding>, CheckError> {
-        let Located { file, place, conversation } = row;
-        match self.seen.entry(conversation.hash()) {
+        let Located { file, place, id, conversation } = row;
+        match self.seen.entry(conversation.meaning()) {
             Entry::Occupied(first) => {
                 let (first_file, first_place) = *first.get();
                 let first = match first_file == file {
@@ -222,6 +263,7 @@ impl<'a> Checking<'a> {
                 };
                 let finding = self.finding(file, place, format!("the same as {first}"));
                 self.report.duplicates.push(finding);
+                self.copies[file] += 1;
                 return Ok(None);
             }
             Entry::Vacant(unseen) => {
@@ -250,19 +292,21 @@ impl<'a> Checking<'a> {
         }
         self.report.tokens += encoded.sample.tokens().len();
         self.report.trained_tokens += encoded.sample.trained_tokens();
-        self.samples.push(encoded.sample);
+        self.samples.push(encoded.sample.with_id(id));
+        self.sources.push(file);
         Ok(None)
     }
 
     fn finish(mut self) -> Result<Checked, CheckError> {
         self.report.lengths = Distribution::of(self.lengths);
-        self.report.packs = pack(&positions_of(&self.samples), self.report.tokens_max.saturating_sub(1)).len();
+        self.report.packing = self.config.packing.unwrap_or(self.report.tokens_max.saturating_sub(1));
+        self.report.packs = pack(&positions_of(&self.samples), self.report.packing).len();
         if !self.samples.is_empty() {
             let divided = Dataset::divide(self.samples.clone(), self.config.validation_ppm)?;
             self.report.training = divided.training().len();
             self.report.validation = divided.validation().len();
         }
-        Ok(Checked { report: self.report, samples: self.samples })
+        Ok(Checked { report: self.report, samples: self.samples, sources: self.sources, copies: self.copies })
     }
 }
 

@@ -126,14 +126,25 @@ impl Conversation {
         }
     }
 
-    /// By what a conversation is recognised as the same and put on one side of the division: roles, texts, what is trained.
+    /// By what a conversation is known and put on one side of the division: roles, texts, what is trained.
     pub fn hash(&self) -> ContentHash {
+        self.hash_of(|text| text)
+    }
+
+    /// By what conversations are recognised as copies: as [`Self::hash`], but for spaces around the texts, which change
+    /// nothing of what is learnt.
+    pub(super) fn meaning(&self) -> ContentHash {
+        self.hash_of(str::trim)
+    }
+
+    fn hash_of(&self, form: impl Fn(&str) -> &str) -> ContentHash {
         let mut hash = blake3::Hasher::new_derive_key("tributary.network 2026-11 conversation v1");
         for turn in &self.turns {
+            let text = form(&turn.text);
             hash.update(&[turn.role as u8, u8::from(turn.trained)]);
             // The length fixes where the turn ends.
-            hash.update(&(turn.text.len() as u64).to_le_bytes());
-            hash.update(turn.text.as_bytes());
+            hash.update(&(text.len() as u64).to_le_bytes());
+            hash.update(text.as_bytes());
         }
         ContentHash(*hash.finalize().as_bytes())
     }

@@ -2,6 +2,7 @@
 
 use super::conversation::{Conversation, Role};
 use super::locate::{Located, locate};
+use super::style::{SpecialTexts, Style};
 use super::template::{ChatTemplate, TemplateError};
 use crate::batch::EncodedSample;
 use crate::dataset::{DataConfig, PromptTemplate, encode_sample};
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::iter::once;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Which tokens are trained.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,17 +33,15 @@ impl TrainOn {
         [("answers", Self::Answers), ("last-answer", Self::LastAnswer), ("all", Self::All)];
 }
 
-/// How conversations become text.
-#[derive(Debug)]
-enum Style {
-    /// One exchange in a fixed frame.
-    Plain(PromptTemplate),
-    Chat(Box<ChatTemplate>),
-}
-
 /// Why a conversation was not encoded.
 #[derive(Debug, thiserror::Error)]
 pub enum EncodeError {
+    /// A chat template is asked for.
+    #[error(
+        "the model's folder has no chat template; hint: one is accepted in chat_template.jinja, chat_template.json or \
+         tokenizer_config.json; or put prompts into the plain frame"
+    )]
+    NoTemplate,
     /// It needs a chat template.
     #[error(
         "a conversation of {turns} turns, but the model has no chat template; hint: rows of one question and one answer \
@@ -97,14 +97,23 @@ pub struct Encoder<'a> {
     tokens_max: usize,
     /// Tokens that may end a turn: those that text alone does not give, and those that end a sequence.
     ends: HashSet<u32>,
-    /// Texts of special tokens, which data may not hold.
-    specials: Vec<String>,
+    specials: SpecialTexts,
 }
 
 impl<'a> Encoder<'a> {
-    /// Puts each exchange into the frame of `config`, exactly as [`Dataset::encode`](crate::Dataset::encode) does.
+    /// Encodes as `config` says: what [`Dataset::encode`](crate::Dataset::encode) trains.
+    ///
+    /// Errors: a chat template that the model does not have, that cannot be used, or as [`Self::chat`].
+    pub fn new(tokenizer: &'a Tokenizer, config: &DataConfig) -> Result<Self, EncodeError> {
+        match Style::of(tokenizer, config)? {
+            Style::Plain(_) => Ok(Self::plain(tokenizer, config, config.train_on)),
+            Style::Chat(template) => Self::chat(tokenizer, template, config.tokens_max, config.train_on),
+        }
+    }
+
+    /// Puts each exchange into the frame of `config`.
     pub fn plain(tokenizer: &'a Tokenizer, config: &DataConfig, train_on: TrainOn) -> Self {
-        Self::new(tokenizer, Style::Plain(config.template.clone()), config.tokens_max, train_on)
+        Self::with_style(tokenizer, Style::Plain(config.template.clone()), config.tokens_max, train_on)
     }
 
     /// Renders each conversation by `template`.
@@ -112,30 +121,25 @@ impl<'a> Encoder<'a> {
     /// Errors: a template with which it cannot be decided which tokens the assistant says, by two exchanges that are tried.
     pub fn chat(
         tokenizer: &'a Tokenizer,
-        template: ChatTemplate,
+        template: impl Into<Arc<ChatTemplate>>,
         tokens_max: usize,
         train_on: TrainOn,
     ) -> Result<Self, EncodeError> {
-        let encoder = Self::new(tokenizer, Style::Chat(Box::new(template)), tokens_max, train_on);
+        let encoder = Self::with_style(tokenizer, Style::Chat(template.into()), tokens_max, train_on);
         encoder.encode(&Conversation::trial())?;
         Ok(encoder)
     }
 
-    fn new(tokenizer: &'a Tokenizer, style: Style, tokens_max: usize, train_on: TrainOn) -> Self {
+    fn with_style(tokenizer: &'a Tokenizer, style: Style, tokens_max: usize, train_on: TrainOn) -> Self {
         let added = tokenizer.added_tokens();
         let ends = added.iter().map(|token| token.id).chain(tokenizer.ends().iter().copied()).collect();
-        // A text of one character cannot be told from ordinary writing.
-        let specials = added.into_iter().filter(|token| token.special && token.text.chars().count() > 1);
-        let specials = specials.map(|token| token.text).collect();
+        let specials = SpecialTexts::of(tokenizer);
         Self { tokenizer, style, train_on, tokens_max, ends, specials }
     }
 
     /// The chat template's name, if one is used.
     pub fn template_name(&self) -> Option<&str> {
-        match &self.style {
-            Style::Plain(_) => None,
-            Style::Chat(template) => Some(template.name()),
-        }
+        self.style.template_name()
     }
 
     /// Longest sample in tokens; longer ones are cut.
@@ -154,7 +158,7 @@ impl<'a> Encoder<'a> {
         match &self.style {
             Style::Plain(frame) => self.encode_plain(conversation, frame),
             Style::Chat(template) => {
-                self.refuse_special_texts(conversation)?;
+                self.specials.refuse(conversation.turns())?;
                 self.encode_chat(conversation, locate(template, conversation)?, template.name())
             }
         }
@@ -174,15 +178,6 @@ impl<'a> Encoder<'a> {
             TrainOn::All => EncodedSample::new(sample.id(), sample.tokens().to_vec(), 1),
         };
         Ok(Encoded { sample, tokens })
-    }
-
-    fn refuse_special_texts(&self, conversation: &Conversation) -> Result<(), EncodeError> {
-        for (turn, said) in (1..).zip(conversation.turns()) {
-            if let Some(token) = self.specials.iter().find(|token| said.text.contains(token.as_str())) {
-                return Err(EncodeError::SpecialText { turn, role: said.role, token: token.clone() });
-            }
-        }
-        Ok(())
     }
 
     fn encode_chat(&self, conversation: &Conversation, located: Located, name: &str) -> Result<Encoded, EncodeError> {

@@ -45,8 +45,10 @@ pub struct Report {
     pub training: usize,
     /// Samples that are kept for validation.
     pub validation: usize,
-    /// Packs of at most `tokens_max` tokens that hold all samples.
+    /// Packs of at most `packing` positions that hold all samples.
     pub packs: usize,
+    /// Most positions of a pack; a sample takes one less than it has tokens.
+    pub packing: usize,
     /// The first samples, with what is trained.
     pub preview: Vec<Preview>,
 }
@@ -214,7 +216,7 @@ impl fmt::Display for Report {
         writeln!(f, "samples     {} to train, {} to validate", self.training, self.validation)?;
         let part = 100.0 * self.trained_tokens as f64 / self.tokens.max(1) as f64;
         writeln!(f, "tokens      {}, of which {} ({part:.1} %) are trained", self.tokens, self.trained_tokens)?;
-        writeln!(f, "packs       {} of at most {} tokens", self.packs, self.tokens_max)?;
+        writeln!(f, "packs       {} of at most {} positions", self.packs, self.packing)?;
         for (name, findings) in [
             ("refused", &self.refused),
             ("equal", &self.duplicates),

@@ -7,6 +7,7 @@ use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value, context
 use serde_json::Value as Json;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Longest template that is accepted, in bytes. The longest published ones have about 20 KiB.
 const SOURCE_BYTES_MAX: usize = 1 << 20;
@@ -19,7 +20,7 @@ const SETTINGS_FILE: &str = "tokenizer_config.json";
 const INNER_NAME: &str = "chat";
 
 /// Why a template cannot be used.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum TemplateError {
     /// A file could not be read.
     #[error("cannot read {path}: {source}")]
@@ -27,7 +28,7 @@ pub enum TemplateError {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        source: Arc<io::Error>,
     },
     /// A file holds no template.
     #[error("{path}: {reason}; hint: a jinja file, or a JSON file with \"chat_template\", is accepted")]
@@ -348,7 +349,8 @@ fn source_in(settings: &Json) -> Option<&str> {
 }
 
 fn read_text(path: &Path) -> Result<String, TemplateError> {
-    std::fs::read_to_string(path).map_err(|source| TemplateError::Read { path: path.to_owned(), source })
+    std::fs::read_to_string(path)
+        .map_err(|source| TemplateError::Read { path: path.to_owned(), source: Arc::new(source) })
 }
 
 fn read_json(path: &Path) -> Result<Json, TemplateError> {

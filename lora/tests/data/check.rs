@@ -1,16 +1,11 @@
 //! The check before a run.
 
-use crate::{fixture, talk, tokenizers};
-use std::path::PathBuf;
-use tempfile::TempDir;
+use crate::{CHATML, files, fixture, small_model, talk, tokenizers};
 use tributary_lora::data::{
     ChatTemplate, CheckConfig, CheckError, Encoder, Place, Report, RowForm, TrainOn, check, pack,
 };
-use tributary_lora::{Batch, DataConfig, Dataset, EncodedSample, Model, ModelConfig, Tokenizer, sample_loss};
+use tributary_lora::{Batch, DataConfig, Dataset, EncodedSample, Tokenizer, sample_loss};
 use tributary_protocol::sample::{Limits, ParsedSamples};
-
-const CHATML: &str = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}\
-    {% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
 
 fn tokenizer() -> Tokenizer {
     tokenizers::bytes(&["<|im_end|>", "<|im_start|>"])
@@ -19,17 +14,6 @@ fn tokenizer() -> Tokenizer {
 fn chat(tokenizer: &Tokenizer, tokens_max: usize) -> Encoder<'_> {
     let template = ChatTemplate::new("chatml", CHATML, &serde_json::Value::Null).unwrap();
     Encoder::chat(tokenizer, template, tokens_max, TrainOn::Answers).unwrap()
-}
-
-fn files(texts: &[(&str, &str)]) -> (TempDir, Vec<PathBuf>) {
-    let dir = tempfile::tempdir().unwrap();
-    let write = |(name, text): &(&str, &str)| {
-        let path = dir.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path
-    };
-    let paths = texts.iter().map(write).collect();
-    (dir, paths)
 }
 
 #[test]
@@ -145,13 +129,7 @@ fn real_datanets_are_checked() {
 
 #[test]
 fn packed_sequences_see_nothing_of_each_other() {
-    let config = ModelConfig::from_json(
-        r#"{"architectures":["LlamaForCausalLM"],"model_type":"llama","vocab_size":258,"hidden_size":16,"intermediate_size":24,
-        "num_hidden_layers":2,"num_attention_heads":4,"num_key_value_heads":2,"rms_norm_eps":1e-5,"rope_theta":10000.0,
-        "max_position_embeddings":128,"hidden_act":"silu","tie_word_embeddings":true,"eos_token_id":256}"#,
-    )
-    .unwrap();
-    let model = Model::random(config, 3).unwrap();
+    let model = small_model(258);
     let tokenizer = tokenizer();
     let encoder = chat(&tokenizer, 128);
     let talks = [talk(None, &["a", "bc"]), talk(Some("s"), &["d", "e", "f", "gh"]), talk(None, &["ij", "k"])];

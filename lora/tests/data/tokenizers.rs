@@ -27,7 +27,13 @@ fn added(first: usize, texts: &[&str]) -> Vec<Value> {
 
 /// Writes a model folder's texts and loads its tokenizer. The end of a sequence is `end`.
 fn load(tokenizer: &Value, vocabulary: usize, end: usize) -> Tokenizer {
+    load_with(tokenizer, vocabulary, end, &[])
+}
+
+/// [`load`] with other files beside the tokenizer.
+fn load_with(tokenizer: &Value, vocabulary: usize, end: usize, files: &[(&str, Value)]) -> Tokenizer {
     let dir: TempDir = tempfile::tempdir().unwrap();
+    files.iter().for_each(|(name, value)| write(dir.path(), name, value));
     let config = json!({
         "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": vocabulary, "hidden_size": 8,
         "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "num_key_value_heads": 1,
@@ -63,12 +69,18 @@ fn byte_level(vocabulary: Value, merges: Vec<Value>, pattern: Option<&str>, spec
 
 /// A tokenizer whose tokens are the bytes and `specials`; the first of these ends a sequence.
 pub fn bytes(specials: &[&str]) -> Tokenizer {
+    bytes_with(specials, &[])
+}
+
+/// [`bytes`] of a model folder with other files.
+pub fn bytes_with(specials: &[&str], files: &[(&str, Value)]) -> Tokenizer {
     let vocabulary: serde_json::Map<String, Value> = byte_characters()
         .into_iter()
         .zip(0..)
         .map(|(character, id): (char, u32)| (character.into(), id.into()))
         .collect();
-    load(&byte_level(vocabulary.into(), Vec::new(), None, added(256, specials)), 256 + specials.len(), 256)
+    let tokenizer = byte_level(vocabulary.into(), Vec::new(), None, added(256, specials));
+    load_with(&tokenizer, 256 + specials.len(), 256, files)
 }
 
 /// Qwen2's tokenizer, from its list of ranks. `specials` follow `<|endoftext|>`, `<|im_start|>` and `<|im_end|>`.

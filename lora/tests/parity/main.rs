@@ -5,27 +5,18 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod base;
+#[path = "../common/mod.rs"]
+mod common;
 mod families;
 mod methods;
 mod peft;
 
 use candle_core::{Device, Tensor};
+use common::fixture;
 use safetensors::{Dtype, SafeTensors};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tributary_lora::{EncodedSample, Model, ModelConfig, Tokenizer};
 use tributary_protocol::ContentHash;
-
-/// The folder of a fixture; `None` (and a line that says so) where the fixtures are absent.
-fn fixture(name: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("TRIBUTARY_FIXTURES")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures"), PathBuf::from);
-    let folder = root.join(name);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("skipped: no fixtures");
-    None
-}
 
 /// Numbers from a safetensors file.
 struct Reference(Vec<u8>);
