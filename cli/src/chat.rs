@@ -4,23 +4,55 @@ use crate::embedded::Question;
 use anyhow::Context as _;
 use candle_core::Device;
 use std::path::Path;
-use tributary_lora::{Adapter, Dataset, Model, PromptTemplate, SamplingConfig, Tokenizer, answer};
-use tributary_protocol::sample::CanonicalLine;
-use tributary_trainer::Recipe;
+use tributary_lora::{
+    Adapter, DataConfig, Dataset, Model, PromptStyle, SamplingConfig, Tokenizer,
+    data::{Prompter, Role, Turn},
+    reply,
+};
+use tributary_protocol::{recipe::Template, sample::CanonicalLine};
+use tributary_trainer::{Bundle, Recipe};
 
-/// A base model and its tokenizer.
+/// A base model, its tokenizer, and how it is asked.
 pub struct Chat {
     model: Model,
     tokenizer: Tokenizer,
-    template: PromptTemplate,
+    asked: DataConfig,
 }
 
 impl Chat {
-    /// Loads a base model's folder. Blocks.
-    pub fn load(base: &Path) -> anyhow::Result<Self> {
+    /// Loads a base model's folder, to be asked by `template`. Blocks.
+    pub fn load(base: &Path, template: Template) -> anyhow::Result<Self> {
         let model = Model::load(base, &Device::Cpu).with_context(|| format!("cannot load {}", base.display()))?;
         let tokenizer = Tokenizer::from_dir(base, model.config())?;
-        Ok(Self { model, tokenizer, template: PromptTemplate::default() })
+        let style = match template {
+            Template::Plain => PromptStyle::Plain,
+            Template::Chat => PromptStyle::Chat,
+        };
+        let asked = DataConfig { style, ..DataConfig::default() };
+        let chat = Self { model, tokenizer, asked };
+        chat.prompter().with_context(|| format!("{} cannot be asked so", base.display()))?;
+        Ok(chat)
+    }
+
+    /// As [`Chat::load`], asked as the adapter was trained if its folder says how, else by the model's own chat template if
+    /// it has one. Blocks.
+    pub fn load_for(base: &Path, adapter: Option<&Path>) -> anyhow::Result<Self> {
+        let trained = adapter.map(recipe_of).transpose()?.flatten().map(|recipe| recipe.hyperparameters.template);
+        let mut chat = Self::load(base, trained.unwrap_or_default())?;
+        if trained.is_none() && chat.tokenizer.chat_template()?.is_some() {
+            chat.asked.style = PromptStyle::Chat;
+            chat.prompter()?;
+        }
+        Ok(chat)
+    }
+
+    fn prompter(&self) -> anyhow::Result<Prompter<'_>> {
+        Ok(Prompter::new(&self.tokenizer, &self.asked)?)
+    }
+
+    /// Whether the model is told the turns before the last.
+    pub fn holds_conversations(&self) -> bool {
+        self.asked.style == PromptStyle::Chat
     }
 
     /// Loads an adapter for it. Blocks.
@@ -48,9 +80,9 @@ impl Chat {
     pub fn fitting(&self, prompt: &str, answer_tokens: usize) -> anyhow::Result<String> {
         let room = self.model.config().positions_max.saturating_sub(answer_tokens);
         let words: Vec<&str> = prompt.split_inclusive(char::is_whitespace).collect();
+        let prompter = self.prompter()?;
         let fits = |count: usize| -> anyhow::Result<bool> {
-            let text = self.template.prompt(&words[..count].concat());
-            Ok(self.tokenizer.encode(&text)?.len() <= room)
+            Ok(prompter.question(&words[..count].concat())?.tokens.len() <= room)
         };
         if words.len() < 2 || fits(words.len())? {
             return Ok(prompt.to_owned());
@@ -64,7 +96,7 @@ impl Chat {
         Ok(words[..fitting].concat().trim_end().to_owned())
     }
 
-    /// Answers, handing out the text as it comes. Blocks.
+    /// Answers one question, handing out the text as it comes. Blocks.
     pub fn answer(
         &self,
         adapter: Option<&Adapter>,
@@ -72,7 +104,33 @@ impl Chat {
         config: SamplingConfig,
         on_text: impl FnMut(&str),
     ) -> anyhow::Result<String> {
-        Ok(answer(&self.model, adapter, &self.tokenizer, &self.template, prompt, config, on_text)?)
+        let prompt = self.prompter()?.question(prompt)?;
+        Ok(reply(&self.model, adapter, &self.tokenizer, &prompt, config, on_text)?)
+    }
+
+    /// Answers the last turn of a conversation and adds the answer to it. Turns that the model cannot see any more are taken
+    /// out, the oldest first, except for the system's. Blocks.
+    pub fn converse(
+        &self,
+        adapter: Option<&Adapter>,
+        turns: &mut Vec<Turn>,
+        config: SamplingConfig,
+        on_text: impl FnMut(&str),
+    ) -> anyhow::Result<String> {
+        let prompter = self.prompter()?;
+        let room = self.model.config().positions_max.saturating_sub(config.tokens_max);
+        let first = usize::from(turns.first().is_some_and(|turn| turn.role == Role::System));
+        let prompt = loop {
+            let prompt = prompter.prompt(turns)?;
+            // The user's turn and its answer go together.
+            if prompt.tokens.len() <= room || turns.len() < first + 3 {
+                break prompt;
+            }
+            turns.drain(first..first + 2);
+        };
+        let answer = reply(&self.model, adapter, &self.tokenizer, &prompt, config, on_text)?;
+        turns.push(Turn::new(Role::Assistant, if answer.is_empty() { "..." } else { &answer }));
+        Ok(answer)
     }
 
     /// Asks every question greedily; says for each what was answered and whether it holds what is expected.
@@ -87,13 +145,30 @@ impl Chat {
     }
 }
 
+/// The recipe by which the adapter in `folder` was trained: beside it where a bundle was unpacked, else in the bundle;
+/// `None` if it was made by another program.
+fn recipe_of(folder: &Path) -> anyhow::Result<Option<Recipe>> {
+    let read = |name: &str| match std::fs::read(folder.join(name)) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", folder.join(name).display())),
+    };
+    if let Some(text) = read("recipe.json")? {
+        return Ok(Some(serde_json::from_slice(&text).context("recipe.json beside the adapter is no recipe")?));
+    }
+    match read("bundle.tar")? {
+        Some(bytes) => Ok(Some(Bundle::from_bytes(&bytes)?.recipe()?)),
+        None => Ok(None),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_prompt_that_is_too_long_is_cut_after_the_last_word_that_fits() {
-        let chat = Chat::load(&crate::embedded::base_model().unwrap()).unwrap();
+        let chat = Chat::load(&crate::embedded::base_model().unwrap(), Template::Plain).unwrap();
         let short = "Where does the ferry land?";
         assert_eq!(chat.fitting(short, 32).unwrap(), short);
         let long = "the ferry lands at the old pier, ".repeat(400);

@@ -400,6 +400,9 @@ impl Session {
             Some(adapter) => adapter.save(&self.folder, &self.config.base_name)?,
             None => return Err(TrainError::NoAdapter),
         };
+        if let (Some(adapter), true) = (adapter, result_step < run.steps()) {
+            run.end_snapshots(&self.folder, &self.config.base_name, result_step, adapter)?;
+        }
         let per_epoch = run.steps_per_epoch();
         let trace = run.trace();
         let last = &trace[trace.len().saturating_sub(usize::try_from(per_epoch).unwrap_or(usize::MAX))..];

@@ -8,7 +8,7 @@ use crate::files::write_atomically;
 use crate::lora::Adapter;
 use crate::model::Model;
 use crate::train::{SnapshotPoint, TrainingRun};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tributary_protocol::ContentHash;
 
 pub(crate) const FOLDER: &str = "snapshots";
@@ -30,14 +30,46 @@ impl TrainingRun {
         let (Some(point), Some(adapter)) = (self.snapshot_due(), self.adapter()) else {
             return Ok(None);
         };
-        let folder = dir.join(FOLDER).join(format!("{:08}", point.step));
-        let hash = adapter.save(&folder, base_name)?;
-        let path = folder.join(POINT_FILE);
-        let text = serde_json::to_vec_pretty(&point).map_err(|error| std::io::Error::other(error.to_string()));
-        let written = text.and_then(|text| write_atomically(&path, &text));
-        written.map_err(|source| TrainError::File { path, source })?;
-        Ok(Some(hash))
+        save(dir, base_name, point, adapter).map(Some)
     }
+
+    /// Makes the snapshots in `dir` those of a run whose result is `adapter`, as it was after `step`: it is the last of
+    /// them, and later ones go. Doing it again changes nothing.
+    pub(crate) fn end_snapshots(
+        &self,
+        dir: &Path,
+        base_name: &str,
+        step: u64,
+        adapter: &Adapter,
+    ) -> Result<(), TrainError> {
+        for later in self.snapshot_points().into_iter().filter(|point| point.step > step) {
+            let path = folder_of(dir, later.step);
+            match std::fs::remove_dir_all(&path) {
+                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(TrainError::File { path, source });
+                }
+                _ => {}
+            }
+        }
+        match self.snapshot_points_until(step).pop() {
+            Some(last) => save(dir, base_name, last, adapter).map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+fn folder_of(dir: &Path, step: u64) -> PathBuf {
+    dir.join(FOLDER).join(format!("{step:08}"))
+}
+
+fn save(dir: &Path, base_name: &str, point: SnapshotPoint, adapter: &Adapter) -> Result<ContentHash, TrainError> {
+    let folder = folder_of(dir, point.step);
+    let hash = adapter.save(&folder, base_name)?;
+    let path = folder.join(POINT_FILE);
+    let text = serde_json::to_vec_pretty(&point).map_err(|error| std::io::Error::other(error.to_string()));
+    let written = text.and_then(|text| write_atomically(&path, &text));
+    written.map_err(|source| TrainError::File { path, source })?;
+    Ok(hash)
 }
 
 impl Snapshot {

@@ -183,6 +183,12 @@ impl TrainingRun {
             .collect()
     }
 
+    /// The snapshot points of a run whose result is the adapter after `step`: those before it, and itself.
+    pub fn snapshot_points_until(&self, step: u64) -> Vec<SnapshotPoint> {
+        let last = SnapshotPoint { step, learning_rate: self.schedule.learning_rate(step.saturating_sub(1)) };
+        self.snapshot_points().into_iter().filter(|point| point.step < step).chain([last]).collect()
+    }
+
     /// The snapshot point that the last step reached, if it is one.
     pub fn snapshot_due(&self) -> Option<SnapshotPoint> {
         self.snapshot_points().into_iter().find(|point| point.step == self.steps_done())

@@ -14,14 +14,9 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
-use tributary_attribution::{AttributionReport, ContributionSamples, Corpus};
-use tributary_protocol::{
-    ContributionId,
-    job::Report,
-    recipe::RecipeFault,
-    sample::{Limits, ParsedSamples, SamplesError},
-    sum_tree::Domain,
-};
+use tributary_attribution::{AttributionReport, Corpus};
+use tributary_lora::data::{CheckConfig, CheckError, TrainingFiles, read_dataset};
+use tributary_protocol::{job::Report, recipe::RecipeFault, sum_tree::Domain};
 
 /// Why local training did not end.
 #[derive(Debug, thiserror::Error)]
@@ -29,14 +24,9 @@ pub enum LocalError {
     /// The recipe makes no sense.
     #[error("the recipe is not valid: {0}")]
     Recipe(RecipeFault),
-    /// A data file holds lines that are no samples.
-    #[error("{path}: {source}", path = path.display())]
-    Samples {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: SamplesError,
-    },
+    /// The data cannot be trained on.
+    #[error(transparent)]
+    Data(#[from] CheckError),
     /// A file could not be read.
     #[error(transparent)]
     File(#[from] FileError),
@@ -58,37 +48,29 @@ pub struct LocalOutcome {
     pub folder: PathBuf,
 }
 
-/// Tunes the model in `base` on `data` files by `recipe`, in `folder`, which becomes a PEFT folder beside its bundle.
+/// Tunes the model in `base` on `data`, files of any supported form that are read as `reading` says, by `recipe`, in
+/// `folder`, which becomes a PEFT folder beside its bundle.
 ///
 /// Stopped (by `progress`) or killed, it goes on from its last checkpoint when called again with the same arguments.
 /// Blocks for as long as the training takes; `progress` is called from several threads.
 pub fn train_local(
     base: &Path,
     data: &[PathBuf],
+    reading: &CheckConfig,
     recipe: &Recipe,
     folder: &Path,
     cadence: Cadence,
     progress: Observer<'_>,
 ) -> Result<LocalOutcome, LocalError> {
     recipe.check().map_err(LocalError::Recipe)?;
-    let mut contributions = Vec::with_capacity(data.len());
-    let mut duplicates = Vec::with_capacity(data.len());
-    for (number, path) in (0u64..).zip(data) {
-        let bytes = fs::read(path).map_err(at(path))?;
-        let (samples, left_out) = ParsedSamples::parse_skipping_duplicates(&bytes, &Limits::DEFAULT)
-            .map_err(|source| LocalError::Samples { path: path.clone(), source })?;
-        duplicates.push(left_out.len());
-        contributions.push(ContributionSamples {
-            contribution: ContributionId(number),
-            contributor: [0; 32],
-            lines: samples.into_lines(),
-        });
-    }
-    let corpus = Corpus::new(contributions);
+    let (model, tokenizer) = train::load(base, recipe)?;
+    let TrainingFiles { dataset, files, .. } = read_dataset(data, &tokenizer, &recipe.data(model.config()), reading)?;
+    let duplicates = files.iter().map(|file| file.copies).collect();
+    let corpus = Corpus::of_parts(files.into_iter().map(|file| (file.samples, file.copies)));
     fs::create_dir_all(folder).map_err(at(folder))?;
     let base_name = base.file_name().map_or_else(|| "base".into(), |name| name.to_string_lossy().into_owned());
     let order = Order { base, base_name: &base_name, corpus: &corpus, recipe, folder, cadence };
-    let trained = train::train(&order, progress)?;
+    let trained = train::train_on(&order, model, dataset, progress)?;
     let report::Outcome { report, attribution } = report::assemble(&order, &trained, &Domain::default(), progress)?;
     Ok(LocalOutcome { report, attribution, duplicates, folder: folder.into() })
 }

@@ -2,8 +2,10 @@
 
 pub mod choices;
 pub mod parse;
+pub mod reading;
 pub mod recipe;
 
+pub use reading::{ReadingArgs, named};
 pub use recipe::RecipeArgs;
 
 use clap::Args;

@@ -2,6 +2,7 @@
 
 use super::blocking;
 use crate::{
+    args::{ReadingArgs, named},
     context::Context,
     output::{self, Output},
 };
@@ -10,7 +11,7 @@ use clap::{Args, Subcommand};
 use std::path::PathBuf;
 use tributary_lora::{
     DataConfig, ModelConfig, Tokenizer,
-    data::{ChatTemplate, CheckConfig, Checked, Encoder, FileFormat, Mapping, RowForm, TrainOn, check},
+    data::{ChatTemplate, CheckConfig, Checked, Encoder, TrainOn, check},
 };
 
 /// Commands on training data.
@@ -29,15 +30,6 @@ pub struct CheckArgs {
     /// Hugging Face folder of the model; without it, the embedded tributary-tiny
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
-    /// How the files hold their rows: jsonl, json, csv, tsv, parquet; detected if left out
-    #[arg(long, value_name = "FORMAT", value_parser = |name: &str| named(&FileFormat::NAMES, name))]
-    format: Option<FileFormat>,
-    /// What the columns mean: messages, sharegpt, alpaca, prompt; detected if left out
-    #[arg(long, value_name = "FORM", value_parser = |name: &str| named(&RowForm::NAMES, name))]
-    rows: Option<RowForm>,
-    /// Columns of other names, such as prompt=question,completion=answer
-    #[arg(long, value_name = "FIELD=COLUMN,...", default_value = "")]
-    map: Mapping,
     /// Chat template, a jinja file; "plain" for question and answer without one; the model's own if left out
     #[arg(long, value_name = "FILE")]
     template: Option<PathBuf>,
@@ -50,6 +42,8 @@ pub struct CheckArgs {
     /// How many samples are shown
     #[arg(long, value_name = "N", default_value_t = CheckConfig::default().previews)]
     preview: usize,
+    #[command(flatten)]
+    reading: ReadingArgs,
 }
 
 impl Command {
@@ -92,22 +86,7 @@ impl CheckArgs {
                 Encoder::plain(&tokenizer, &config, self.train_on)
             }
         };
-        let config = CheckConfig {
-            file_format: self.format,
-            form: self.rows,
-            mapping: self.map,
-            previews: self.preview,
-            ..CheckConfig::default()
-        };
+        let config = CheckConfig { previews: self.preview, ..self.reading.config() };
         Ok(check(&self.files, &encoder, &config)?)
     }
-}
-
-/// The value of a name.
-fn named<T: Copy>(names: &[(&str, T)], name: &str) -> Result<T, String> {
-    let found = names.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
-    found.ok_or_else(|| {
-        let names: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
-        format!("accepted: {}", names.join(", "))
-    })
 }

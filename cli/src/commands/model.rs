@@ -19,13 +19,17 @@ use std::{
     path::{Path, PathBuf},
 };
 use tributary_client::{ChainClient, Model, calls::models};
-use tributary_lora::{SamplingConfig, base_model_hash};
+use tributary_lora::{
+    SamplingConfig, base_model_hash,
+    data::{Role, Turn},
+};
 use tributary_protocol::{
     JobId, ModelId,
     access::Scope,
     datanet::Name,
     job::Report,
     model::{ModelFamily, Prices},
+    recipe::Template,
     sum_tree::Domain,
 };
 use tributary_trainer::{Recipe, verify_bundle};
@@ -96,6 +100,12 @@ pub enum Command {
         /// Ask this and end
         #[arg(long)]
         prompt: Option<String>,
+        /// What the system's turn says; the model needs a chat template
+        #[arg(long, value_name = "TEXT")]
+        system: Option<String>,
+        /// How it is asked; as the adapter was trained, if its folder says how, else by its chat template if it has one
+        #[arg(long, value_parser = choices::template())]
+        template: Option<Template>,
         #[command(flatten)]
         sampling: SamplingArgs,
     },
@@ -215,9 +225,9 @@ impl Command {
                 Ok(done(&receipt, json!({ "model": model }), format!("model {model} is no longer offered")))
             }
             Self::Fetch { model, from, to } => fetch(context, model, from, to).await,
-            Self::Chat { base, adapter, prompt, sampling } => {
-                let (folder, json) = (base.folder()?, context.json());
-                blocking(move || chat(&folder, adapter.as_deref(), prompt, sampling.into(), json)).await?
+            Self::Chat { base, adapter, prompt, system, template, sampling } => {
+                let (asked, json) = (Asked { base: base.folder()?, adapter, template, system }, context.json());
+                blocking(move || chat(&asked, prompt, sampling.into(), json)).await?
             }
             Self::Compare { base, adapter, prompts, questions } => {
                 let folder = base.folder()?;
@@ -246,7 +256,7 @@ async fn register_base(
     };
     let (hash, parameters) = blocking(move || {
         // Loading checks that it is a model that trainers can tune.
-        let parameters = Chat::load(&folder)?.parameters();
+        let parameters = Chat::load(&folder, Template::Plain)?.parameters();
         anyhow::Ok((base_model_hash(&folder)?, parameters))
     })
     .await??;
@@ -343,51 +353,67 @@ async fn fetch(context: &Context, id: ModelId, from: ProviderArgs, to: PathBuf) 
     Ok(Output::new(json!({ "model": id, "job": job, "adapter": report.adapter, "folder": to }), text))
 }
 
-/// Answers one prompt, or every line of the input.
-fn chat(
-    base: &Path,
-    adapter: Option<&Path>,
-    prompt: Option<String>,
-    config: SamplingConfig,
-    json: bool,
-) -> anyhow::Result<Output> {
-    let chat = Chat::load(base)?;
-    let adapter = adapter.map(|folder| chat.adapter(folder)).transpose()?;
-    let say = |prompt: &str| -> anyhow::Result<()> {
-        if json {
-            let answer = chat.answer(adapter.as_ref(), prompt, config, |_| {})?;
-            output::json_line(&json!({ "prompt": prompt, "answer": answer }));
-            return Ok(());
-        }
-        let mut out = std::io::stdout().lock();
-        chat.answer(adapter.as_ref(), prompt, config, |text| {
-            // As with every output: a reader that has gone is no error.
-            let _ = write!(out, "{text}").and_then(|()| out.flush());
-        })?;
-        let _ = writeln!(out);
-        Ok(())
+/// Answers one prompt, or every line of the input, each of which the model knows the turns before.
+fn chat(asked: &Asked, prompt: Option<String>, config: SamplingConfig, json: bool) -> anyhow::Result<Output> {
+    let Asked { base, adapter, template, system } = asked;
+    let chat = match template {
+        Some(template) => Chat::load(base, *template)?,
+        None => Chat::load_for(base, adapter.as_deref())?,
     };
+    let adapter = adapter.as_deref().map(|folder| chat.adapter(folder)).transpose()?;
+    let adapter = adapter.as_ref();
+    anyhow::ensure!(
+        system.is_none() || chat.holds_conversations(),
+        "the model is asked without a chat template, where no system's turn has a place"
+    );
+    let start: Vec<Turn> = system.iter().map(|text| Turn::new(Role::System, text)).collect();
     if let Some(prompt) = prompt {
-        let answer = chat.answer(adapter.as_ref(), &prompt, config, |_| {})?;
+        let mut turns = start;
+        turns.push(Turn::new(Role::User, &prompt));
+        let answer = chat.converse(adapter, &mut turns, config, |_| {})?;
         return Ok(Output::new(json!({ "prompt": prompt, "answer": answer }), answer.clone()));
     }
     let person = std::io::stdin().is_terminal();
     if person {
         eprintln!("Ask something; an empty line or Ctrl-D ends.");
     }
+    let mut turns = start.clone();
     for line in std::io::stdin().lock().lines() {
         let line = line.context("the input cannot be read")?;
-        match line.trim() {
+        let prompt = match line.trim() {
             "" if person => break,
-            "" => {}
-            prompt => say(prompt)?,
+            "" => continue,
+            prompt => prompt,
+        };
+        if !chat.holds_conversations() {
+            turns = start.clone();
         }
+        turns.push(Turn::new(Role::User, prompt));
+        if json {
+            let answer = chat.converse(adapter, &mut turns, config, |_| {})?;
+            output::json_line(&json!({ "prompt": prompt, "answer": answer }));
+            continue;
+        }
+        let mut out = std::io::stdout().lock();
+        chat.converse(adapter, &mut turns, config, |text| {
+            // As with every output: a reader that has gone is no error.
+            let _ = write!(out, "{text}").and_then(|()| out.flush());
+        })?;
+        let _ = writeln!(out);
     }
     Ok(Output::default())
 }
 
+/// Who is asked, and how.
+struct Asked {
+    base: PathBuf,
+    adapter: Option<PathBuf>,
+    template: Option<Template>,
+    system: Option<String>,
+}
+
 fn compare(base: &Path, adapter: &Path, prompts: &[String], questions: Option<&Path>) -> anyhow::Result<Output> {
-    let chat = Chat::load(base)?;
+    let chat = Chat::load_for(base, Some(adapter))?;
     let adapter = chat.adapter(adapter)?;
     let config = SamplingConfig { tokens_max: 64, ..SamplingConfig::default() };
     let mut answers = Vec::new();

@@ -2,7 +2,7 @@
 
 use super::blocking;
 use crate::{
-    args::{BaseArgs, RecipeArgs, recipe},
+    args::{BaseArgs, ReadingArgs, RecipeArgs, recipe},
     context::Context,
     output::{self, Output},
     progress::Task,
@@ -15,12 +15,13 @@ use std::{
     sync::Mutex,
 };
 use tokio_util::sync::CancellationToken;
+use tributary_lora::data::CheckConfig;
 use tributary_trainer::{Activity, Cadence, Event, LocalOutcome, Recipe, shutdown_on_signals, train_local};
 
 /// What to tune, and on what.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// JSONL files: {prompt, completion} or {instruction, input?, output} on each line
+    /// JSON lines, JSON, CSV, TSV or Parquet; `tributary data check` shows what they hold
     #[arg(required = true, value_name = "FILE")]
     data: Vec<PathBuf>,
     /// Where the adapter goes, as PEFT reads it; a run that was stopped goes on from there
@@ -30,6 +31,8 @@ pub struct Args {
     base: BaseArgs,
     #[command(flatten)]
     recipe: RecipeArgs,
+    #[command(flatten)]
+    reading: ReadingArgs,
 }
 
 impl Args {
@@ -40,7 +43,8 @@ impl Args {
         let usual = if self.base.base.is_some() { recipe::DEFAULT } else { recipe::TINY };
         let recipe = self.recipe.over(usual)?;
         let (data, out) = (self.data.clone(), self.out.clone());
-        let outcome = blocking(move || train(&base, &data, &recipe, &out, &shutdown)).await??;
+        let reading = self.reading.config();
+        let outcome = blocking(move || train(&base, &data, &reading, &recipe, &out, &shutdown)).await??;
         Ok(show(context, &self.data, &outcome))
     }
 }
@@ -49,6 +53,7 @@ impl Args {
 fn train(
     base: &Path,
     data: &[PathBuf],
+    reading: &CheckConfig,
     recipe: &Recipe,
     out: &Path,
     stop: &CancellationToken,
@@ -59,7 +64,7 @@ fn train(
         show_activity(&mut task, activity);
         if stop.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    Ok(train_local(base, data, recipe, out, Cadence::default(), &progress)?)
+    Ok(train_local(base, data, reading, recipe, out, Cadence::default(), &progress)?)
 }
 
 /// Moves the bar of the phase that an activity belongs to.

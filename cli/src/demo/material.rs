@@ -61,8 +61,8 @@ impl Material {
             }
             None => (embedded::base_model()?, embedded::BASE_NAME.to_owned()),
         };
-        let chat = Chat::load(&folder)?;
         let recipe = recipe.over(if base.is_some() { recipe::DEFAULT } else { recipe::TINY })?;
+        let chat = Chat::load(&folder, recipe.hyperparameters.template)?;
         let embedded_file = |(name, text): (&str, &str)| -> anyhow::Result<DataFile> {
             let samples = ParsedSamples::parse(text.as_bytes(), &Limits::DEFAULT)?;
             Ok(DataFile { name: name.to_owned(), samples })

@@ -475,9 +475,9 @@ impl Story {
         );
         let (base, adapter) = (self.material.base.clone(), adapter_folder.clone());
         let (prompt, questions) = (self.material.prompt.clone(), self.material.questions.clone());
-        let asked = prompt.clone();
+        let (asked, template) = (prompt.clone(), self.material.recipe.hyperparameters.template);
         let (answers, score) = blocking(move || -> anyhow::Result<_> {
-            let chat = Chat::load(&base)?;
+            let chat = Chat::load(&base, template)?;
             let adapter = chat.adapter(&adapter)?;
             let config = tributary_lora::SamplingConfig { tokens_max: ANSWER_TOKENS, ..Default::default() };
             let answers =

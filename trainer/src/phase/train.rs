@@ -40,12 +40,18 @@ pub(crate) struct Trained {
     pub trace: Vec<StepRecord>,
 }
 
-/// The base model and the samples as a run reads them.
-pub(crate) fn prepare(base: &Path, corpus: &Corpus, recipe: &Recipe) -> Result<(Arc<Model>, Dataset), WorkError> {
+/// The base model as a recipe holds it, and its tokenizer.
+pub(crate) fn load(base: &Path, recipe: &Recipe) -> Result<(Arc<Model>, Tokenizer), WorkError> {
     let model = Model::load_as(base, &Device::Cpu, recipe.precision())?;
     let tokenizer = Tokenizer::from_dir(base, model.config())?;
+    Ok((Arc::new(model), tokenizer))
+}
+
+/// The base model and the samples as a run reads them.
+pub(crate) fn prepare(base: &Path, corpus: &Corpus, recipe: &Recipe) -> Result<(Arc<Model>, Dataset), WorkError> {
+    let (model, tokenizer) = load(base, recipe)?;
     let dataset = Dataset::encode(corpus.lines(), &tokenizer, &recipe.data(model.config()))?;
-    Ok((Arc::new(model), dataset))
+    Ok((model, dataset))
 }
 
 /// The run of a recipe, at its start.
@@ -58,6 +64,16 @@ pub(crate) fn start(model: &Arc<Model>, dataset: &Dataset, recipe: &Recipe) -> R
 /// Trains from the last checkpoint in the order's folder to the end. When told to stop it writes a checkpoint first.
 pub(crate) fn train(order: &Order<'_>, observer: Observer<'_>) -> Result<Trained, WorkError> {
     let (model, dataset) = prepare(order.base, order.corpus, order.recipe)?;
+    train_on(order, model, dataset, observer)
+}
+
+/// As [`train`], with model and samples that are there already.
+pub(crate) fn train_on(
+    order: &Order<'_>,
+    model: Arc<Model>,
+    dataset: Dataset,
+    observer: Observer<'_>,
+) -> Result<Trained, WorkError> {
     let config = SessionConfig {
         base_name: order.base_name.to_owned(),
         checkpoint_steps: order.cadence.steps,

@@ -13,9 +13,11 @@ use tokio_util::sync::CancellationToken;
 use tributary_attribution::Comparison;
 use tributary_client::JobState;
 use tributary_exchange::{FetchRequest, Scope};
+use tributary_lora::{Event, data::CheckConfig};
 use tributary_protocol::{
-    ContentHash, JobId,
+    ContentHash, JobId, Ppm,
     job::{Report, Stage},
+    recipe::Method,
     stream::SHARE_UNITS,
     sum_tree::Domain,
 };
@@ -334,19 +336,23 @@ fn training_without_a_chain_resumes_and_makes_the_same_bundle() {
     });
     let recipe = Recipe::from(&job().spec);
     let out = |name: &str| folder.path().join(name);
+    let reading = CheckConfig::default();
     let cadence = Cadence { steps: 2, seconds: 60 };
-    let whole = train_local(&base, &data, &recipe, &out("whole"), cadence, &unobserved).unwrap();
+    let whole = train_local(&base, &data, &reading, &recipe, &out("whole"), cadence, &unobserved).unwrap();
     assert_eq!(whole.duplicates, [1, 1]);
 
     // Stopped after every step, and called again.
     let broken = loop {
-        let stop = |_: Activity| ControlFlow::Break(());
-        match train_local(&base, &data, &recipe, &out("broken"), cadence, &stop) {
+        let stop = |activity: Activity| match activity {
+            Activity::Training(Event::Step(_)) => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        };
+        match train_local(&base, &data, &reading, &recipe, &out("broken"), cadence, &stop) {
             Ok(outcome) => break outcome,
             Err(LocalError::Work(error)) if error.is_stopped() => {
                 let steps = std::fs::read_dir(out("broken").join("snapshots")).map_or(0, |entries| entries.count());
                 if steps == 2 {
-                    break train_local(&base, &data, &recipe, &out("broken"), cadence, &unobserved).unwrap();
+                    break train_local(&base, &data, &reading, &recipe, &out("broken"), cadence, &unobserved).unwrap();
                 }
             }
             Err(error) => panic!("{error}"),
@@ -360,13 +366,64 @@ fn training_without_a_chain_resumes_and_makes_the_same_bundle() {
     // Another recipe in the same folder starts anew.
     let mut other = recipe;
     other.hyperparameters.seed += 1;
-    let again = train_local(&base, &data, &other, &out("whole"), cadence, &unobserved).unwrap();
+    let again = train_local(&base, &data, &reading, &other, &out("whole"), cadence, &unobserved).unwrap();
     assert_ne!(again.report.adapter, whole.report.adapter);
 
     other.hyperparameters.rank = 0;
-    let error = train_local(&base, &data, &other, &out("whole"), cadence, &unobserved).unwrap_err();
+    let error = train_local(&base, &data, &reading, &other, &out("whole"), cadence, &unobserved).unwrap_err();
     assert!(matches!(error, LocalError::Recipe(_)), "{error}");
     std::fs::write(&data[0], b"{\"prompt\": 1}\n").unwrap();
-    let error = train_local(&base, &data, &recipe, &out("whole"), cadence, &unobserved).unwrap_err().to_string();
+    let error =
+        train_local(&base, &data, &reading, &recipe, &out("whole"), cadence, &unobserved).unwrap_err().to_string();
     assert!(error.contains("lily") && error.contains("line 1"), "{error}");
+}
+
+#[test]
+fn every_method_of_a_recipe_makes_a_bundle_that_stands() {
+    let Some(base) = world::base() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("both.jsonl");
+    std::fs::write(&path, [world::LILY, world::TOM].concat()).unwrap();
+    let changes: [(&str, fn(&mut Recipe)); 5] = [
+        ("plain", |_| {}),
+        ("qlora", |recipe| recipe.method = Method::Qlora { double_quantisation: true }),
+        ("dora", |recipe| {
+            recipe.hyperparameters.weight_decomposed = true;
+            recipe.hyperparameters.dropout = Ppm::from_percent(10);
+            recipe.hyperparameters.lora_plus_ratio_milli = 4_000;
+            recipe.hyperparameters.neftune_alpha_milli = 5_000;
+        }),
+        ("packed", |recipe| {
+            recipe.hyperparameters.packing = true;
+            recipe.hyperparameters.rank_stabilised = true;
+            recipe.hyperparameters.floor = Ppm::from_percent(10);
+        }),
+        // A rate at which the validation loss soon rises: the best adapter is an early one, and the run ends before its end.
+        ("early", |recipe| {
+            recipe.hyperparameters.learning_rate_nano = 300_000_000;
+            recipe.hyperparameters.epochs = 40;
+            recipe.hyperparameters.evaluation_steps = 1;
+            recipe.hyperparameters.patience = 3;
+        }),
+    ];
+    let mut adapters = std::collections::BTreeSet::new();
+    for (name, change) in changes {
+        let mut recipe = Recipe::from(&job().spec);
+        change(&mut recipe);
+        let out = folder.path().join(name);
+        let (reading, cadence) = (CheckConfig::default(), Cadence::default());
+        let data = [path.clone()];
+        let made = train_local(&base, &data, &reading, &recipe, &out, cadence, &unobserved).unwrap();
+        assert!(adapters.insert(made.report.adapter), "{name} is another one's adapter");
+        let bytes = std::fs::read(out.join("bundle.tar")).unwrap();
+        let bundle = verify_bundle(&bytes, &made.report, &recipe, &Domain::default()).unwrap();
+        let evidence = bundle.evidence().unwrap();
+        let steps: Vec<u64> = evidence.checkpoints.iter().map(|checkpoint| checkpoint.step).collect();
+        let done = u64::from(made.report.metrics.steps);
+        if name == "early" {
+            assert!(done < 40 && steps.last().is_some_and(|last| *last < done), "{steps:?} of {done}");
+        } else {
+            assert_eq!(steps.last(), Some(&done), "{name}");
+        }
+    }
 }
