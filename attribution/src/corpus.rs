@@ -66,24 +66,7 @@ impl Corpus {
         corpus
     }
 
-    /// The corpus of parts whose samples are known by their hashes, each in one part: contribution `n` is the `n`th.
-    pub fn of_parts(parts: impl IntoIterator<Item = (Vec<ContentHash>, usize)>) -> Self {
-        let mut corpus = Self { parts: Vec::new(), lines: Vec::new(), owners: HashMap::new() };
-        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        for (number, (samples, copies)) in (0u64..).zip(parts) {
-            let owner = corpus.parts.len();
-            corpus.parts.push(Part {
-                contribution: ContributionId(number),
-                contributor: [0; 32],
-                samples: count(samples.len()),
-                copies: count(copies),
-            });
-            corpus.owners.extend(samples.into_iter().map(|sample| (sample, owner)));
-        }
-        corpus
-    }
-
-    /// The samples, by contribution and within it in the file's order; none of [`Corpus::of_parts`].
+    /// The samples, by contribution and within it in the file's order.
     pub fn lines(&self) -> &[CanonicalLine] {
         &self.lines
     }

@@ -11,7 +11,8 @@
 //! a `rewound` comes first and takes back what was told about the steps behind it.
 
 use crate::error::TrainError;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Seek, SeekFrom, Write};
@@ -23,7 +24,7 @@ use tributary_protocol::ContentHash;
 pub const EVENTS_FILE: &str = "events.jsonl";
 
 /// An event with its place in the stream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Record {
     /// Counts the events of a folder, from 1.
     pub sequence: u64,
@@ -32,6 +33,23 @@ pub struct Record {
     /// What happened.
     #[serde(flatten)]
     pub event: Event,
+}
+
+impl<'de> Deserialize<'de> for Record {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Flat {
+            sequence: u64,
+            time_ms: u64,
+            #[serde(flatten)]
+            event: Event,
+        }
+        // By way of a value: where serde_json keeps numbers of any precision, what flattening buffers would make maps of
+        // fractions.
+        let Flat { sequence, time_ms, event } =
+            serde_json::from_value(Value::deserialize(from)?).map_err(serde::de::Error::custom)?;
+        Ok(Self { sequence, time_ms, event })
+    }
 }
 
 /// What happened in a run. Numbers of the clock and the machine are for people; no result depends on them.

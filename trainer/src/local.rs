@@ -14,9 +14,9 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
-use tributary_attribution::{AttributionReport, Corpus};
+use tributary_attribution::{AttributionReport, ContributionHashes, Corpus};
 use tributary_lora::data::{CheckConfig, CheckError, TrainingFiles, read_dataset};
-use tributary_protocol::{job::Report, recipe::RecipeFault, sum_tree::Domain};
+use tributary_protocol::{ContributionId, job::Report, recipe::RecipeFault, sum_tree::Domain};
 
 /// Why local training did not end.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +66,12 @@ pub fn train_local(
     let (model, tokenizer) = train::load(base, recipe)?;
     let TrainingFiles { dataset, files, .. } = read_dataset(data, &tokenizer, &recipe.data(model.config()), reading)?;
     let duplicates = files.iter().map(|file| file.copies).collect();
-    let corpus = Corpus::of_parts(files.into_iter().map(|file| (file.samples, file.copies)));
+    let corpus = Corpus::of_hashes((0u64..).zip(files).map(|(number, file)| ContributionHashes {
+        contribution: ContributionId(number),
+        contributor: [0; 32],
+        samples: file.samples,
+        copies: u32::try_from(file.copies).unwrap_or(u32::MAX),
+    }));
     fs::create_dir_all(folder).map_err(at(folder))?;
     let base_name = base.file_name().map_or_else(|| "base".into(), |name| name.to_string_lossy().into_owned());
     let order = Order { base, base_name: &base_name, corpus: &corpus, recipe, folder, cadence };

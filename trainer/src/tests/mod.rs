@@ -372,10 +372,11 @@ fn training_without_a_chain_resumes_and_makes_the_same_bundle() {
     other.hyperparameters.rank = 0;
     let error = train_local(&base, &data, &reading, &other, &out("whole"), cadence, &unobserved).unwrap_err();
     assert!(matches!(error, LocalError::Recipe(_)), "{error}");
-    std::fs::write(&data[0], b"{\"prompt\": 1}\n").unwrap();
+    let good = world::LILY.lines().next().unwrap();
+    std::fs::write(&data[0], format!("{good}\n{{\"prompt\": 1}}\n")).unwrap();
     let error =
         train_local(&base, &data, &reading, &recipe, &out("whole"), cadence, &unobserved).unwrap_err().to_string();
-    assert!(error.contains("lily") && error.contains("line 1"), "{error}");
+    assert!(error.contains("lily") && error.contains("line 2"), "{error}");
 }
 
 #[test]
