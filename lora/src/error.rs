@@ -1,6 +1,7 @@
 //! One error type per operation.
 
 use crate::data::EncodeError;
+use crate::quant::Precision;
 use std::io;
 use std::path::PathBuf;
 use tributary_protocol::ContentHash;
@@ -115,6 +116,27 @@ pub enum LoadError {
         /// Its type.
         dtype: String,
     },
+    /// The folder's weights are packed, and something else is asked for.
+    #[error(
+        "the linear layers in {dir} are packed as {stored:?} and cannot be held as {asked:?}; hint: load them as they are, \
+         or take the folder that they were made of"
+    )]
+    Packed {
+        /// The folder.
+        dir: PathBuf,
+        /// How they are.
+        stored: Precision,
+        /// How they should be.
+        asked: Precision,
+    },
+    /// A packed tensor cannot be used.
+    #[error("tensor {name} is packed in a way that is not supported: {source}")]
+    PackedTensor {
+        /// The tensor.
+        name: String,
+        /// What is wrong with it.
+        source: QuantError,
+    },
     /// A tensor cannot be quantised.
     #[error("tensor {name} cannot be quantised: {source}")]
     Quant {
@@ -167,6 +189,12 @@ pub enum QuantError {
         found: usize,
         /// What the shape has.
         expected: usize,
+    },
+    /// A packed weight in a file that is not as bitsandbytes writes it.
+    #[error("{reason}")]
+    Saved {
+        /// What is wrong with it, and what is accepted.
+        reason: String,
     },
     /// Scales that do not fit the shape, or are not finite.
     #[error("{found} scales do not fit, or are not finite; the shape has {expected} blocks of 64")]

@@ -169,7 +169,6 @@ const MUST_BE_NEUTRAL: &[(&str, &[&str], &[Family])] = {
     &[
         ("attention_bias", &["false"], &[Llama, Qwen3, Gemma, DeepseekV2, DeepseekV3]),
         ("mlp_bias", &["false"], &[Llama, DeepseekV2]),
-        ("quantization_config", &[], &[]),
         ("sliding_window", &[], &[Mistral, Mixtral, Qwen2, Qwen3, Phi3]),
         ("layer_types", &[], &[Qwen2, Qwen3]),
         ("use_bidirectional_attention", &["false"], &[]),

@@ -2,6 +2,7 @@
 
 use super::{Family, RopeConfig, RopeScaling};
 use crate::error::ConfigError;
+use crate::quant::{Precision, bitsandbytes};
 use serde_json::{Map, Value};
 
 /// The keys of an object; a null counts as absent.
@@ -25,6 +26,19 @@ impl<'a> Keys<'a> {
             None => Err(ConfigError::UnknownArchitecture {
                 found: format!("{} (model_type {model_type:?})", architectures.join(", ")),
                 accepted: Family::ALL.map(Family::architecture).join(", "),
+            }),
+        }
+    }
+
+    /// How the linear layers are packed in the files.
+    pub(super) fn stored_precision(&self) -> Result<Option<Precision>, ConfigError> {
+        let Some(value) = self.get("quantization_config") else { return Ok(None) };
+        match value.as_object().and_then(bitsandbytes::precision_of) {
+            Some(precision) => Ok(Some(precision)),
+            None => Err(ConfigError::Invalid {
+                key: "quantization_config",
+                value: value.to_string(),
+                expected: bitsandbytes::ACCEPTED,
             }),
         }
     }

@@ -8,6 +8,7 @@ mod tests;
 mod write;
 
 use crate::error::ConfigError;
+use crate::quant::Precision;
 use keys::Keys;
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -104,6 +105,7 @@ impl ModelConfig {
         if let Some((key, value)) = family.unsupported(keys.0) {
             return Err(ConfigError::Unsupported { key, value });
         }
+        keys.stored_precision()?;
         if let Some(key) = family.required().iter().find(|key| !keys.0.contains_key(**key)) {
             return Err(ConfigError::Missing { key });
         }
@@ -136,6 +138,15 @@ impl ModelConfig {
         };
         config.check()?;
         Ok(config)
+    }
+
+    /// How the linear layers in the model folder `dir` are packed, by its `config.json`; `None` if they are not.
+    ///
+    /// Errors: a `quantization_config` other than bitsandbytes' NF4.
+    pub fn stored_precision(dir: &Path) -> Result<Option<Precision>, ConfigError> {
+        let path = dir.join("config.json");
+        let text = std::fs::read_to_string(&path).map_err(|source| ConfigError::Read { path, source })?;
+        Keys(&serde_json::from_str(&text)?).stored_precision()
     }
 
     /// The family of the model.

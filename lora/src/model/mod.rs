@@ -10,7 +10,7 @@ mod site;
 
 use crate::batch::Batch;
 use crate::config::{Family, ModelConfig};
-use crate::error::LoadError;
+use crate::error::{LoadError, QuantError};
 use crate::files::write_atomically;
 use crate::identity::base_model_hash;
 use crate::lora::{Adapter, Pair};
@@ -18,7 +18,7 @@ use crate::ops::{self, AttentionShape};
 use crate::quant::{FrozenWeight, Precision};
 use crate::random::Random;
 use crate::rope::RopeTable;
-use crate::weights;
+use crate::weights::{self, Stored};
 use assembly::{EMBEDDINGS, HEAD, NORM, Parts, is_buffer, is_unread, layer_path, linear_names, shapes};
 use attention::Attention;
 pub(crate) use attention::Heads;
@@ -79,34 +79,46 @@ impl Layer {
 
 impl Model {
     /// Loads the model in the Hugging Face folder `dir`: `config.json` and safetensors, single or sharded, of f32, f16
-    /// or bf16.
+    /// or bf16, or with linear layers that bitsandbytes packed as NF4, which stay as they are.
     ///
     /// Errors: every tensor of the architecture must be there with its shape, and no other. Cost: reads the folder twice
-    /// (once for [`Model::content_hash`]); memory for all parameters in f32.
+    /// (once for [`Model::content_hash`]); memory for all parameters in f32, or as they are packed.
     pub fn load(dir: &Path, device: &Device) -> Result<Self, LoadError> {
-        Self::load_as(dir, device, Precision::F32)
+        Self::load_as(dir, device, ModelConfig::stored_precision(dir)?.unwrap_or_default())
     }
 
     /// [`Model::load`] with the linear layers of the decoder held as `precision` says.
     ///
-    /// Errors: also a linear layer with an element that is not finite, if it is to be quantised. Cost: each tensor is
-    /// packed as it is read, so that one at a time exists in f32.
+    /// Errors: also a linear layer with an element that is not finite, if it is to be quantised; a folder that is packed
+    /// otherwise. Cost: each tensor is packed as it is read, so that one at a time exists in f32.
     pub fn load_as(dir: &Path, device: &Device, precision: Precision) -> Result<Self, LoadError> {
         if !device.is_cpu() {
             return Err(LoadError::Device { device: format!("{device:?}") });
         }
         let config = ModelConfig::from_dir(dir)?;
+        let stored = ModelConfig::stored_precision(dir)?;
+        if let Some(stored) = stored.filter(|stored| *stored != precision) {
+            return Err(LoadError::Packed { dir: dir.into(), stored, asked: precision });
+        }
         let tied = config.tie_word_embeddings;
         // Old exports carry the rotary frequencies, and some the tied head a second time; both follow from the rest.
         let ignored =
             |name: &str| name.ends_with("rotary_emb.inv_freq") || (tied && name == HEAD) || is_unread(&config, name);
         let linear = linear_names(&config);
         let mut parameters = BTreeMap::new();
-        weights::load(dir, &shapes(&config), ignored, |name, values, shape| {
-            let weight = match shape {
-                [rows, columns] if linear.contains(name) => FrozenWeight::new(values, *rows, *columns, precision)
-                    .map_err(|source| LoadError::Quant { name: name.into(), source })?,
-                _ => Tensor::from_vec(values, shape, device)?.into(),
+        weights::load(dir, &shapes(&config), stored, ignored, |name, values, shape| {
+            let weight = match (values, shape) {
+                // What its makers left as it was in a packed folder stays so.
+                (Stored::Plain(values), [rows, columns]) if linear.contains(name) && stored.is_none() => {
+                    FrozenWeight::new(values, *rows, *columns, precision)
+                        .map_err(|source| LoadError::Quant { name: name.into(), source })?
+                }
+                (Stored::Plain(values), _) => Tensor::from_vec(values, shape, device)?.into(),
+                (Stored::Nf4(matrix), _) if linear.contains(name) => FrozenWeight::Nf4(Arc::new(matrix)),
+                (Stored::Nf4(_), _) => {
+                    let reason = "only the linear layers of the decoder may be packed, not embeddings or head".into();
+                    return Err(LoadError::PackedTensor { name: name.into(), source: QuantError::Saved { reason } });
+                }
             };
             parameters.insert(name.to_owned(), weight);
             Ok(())

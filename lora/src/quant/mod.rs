@@ -4,6 +4,7 @@
 //! forward and backward unpack one tile at a time. The bytes are those of bitsandbytes, so that every implementation
 //! computes on the same base.
 
+pub(crate) mod bitsandbytes;
 mod matrix;
 mod nf4;
 mod scales;

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 /// Scales that share one scale of their own.
-const BLOCK: usize = 256;
+pub(super) const BLOCK: usize = 256;
 
 /// The scale of each block of a packed matrix.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,6 +83,11 @@ impl Nf4Scales {
             }
         }
     }
+}
+
+/// What each code stands for.
+pub(super) fn dynamic_map() -> &'static [f32; 256] {
+    &DYNAMIC_MAP
 }
 
 /// The code for `x` in `[-1, 1]`; 0 for what is not a number, which equal scales give.
