@@ -1,7 +1,7 @@
 //! Whose sample is it: all contributions of a job as one list in which every sample stands once.
 
 use crate::error::AttributionError;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, hash_map::Entry};
 use tributary_protocol::{ContentHash, ContributionId, sample::CanonicalLine};
 
 /// One contribution's samples, as fetched.
@@ -13,6 +13,19 @@ pub struct ContributionSamples {
     pub contributor: [u8; 32],
     /// Its samples, in the file's order.
     pub lines: Vec<CanonicalLine>,
+}
+
+/// One contribution's samples by their hashes, already read from files and without copies.
+#[derive(Clone, Debug)]
+pub struct ContributionHashes {
+    /// The contribution.
+    pub contribution: ContributionId,
+    /// The account that made it.
+    pub contributor: [u8; 32],
+    /// Its samples that no earlier contribution holds.
+    pub samples: Vec<ContentHash>,
+    /// Samples that were left out since they are copies.
+    pub copies: u32,
 }
 
 /// One contribution's part in a corpus.
@@ -66,7 +79,31 @@ impl Corpus {
         corpus
     }
 
-    /// The samples, by contribution and within it in the file's order.
+    /// The corpus of samples that are known by their hashes only, such as conversations from local files. It has no
+    /// [`Corpus::lines`]; whoever read the files has the dataset. A hash that stands in two contributions belongs to the
+    /// first of them.
+    pub fn of_hashes(contributions: impl IntoIterator<Item = ContributionHashes>) -> Self {
+        let ordered: BTreeMap<ContributionId, ContributionHashes> =
+            contributions.into_iter().map(|hashes| (hashes.contribution, hashes)).collect();
+        let mut corpus = Self { parts: Vec::with_capacity(ordered.len()), lines: Vec::new(), owners: HashMap::new() };
+        for (owner, hashes) in ordered.into_values().enumerate() {
+            let ContributionHashes { contribution, contributor, samples, mut copies } = hashes;
+            let mut own = 0u32;
+            for sample in samples {
+                match corpus.owners.entry(sample) {
+                    Entry::Vacant(free) => {
+                        free.insert(owner);
+                        own = own.saturating_add(1);
+                    }
+                    Entry::Occupied(_) => copies = copies.saturating_add(1),
+                }
+            }
+            corpus.parts.push(Part { contribution, contributor, samples: own, copies });
+        }
+        corpus
+    }
+
+    /// The samples, by contribution and within it in the file's order; none of [`Corpus::of_hashes`].
     pub fn lines(&self) -> &[CanonicalLine] {
         &self.lines
     }
@@ -114,6 +151,23 @@ mod tests {
         let twice = samples(1, &[("a", "1")]);
         let corpus = Corpus::new([twice.clone(), twice]);
         assert_eq!((corpus.parts().len(), corpus.lines().len(), corpus.parts()[0].copies), (1, 1, 0));
+    }
+
+    #[test]
+    fn hashes_have_the_owners_that_samples_have() {
+        let files = [samples(0, &[("a", "1"), ("b", "2")]), samples(3, &[("c", "3")])];
+        let hashes = files.iter().map(|file| ContributionHashes {
+            contribution: file.contribution,
+            contributor: file.contributor,
+            samples: file.lines.iter().map(CanonicalLine::hash).collect(),
+            copies: 1,
+        });
+        let (known, whole) = (Corpus::of_hashes(hashes.rev()), Corpus::new(files));
+        for line in whole.lines() {
+            assert_eq!(known.owner(&line.hash()).unwrap(), whole.owner(&line.hash()).unwrap());
+        }
+        let parts: Vec<_> = known.parts().iter().map(|part| (part.contribution.0, part.samples, part.copies)).collect();
+        assert_eq!((parts, known.lines().len()), (vec![(0, 2, 1), (3, 1, 1)], 0));
     }
 
     #[test]

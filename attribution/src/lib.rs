@@ -28,7 +28,7 @@ mod report;
 mod tracin;
 mod units;
 
-pub use corpus::{ContributionSamples, Corpus, Part};
+pub use corpus::{ContributionHashes, ContributionSamples, Corpus, Part};
 pub use error::{AttributionError, EvidenceError};
 pub use estimator::{Estimator, Inputs, Observer, Progress, estimator, unobserved};
 pub use recompute::{Comparison, UNITS_TOLERANCE, recompute};
