@@ -2,6 +2,7 @@
 
 use crate::config::ModelConfig;
 use crate::data::{ChatTemplate, TemplateError};
+use crate::dataset::PromptStyle;
 use crate::error::TokenizerError;
 use serde_json::Value;
 use std::path::Path;
@@ -177,6 +178,14 @@ impl Tokenizer {
     /// Errors: the folder has one that cannot be used.
     pub fn chat_template(&self) -> Result<Option<&Arc<ChatTemplate>>, TemplateError> {
         self.chat.as_ref().map(Option::as_ref).map_err(Clone::clone)
+    }
+
+    /// The style of the model's own prompts: its chat template, or the plain frame if it has none.
+    ///
+    /// Errors: the folder has a template that cannot be used.
+    pub fn prompt_style(&self) -> Result<PromptStyle, TemplateError> {
+        let template = self.chat_template()?;
+        Ok(template.map_or(PromptStyle::Plain, |_| PromptStyle::Chat))
     }
 
     /// Number of tokens.

@@ -3,7 +3,7 @@
 use super::conversation::{Conversation, Role, Turn};
 use super::encode::{EncodeError, Encoder, TrainOn};
 use super::style::{SpecialTexts, Style};
-use crate::dataset::{DataConfig, PromptStyle};
+use crate::dataset::DataConfig;
 use crate::error::TokenizerError;
 use crate::tokenizer::Tokenizer;
 
@@ -90,11 +90,7 @@ impl<'a> Prompter<'a> {
     ///
     /// Errors: a chat template that cannot be used.
     pub fn of_model(tokenizer: &'a Tokenizer, config: &DataConfig) -> Result<Self, EncodeError> {
-        let style = match tokenizer.chat_template()? {
-            Some(_) => PromptStyle::Chat,
-            None => PromptStyle::Plain,
-        };
-        Self::new(tokenizer, &DataConfig { style, ..config.clone() })
+        Self::new(tokenizer, &DataConfig { style: tokenizer.prompt_style()?, ..config.clone() })
     }
 
     /// The chat template's name, if one is used.

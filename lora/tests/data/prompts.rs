@@ -80,6 +80,14 @@ fn a_models_own_template_is_used_where_it_has_one() {
 }
 
 #[test]
+fn tokenizers_and_prompters_are_shared_between_threads() {
+    let shared = |value: &(dyn Send + Sync)| size_of_val(value);
+    let tokenizer = chat_tokenizer();
+    let prompter = Prompter::of_model(&tokenizer, &DataConfig::default()).unwrap();
+    assert!(shared(&tokenizer) > 0 && shared(&prompter) > 0);
+}
+
+#[test]
 fn turns_that_ask_for_nothing_are_refused() {
     let tokenizer = chat_tokenizer();
     let prompter = Prompter::of_model(&tokenizer, &DataConfig::default()).unwrap();
