@@ -130,7 +130,10 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn parts(double: bool) -> Vec<(&'static str, Part)> {
+    /// The tensors of a weight, by what follows its name.
+    type Parts = Vec<(&'static str, Part)>;
+
+    fn parts(double: bool) -> Parts {
         let values: Vec<f32> = (0..6 * 40).map(|i| libm::sinf(i as f32 * 0.37) * 0.1).collect();
         let matrix = Nf4Matrix::quantise(&values, 6, 40, double).unwrap();
         let floats = |values: &[f32]| Part {
@@ -148,7 +151,7 @@ mod tests {
                 state["nested_offset"] = f64::from(*offset).into();
                 parts.push((".absmax", raw(codes)));
                 parts.push((".nested_absmax", floats(scales)));
-                parts.push((".nested_quant_map", floats(&*scales::dynamic_map())));
+                parts.push((".nested_quant_map", floats(scales::dynamic_map())));
             }
         }
         parts.push((STATE, raw(state.to_string().as_bytes())));
@@ -174,42 +177,42 @@ mod tests {
 
     #[test]
     fn parts_that_do_not_fit_are_refused_by_name() {
-        let refused = |change: &dyn Fn(&mut Vec<(&'static str, Part)>), shape, precision| {
+        let refused = |change: &dyn Fn(&mut Parts), shape, precision| {
             let mut parts = parts(true);
             change(&mut parts);
             read(&parts, shape, precision).unwrap_err().to_string()
         };
-        let of = |parts: &mut Vec<(&'static str, Part)>, end| parts.iter().position(|(name, _)| *name == end).unwrap();
+        let of = |parts: &mut Parts, end| parts.iter().position(|(name, _)| *name == end).unwrap();
         let double = Precision::Nf4Double;
         let text = refused(&|_| {}, [40, 6], double);
         assert!(text.contains("its shape is [6, 40], config.json says [40, 6]"), "{text}");
         let text = refused(&|_| {}, [6, 40], Precision::Nf4);
         assert!(text.contains("its scales are quantised, config.json says bnb_4bit_use_double_quant false"), "{text}");
         for end in ["", ".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map", STATE] {
-            let without = |parts: &mut Vec<(&'static str, Part)>| parts.retain(|(name, _)| *name != end);
+            let without = |parts: &mut Parts| parts.retain(|(name, _)| *name != end);
             let text = refused(&without, [6, 40], double);
             assert!(text.contains("is missing") && text.contains(end), "{text}");
-            let wrong = |parts: &mut Vec<(&'static str, Part)>| {
+            let wrong = |parts: &mut Parts| {
                 let at = of(parts, end);
                 parts[at].1.dtype = Dtype::F16;
             };
             assert!(refused(&wrong, [6, 40], double).contains("has type F16"));
         }
         for end in [".quant_map", ".nested_quant_map"] {
-            let other = |parts: &mut Vec<(&'static str, Part)>| {
+            let other = |parts: &mut Parts| {
                 let at = of(parts, end);
                 parts[at].1.bytes[1] ^= 1;
             };
             assert!(refused(&other, [6, 40], double).contains(&end[1..]));
         }
-        let blocks = |parts: &mut Vec<(&'static str, Part)>| {
+        let blocks = |parts: &mut Parts| {
             let at = of(parts, STATE);
             let text = String::from_utf8(parts[at].1.bytes.clone()).unwrap();
             parts[at].1.bytes = text.replace("\"blocksize\":64", "\"blocksize\":128").into();
         };
         let text = refused(&blocks, [6, 40], double);
         assert!(text.contains("nf4 in blocks of 128; nf4 in blocks of 64 is accepted"), "{text}");
-        let short = |parts: &mut Vec<(&'static str, Part)>| parts[0].1.bytes.truncate(119);
+        let short = |parts: &mut Parts| parts[0].1.bytes.truncate(119);
         assert!(refused(&short, [6, 40], double).contains("119 packed bytes, the shape has 120"));
     }
 
