@@ -30,7 +30,7 @@ impl Raw {
         Self { dtype: Dtype::F32, shape: vec![values.len()], bytes }
     }
 
-    fn raw(bytes: &[u8]) -> Self {
+    fn bytes_of(bytes: &[u8]) -> Self {
         Self { dtype: Dtype::U8, shape: vec![bytes.len()], bytes: bytes.to_vec() }
     }
 
@@ -78,7 +78,7 @@ fn nested_map() -> Vec<f32> {
 
 /// The tensors that bitsandbytes 0.50.2 writes for a packed weight (`QuantState.as_dict(packed=True)`).
 fn saved(name: &str, matrix: &Nf4Matrix) -> Tensors {
-    let mut codes = Raw::raw(matrix.packed());
+    let mut codes = Raw::bytes_of(matrix.packed());
     codes.shape.push(1);
     let mut state = json!({
         "quant_type": "nf4", "blocksize": 64, "dtype": "bfloat16", "shape": [matrix.rows(), matrix.columns()],
@@ -91,12 +91,12 @@ fn saved(name: &str, matrix: &Nf4Matrix) -> Tensors {
             state["nested_blocksize"] = 256.into();
             state["nested_dtype"] = "float32".into();
             state["nested_offset"] = f64::from(*offset).into();
-            tensors.insert(format!("{name}.absmax"), Raw::raw(codes));
+            tensors.insert(format!("{name}.absmax"), Raw::bytes_of(codes));
             tensors.insert(format!("{name}.nested_absmax"), Raw::floats(scales));
             tensors.insert(format!("{name}.nested_quant_map"), Raw::floats(&nested_map()));
         }
     }
-    tensors.insert(format!("{name}.quant_state.bitsandbytes__nf4"), Raw::raw(state.to_string().as_bytes()));
+    tensors.insert(format!("{name}.quant_state.bitsandbytes__nf4"), Raw::bytes_of(state.to_string().as_bytes()));
     tensors
 }
 
@@ -254,7 +254,7 @@ fn weights_that_bitsandbytes_packed_are_read_as_they_are() {
         tensors.insert(name.to_owned(), of("packed"));
         tensors.insert(format!("{name}.absmax"), of("absmax"));
         tensors.insert(format!("{name}.quant_map"), of("code"));
-        tensors.insert(format!("{name}.quant_state.bitsandbytes__nf4"), Raw::raw(state.as_bytes()));
+        tensors.insert(format!("{name}.quant_state.bitsandbytes__nf4"), Raw::bytes_of(state.as_bytes()));
     }
     write(&folder.path().join("model.safetensors"), &tensors);
     let found = Model::load(folder.path(), &Device::Cpu).unwrap();

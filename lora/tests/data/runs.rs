@@ -82,7 +82,7 @@ fn a_chat_run_trains_the_answer_and_the_end_of_its_turn() {
     let whole = tokenizer.encode(&format!("{head}b<|im_end|>\n")).unwrap();
     assert_eq!(sample.tokens(), whole);
     let from = tokenizer.encode(head).unwrap().len();
-    assert_eq!(sample.trained_ranges(), [from..from + 2]);
+    assert_eq!(sample.trained_ranges(), std::slice::from_ref(&(from..from + 2)));
 }
 
 #[test]
