@@ -130,7 +130,7 @@ impl TrainingRun {
     /// Takes up the checkpoint in `dir`, if there is one, and says whether there was.
     ///
     /// The run must have been made from the same model, samples and settings. From here it gives the same bits as if it
-    /// had never stopped (on the same machine, with the same number of threads).
+    /// had never stopped; with the arithmetic `det-f32-v1` on any machine.
     pub fn resume(&mut self, dir: &Path) -> Result<bool, TrainError> {
         let path = dir.join(CHECKPOINT_FILE);
         if !path.exists() {
@@ -189,6 +189,8 @@ impl TrainingRun {
         add(&settings
             .map_err(|error| TrainError::DamagedCheckpoint { path: PathBuf::new(), reason: error.to_string() })?);
         add(&self.model().content_hash().unwrap_or_default().0);
+        // Profiles give different bits, so a run does not change its own.
+        add(self.model().arithmetic().name().as_bytes());
         // Runs on f32 have the fingerprint that they had before there were others.
         match self.model().precision() {
             Precision::F32 => {}

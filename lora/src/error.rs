@@ -1,5 +1,6 @@
 //! One error type per operation.
 
+use crate::arithmetic::ArithmeticError;
 use crate::data::EncodeError;
 use crate::quant::Precision;
 use std::io;
@@ -154,6 +155,9 @@ pub enum LoadError {
     /// The tokenizer was not accepted.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
+    /// The machine cannot compute as the profile says.
+    #[error(transparent)]
+    Arithmetic(#[from] ArithmeticError),
     /// A tensor operation failed.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
@@ -465,6 +469,9 @@ pub enum TrainError {
     /// The adapter could not be written or read.
     #[error(transparent)]
     Adapter(#[from] AdapterError),
+    /// The machine cannot compute as the profile says.
+    #[error(transparent)]
+    Arithmetic(#[from] ArithmeticError),
     /// A tensor operation failed.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),

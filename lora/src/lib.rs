@@ -1,18 +1,20 @@
 //! Models, LoRA layers, optimiser, PEFT files and generation.
 //!
 //! Synchronous and deterministic: no clock, no network, no threads apart from rayon's inside one operation. The same base
-//! model, samples and settings give the same adapter bytes on the same machine with the same number of threads.
+//! model, samples and settings give the same adapter bytes on every machine that [`Arithmetic`] accepts, with any number of
+//! threads.
 //!
 //! # Reading order
-//! [`ModelConfig`] and [`Model`] (what is loaded), [`Precision`] (how its layers are held), [`LoraConfig`], [`Targets`] and
-//! [`Adapter`] (what is trained), [`data`] and [`Dataset`] (what it is trained on), [`TrainingRun`] (the loop), [`Session`]
-//! (who drives it), [`data::Prompter`] and [`reply`] (what comes out), [`sample_gradient`] (what attribution reads),
-//! [`pretrain`] (how the embedded base model was made).
+//! [`ModelConfig`] and [`Model`] (what is loaded), [`Precision`] (how its layers are held), [`Arithmetic`] (what its numbers
+//! depend on), [`LoraConfig`], [`Targets`] and [`Adapter`] (what is trained), [`data`] and [`Dataset`] (what it is trained
+//! on), [`TrainingRun`] (the loop), [`Session`] (who drives it), [`data::Prompter`] and [`reply`] (what comes out),
+//! [`sample_gradient`] (what attribution reads), [`pretrain`] (how the embedded base model was made).
 //!
 //! # Invariant
 //! No tokio, no chain, no file outside the folders that a caller names.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod arithmetic;
 mod batch;
 mod checkpoint;
 mod config;
@@ -47,6 +49,7 @@ mod tokenizer;
 mod train;
 mod weights;
 
+pub use arithmetic::{Arithmetic, ArithmeticError};
 pub use batch::{Batch, EncodedSample};
 pub use checkpoint::CHECKPOINT_FILE;
 pub use config::{

@@ -205,7 +205,7 @@ impl Pair {
     /// The dense weight with the update in it: `W + scale·B·A`, with rows of the trained lengths if there are such.
     pub(crate) fn merged(&self, weight: &FrozenWeight, scale: f32) -> TensorResult<Tensor> {
         let (a, b) = (self.a.as_detached_tensor(), self.b.as_detached_tensor());
-        let sum = (weight.to_dense()? + (b.matmul(&a)? * f64::from(scale))?)?;
+        let sum = ops::low_rank_sum(&weight.to_dense()?, &a, &b, scale)?;
         let Some(magnitude) = &self.magnitude else { return Ok(sum) };
         let norms = ops::row_norms(&FrozenWeight::Dense(sum.clone()), None)?;
         let norms = Tensor::from_vec(norms, magnitude.dims(), &Device::Cpu)?;

@@ -8,6 +8,7 @@ mod norm;
 mod recompute;
 mod site;
 
+use crate::arithmetic::{Arithmetic, ArithmeticError};
 use crate::batch::Batch;
 use crate::config::{Family, ModelConfig};
 use crate::error::{LoadError, QuantError};
@@ -44,6 +45,7 @@ pub struct Model {
     config: ModelConfig,
     content_hash: Option<ContentHash>,
     precision: Precision,
+    arithmetic: Arithmetic,
     embeddings: Tensor,
     layers: Vec<Layer>,
     norm: Norm,
@@ -92,6 +94,19 @@ impl Model {
     /// Errors: also a linear layer with an element that is not finite, if it is to be quantised; a folder that is packed
     /// otherwise. Cost: each tensor is packed as it is read, so that one at a time exists in f32.
     pub fn load_as(dir: &Path, device: &Device, precision: Precision) -> Result<Self, LoadError> {
+        Self::load_with(dir, device, precision, Arithmetic::default())
+    }
+
+    /// [`Model::load_as`] with another profile than the default.
+    ///
+    /// Errors: also a profile that this machine cannot keep, before anything is read.
+    pub fn load_with(
+        dir: &Path,
+        device: &Device,
+        precision: Precision,
+        arithmetic: Arithmetic,
+    ) -> Result<Self, LoadError> {
+        arithmetic.check()?;
         if !device.is_cpu() {
             return Err(LoadError::Device { device: format!("{device:?}") });
         }
@@ -125,6 +140,7 @@ impl Model {
         })?;
         let mut model = Self::assemble(config, parameters)?;
         model.precision = precision;
+        model.arithmetic = arithmetic;
         model.content_hash = Some(base_model_hash(dir)?);
         Ok(model)
     }
@@ -149,6 +165,7 @@ impl Model {
         }
         let mut model = Self::assemble(self.config.clone(), parameters)?;
         model.precision = precision;
+        model.arithmetic = self.arithmetic;
         model.content_hash = self.content_hash;
         Ok(model)
     }
@@ -195,6 +212,7 @@ impl Model {
             rope: Arc::new(RopeTable::new(&config)),
             content_hash: None,
             precision: Precision::F32,
+            arithmetic: Arithmetic::default(),
             layers,
             config,
         })
@@ -213,6 +231,20 @@ impl Model {
     /// How the linear layers are held.
     pub fn precision(&self) -> Precision {
         self.precision
+    }
+
+    /// What the model's numbers depend on.
+    pub fn arithmetic(&self) -> Arithmetic {
+        self.arithmetic
+    }
+
+    /// The model under another profile.
+    ///
+    /// Errors: a profile that this machine cannot keep.
+    pub fn with_arithmetic(mut self, arithmetic: Arithmetic) -> Result<Self, ArithmeticError> {
+        arithmetic.check()?;
+        self.arithmetic = arithmetic;
+        Ok(self)
     }
 
     /// Number of parameters; tied ones count once.
@@ -249,7 +281,8 @@ impl Model {
             tensors.insert(name.clone(), variable.as_tensor().clone().into());
             variables.insert(name, variable);
         }
-        let model = Self::assemble(self.config, tensors).map_err(candle_core::Error::wrap)?;
+        let mut model = Self::assemble(self.config, tensors).map_err(candle_core::Error::wrap)?;
+        model.arithmetic = self.arithmetic;
         Ok((model, variables.into_iter().collect()))
     }
 
@@ -322,7 +355,9 @@ impl Model {
             };
             parameters.insert(name, merged.into());
         }
-        Self::assemble(self.config.clone(), parameters).map_err(candle_core::Error::wrap)
+        let mut merged = Self::assemble(self.config.clone(), parameters).map_err(candle_core::Error::wrap)?;
+        merged.arithmetic = self.arithmetic;
+        Ok(merged)
     }
 
     /// The adapter's updates by the names of the weights that they change.

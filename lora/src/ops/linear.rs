@@ -39,6 +39,22 @@ pub(crate) fn lora_linear(
     x.apply_op3(a, b, LoraLinear { weight: weight.clone(), scale, dropout })
 }
 
+/// `W + scale·B·A`, detached.
+///
+/// Shapes: `W [out, in]`, `A [rank, in]`, `B [out, rank]` -> `[out, in]`.
+pub(crate) fn low_rank_sum(weight: &Tensor, a: &Tensor, b: &Tensor, scale: f32) -> Result<Tensor> {
+    let ((output, input), rank) = (weight.dims2()?, a.dim(0)?);
+    let mut sum = with_elements(weight, |weight| Ok(weight.to_vec()))?;
+    with_elements(a, |a| {
+        with_elements(b, |b| {
+            let (a, b) = (View::dense(a, rank, input), View::dense(b, output, rank));
+            product(&mut sum, input, Into::Add, b, a, scale, Threads::All);
+            Ok(())
+        })
+    })?;
+    Tensor::from_vec(sum, (output, input), weight.device())
+}
+
 /// `y = x·Wᵀ` into `y`.
 fn forward(weight: &FrozenWeight, x: View<'_>, y: &mut [f32]) -> Result<()> {
     let (output, input) = weight.dims()?;

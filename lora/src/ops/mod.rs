@@ -24,7 +24,8 @@ pub(crate) use cross_entropy::{IGNORED, next_token_loss};
 pub(crate) use dora::{dora_linear, row_norms};
 pub(crate) use experts::{choose_experts, combine_experts, expert_weights};
 pub(crate) use gated::gated;
-pub(crate) use linear::{frozen_linear, linear, lora_linear};
+pub(crate) use gemm::{Backend, CHUNK};
+pub(crate) use linear::{frozen_linear, linear, lora_linear, low_rank_sum};
 pub(crate) use rms_norm::rms_norm;
 pub(crate) use unread::{unread_frozen_linear, unread_lora_linear};
 

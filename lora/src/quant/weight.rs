@@ -2,7 +2,7 @@
 
 use super::matrix::Nf4Matrix;
 use crate::error::QuantError;
-use crate::ops::with_elements;
+use crate::ops::{CHUNK, with_elements};
 use candle_core::{Device, Result as TensorResult, Tensor};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub enum Precision {
     Nf4Double,
 }
 
-/// Elements of a packed weight that are unpacked at once: 1 MiB of f32, which stays in the cache while it is used.
+/// Elements of a packed weight that are unpacked at once: about 1 MiB of f32, which stays in the cache while it is used.
 const TILE: usize = 1 << 18;
 
 /// The weight `[out, in]` of a linear layer.
@@ -113,7 +113,8 @@ impl FrozenWeight {
     }
 }
 
-/// Rows of a tile of a weight with `columns` inputs.
+/// Rows of a tile of a weight with `columns` inputs: whole chunks of a product, so that a product with the transposed
+/// weight, tile by tile, is the same as with the dense weight.
 pub(crate) fn tile_rows(columns: usize) -> usize {
-    (TILE / columns.max(1)).max(1)
+    (TILE / columns.max(1) / CHUNK).max(1) * CHUNK
 }
