@@ -339,6 +339,7 @@ mod tests {
         let mut log = EventLog::open(dir.path()).unwrap();
         log.add(step(1, 0.1, 3.0)).unwrap();
         log.add(step(2, 0.7, 2.0)).unwrap();
+        drop(log);
         let whole = std::fs::read(&path).unwrap();
         for cut in 1..whole.len() / 2 {
             std::fs::write(&path, &whole[..whole.len() - cut]).unwrap();
@@ -357,12 +358,14 @@ mod tests {
         let first = log.add(step(1, 0.1, 3.0)).unwrap();
         log.add(Event::Evaluation { step: 1, loss: 0.5, best: true }).unwrap();
         log.add(step(2, 0.2, 3.0)).unwrap();
+        drop(log);
         let mut log = EventLog::open(dir.path()).unwrap();
         assert_eq!(log.add(step(1, 0.1, 99.0)).unwrap(), first, "only the clock differs");
         assert_eq!(log.add(Event::Evaluation { step: 1, loss: 0.5, best: true }).unwrap()[0].sequence, 2);
         let added = log.add(step(2, 0.25, 3.0)).unwrap();
         assert!(matches!(added[0].event, Event::Rewound { step: 1, .. }));
         assert_eq!(added[1].sequence, 5);
+        drop(log);
         let mut log = EventLog::open(dir.path()).unwrap();
         assert_eq!(log.add(step(2, 0.25, 1.0)).unwrap(), added[1..]);
         // What begins anew tells everything anew.

@@ -8,7 +8,7 @@ use tributary_lora::{
 };
 use tributary_protocol::job::JobSpec;
 use tributary_protocol::recipe::{
-    AttributionMethod, Hyperparameters, Method, RecipeFault, Schedule, TargetLayers, Template,
+    Arithmetic, AttributionMethod, Hyperparameters, Method, RecipeFault, Schedule, TargetLayers, Template,
 };
 
 /// What of a job determines its result, beside base model and data.
@@ -43,6 +43,14 @@ impl Recipe {
             Method::Lora => Precision::F32,
             Method::Qlora { double_quantisation: false } => Precision::Nf4,
             Method::Qlora { double_quantisation: true } => Precision::Nf4Double,
+        }
+    }
+
+    /// The rules of arithmetic that the model is used with.
+    pub fn arithmetic(&self) -> tributary_lora::Arithmetic {
+        match self.hyperparameters.arithmetic {
+            Arithmetic::DetF32V1 => tributary_lora::Arithmetic::DetF32V1,
+            Arithmetic::Fast => tributary_lora::Arithmetic::Fast,
         }
     }
 

@@ -42,7 +42,7 @@ pub(crate) struct Trained {
 
 /// The base model as a recipe holds it, and its tokenizer.
 pub(crate) fn load(base: &Path, recipe: &Recipe) -> Result<(Arc<Model>, Tokenizer), WorkError> {
-    let model = Model::load_as(base, &Device::Cpu, recipe.precision())?;
+    let model = Model::load_with(base, &Device::Cpu, recipe.precision(), recipe.arithmetic())?;
     let tokenizer = Tokenizer::from_dir(base, model.config())?;
     Ok((Arc::new(model), tokenizer))
 }
