@@ -1,6 +1,6 @@
 //! This engine's side of `scripts/bench/train`: does one step or one generation for every line on its standard input.
 //!
-//! `bench_train train MODEL [precision=f32|nf4|nf4-double] [batch=2] [tokens=256]`
+//! `bench_train train MODEL [precision=f32|nf4|nf4-double] [checkpointing=no|yes] [batch=2] [tokens=256]`
 //! `bench_train generate MODEL [batch=1] [prompt=32] [tokens=64]`
 //!
 //! It prints a line when it is ready and one after each unit of work: the loss of the step, or the generated tokens. Who
@@ -12,8 +12,8 @@ use std::io::{BufRead, Write};
 use std::path::Path;
 use std::sync::Arc;
 use tributary_lora::{
-    Adapter, Dataset, EncodedSample, Generation, LoraConfig, Model, Precision, SamplingConfig, Target, TrainConfig,
-    TrainingRun,
+    Adapter, Dataset, EncodedSample, GenerationBatch, LoraConfig, Model, Precision, SamplingConfig, Target,
+    TrainConfig, TrainingRun,
 };
 use tributary_protocol::ContentHash;
 
@@ -75,6 +75,7 @@ fn train(model: Model, settings: &HashMap<&str, &str>) -> Result<(), Failure> {
         shuffle: false,
         learning_rate: 1e-4,
         snapshots: 0,
+        activation_checkpointing: settings.get("checkpointing") == Some(&"yes"),
         ..TrainConfig::default()
     };
     let lora = LoraConfig { rank: 8, alpha: 16.0, targets: Target::ALL.into(), ..LoraConfig::default() };
@@ -90,10 +91,9 @@ fn generate(model: &Model, settings: &HashMap<&str, &str>) -> Result<(), Failure
     let all = tokens(batch * prompt, model.config().vocab_size);
     let prompts: Vec<&[u32]> = all.chunks(prompt).collect();
     serve(|| {
-        let mut made = Vec::new();
-        for prompt in &prompts {
-            made.extend(Generation::new(model, None, prompt, &[], config)?.collect::<Result<Vec<u32>, _>>()?);
-        }
+        let rows = GenerationBatch::new(model, None, &prompts, &[], config)?.collect::<Result<Vec<_>, _>>()?;
+        let made = (0..batch).flat_map(|sequence| rows.iter().filter_map(move |row| row[sequence]));
+        let made: Vec<u32> = made.collect();
         Ok(made.iter().map(u32::to_string).collect::<Vec<_>>().join(" "))
     })
 }

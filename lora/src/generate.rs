@@ -14,17 +14,7 @@ use candle_core::Tensor;
 ///
 /// Keys and values of all past positions are kept, so each token costs one position.
 pub struct Generation<'a> {
-    model: &'a Model,
-    adapter: Option<&'a Adapter>,
-    stops: Vec<u32>,
-    sampler: Sampler,
-    /// Per layer.
-    cache: Vec<LayerCache>,
-    /// Tokens that were not run through the model yet.
-    pending: Vec<u32>,
-    /// Positions that were run.
-    positions: usize,
-    tokens_left: usize,
+    batch: GenerationBatch<'a>,
 }
 
 impl<'a> Generation<'a> {
@@ -36,56 +26,7 @@ impl<'a> Generation<'a> {
         stops: &[u32],
         config: SamplingConfig,
     ) -> Result<Self, GenerateError> {
-        if prompt.is_empty() {
-            return Err(GenerateError::EmptyPrompt);
-        }
-        let positions_max = model.config().positions_max;
-        if prompt.len() > positions_max {
-            return Err(GenerateError::PromptTooLong { tokens: prompt.len(), positions_max });
-        }
-        Ok(Self {
-            sampler: Sampler::new(config)?,
-            cache: vec![LayerCache::default(); model.config().layers],
-            pending: prompt.to_vec(),
-            stops: stops.to_vec(),
-            positions: 0,
-            tokens_left: config.tokens_max,
-            adapter,
-            model,
-        })
-    }
-
-    fn next_token(&mut self) -> Result<Option<u32>, GenerateError> {
-        if self.tokens_left == 0 || self.positions + self.pending.len() > self.model.config().positions_max {
-            return Ok(None);
-        }
-        let logits = self.run_pending()?;
-        let token = self.sampler.choose(&logits)?;
-        if self.stops.contains(&token) {
-            self.tokens_left = 0;
-            return Ok(None);
-        }
-        self.tokens_left -= 1;
-        self.pending.push(token);
-        Ok(Some(token))
-    }
-
-    /// Logits after the last pending token.
-    fn run_pending(&mut self) -> Result<Vec<f32>, GenerateError> {
-        let (rope, cache) = (self.model.rope(), &mut self.cache);
-        let pass = Pass { adapter: self.adapter, noise: None, unread: false };
-        let hidden = self.model.run(&self.pending, pass, |layer, shape, heads| {
-            let Heads { q, k, v } = heads;
-            let out = with_elements(q, |q| {
-                with_elements(k, |k| with_elements(v, |v| Ok(attend_cached(q, k, v, shape, rope, &mut cache[layer]))))
-            })?;
-            Tensor::from_vec(out, (q.dim(0)?, shape.output_width()), q.device())
-        })?;
-        let last = hidden.narrow(0, self.pending.len() - 1, 1)?;
-        self.positions += self.pending.len();
-        self.pending.clear();
-        let logits = ops::linear(&last, self.model.head_matrix())?;
-        Ok(with_elements(&logits, |logits| Ok(logits.to_vec()))?)
+        Ok(Self { batch: GenerationBatch::new(model, adapter, &[prompt], stops, config)? })
     }
 }
 
@@ -93,12 +34,151 @@ impl Iterator for Generation<'_> {
     type Item = Result<u32, GenerateError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let token = self.next_token().transpose();
-        if matches!(token, Some(Err(_))) {
-            self.tokens_left = 0;
+        match self.batch.next()? {
+            Ok(tokens) => tokens.into_iter().next().flatten().map(Ok),
+            Err(error) => Some(Err(error)),
         }
-        token
     }
+}
+
+/// Tokens that follow several prompts, one for each per call of `next`: `None` for those that have ended.
+///
+/// A position of every sequence is computed together, so the parameters are read once for up to eight of them. A
+/// sequence gets the same tokens as by itself, with the same seed.
+pub struct GenerationBatch<'a> {
+    model: &'a Model,
+    adapter: Option<&'a Adapter>,
+    stops: Vec<u32>,
+    sequences: Vec<Sequence>,
+}
+
+/// A prompt and what follows it.
+struct Sequence {
+    sampler: Sampler,
+    /// Per layer.
+    cache: Vec<LayerCache>,
+    /// Tokens that were not run through the model yet.
+    pending: Vec<u32>,
+    /// Positions that were run.
+    positions: usize,
+    tokens_left: usize,
+}
+
+impl<'a> GenerationBatch<'a> {
+    /// Begins after `prompts`; a sequence ends at one of `stops`, after `config.tokens_max` tokens or at the model's last
+    /// position.
+    pub fn new(
+        model: &'a Model,
+        adapter: Option<&'a Adapter>,
+        prompts: &[&[u32]],
+        stops: &[u32],
+        config: SamplingConfig,
+    ) -> Result<Self, GenerateError> {
+        let positions_max = model.config().positions_max;
+        let mut sequences = Vec::with_capacity(prompts.len());
+        for prompt in prompts {
+            if prompt.is_empty() {
+                return Err(GenerateError::EmptyPrompt);
+            }
+            if prompt.len() > positions_max {
+                return Err(GenerateError::PromptTooLong { tokens: prompt.len(), positions_max });
+            }
+            sequences.push(Sequence {
+                sampler: Sampler::new(config)?,
+                cache: vec![LayerCache::default(); model.config().layers],
+                pending: prompt.to_vec(),
+                positions: 0,
+                tokens_left: config.tokens_max,
+            });
+        }
+        Ok(Self { model, adapter, stops: stops.to_vec(), sequences })
+    }
+
+    fn next_tokens(&mut self) -> Result<Vec<Option<u32>>, GenerateError> {
+        let Self { model, adapter, stops, sequences } = self;
+        let positions_max = model.config().positions_max;
+        let mut tokens = vec![None; sequences.len()];
+        let goes_on = |s: &Sequence| s.tokens_left > 0 && s.positions + s.pending.len() <= positions_max;
+        let active = sequences.iter_mut().zip(&mut tokens).filter(|(sequence, _)| goes_on(sequence));
+        let (mut prompts, mut singles): (Vec<_>, Vec<_>) = active.partition(|(sequence, _)| sequence.pending.len() > 1);
+        for group in [&mut prompts, &mut singles].into_iter().filter(|group| !group.is_empty()) {
+            let logits = run_pending(model, *adapter, group.iter_mut().map(|(sequence, _)| &mut **sequence).collect())?;
+            let vocabulary = logits.dim(1)?;
+            let chosen = with_elements(&logits, |logits| {
+                let rows = group.iter_mut().zip(logits.chunks_exact(vocabulary));
+                Ok(rows.map(|((sequence, _), row)| sequence.sampler.choose(row)).collect::<Result<Vec<u32>, _>>())
+            })??;
+            for ((sequence, token), chosen) in group.iter_mut().zip(chosen) {
+                if stops.contains(&chosen) {
+                    sequence.tokens_left = 0;
+                    continue;
+                }
+                sequence.tokens_left -= 1;
+                sequence.pending.push(chosen);
+                **token = Some(chosen);
+            }
+        }
+        Ok(tokens)
+    }
+}
+
+impl Iterator for GenerationBatch<'_> {
+    type Item = Result<Vec<Option<u32>>, GenerateError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // The many small operations of a position then find themselves among rayon's threads instead of waking them.
+        let tokens = rayon::scope(|_| self.next_tokens());
+        if tokens.is_err() {
+            self.sequences.clear();
+        }
+        match tokens {
+            Ok(tokens) if tokens.iter().all(Option::is_none) => None,
+            other => Some(other),
+        }
+    }
+}
+
+/// Logits `[sequences, vocabulary]` after the last pending token of each sequence.
+fn run_pending(
+    model: &Model,
+    adapter: Option<&Adapter>,
+    mut sequences: Vec<&mut Sequence>,
+) -> Result<Tensor, GenerateError> {
+    let tokens: Vec<u32> = sequences.iter().flat_map(|sequence| sequence.pending.iter().copied()).collect();
+    let single = tokens.len() == sequences.len();
+    let rope = model.rope();
+    let pass = Pass { adapter, noise: None, unread: false, decode: single };
+    let hidden = model.run(&tokens, pass, |layer, shape, heads| {
+        let Heads { q, k, v } = heads;
+        let mut out = Vec::with_capacity(tokens.len() * shape.output_width());
+        with_elements(q, |q| {
+            with_elements(k, |k| {
+                with_elements(v, |v| {
+                    let mut first = 0;
+                    for sequence in &mut sequences {
+                        let rows = first..first + sequence.pending.len();
+                        first = rows.end;
+                        let part = |width: usize| rows.start * width..rows.end * width;
+                        let q = &q[part(shape.query_width())];
+                        let (k, v) = (&k[part(shape.key_width())], &v[part(shape.value_width())]);
+                        out.extend(attend_cached(q, k, v, shape, rope, &mut sequence.cache[layer]));
+                    }
+                    Ok(())
+                })
+            })
+        })?;
+        Tensor::from_vec(out, (tokens.len(), shape.output_width()), q.device())
+    })?;
+    let mut last = Vec::with_capacity(sequences.len());
+    let mut end = 0;
+    for sequence in sequences {
+        end += sequence.pending.len();
+        last.push(end as u32 - 1);
+        sequence.positions += sequence.pending.len();
+        sequence.pending.clear();
+    }
+    let last = if single { hidden } else { hidden.index_select(&Tensor::new(last, hidden.device())?, 0)? };
+    Ok(ops::decode_linear(&last, model.head_matrix(), None)?)
 }
 
 /// Answers `prompt`, put to the model as `template` says, and hands each piece of text to `on_text` as it is ready.

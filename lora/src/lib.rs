@@ -62,7 +62,7 @@ pub use error::{
 };
 pub use evaluation::Evaluation;
 pub use events::{EVENTS_FILE, Event, Record, StepEvent, read_events};
-pub use generate::{Generation, answer, reply};
+pub use generate::{Generation, GenerationBatch, answer, reply};
 pub use gradients::{sample_gradient, sample_loss};
 pub use identity::base_model_hash;
 pub use lora::{Adapter, LoraConfig, Target};

@@ -343,6 +343,15 @@ impl Adapter {
         pair.linear(x, weight, self.scale(), dropout, unread)
     }
 
+    /// [`Adapter::linear`] for single positions of sequences, without gradients.
+    pub(crate) fn decode(&self, x: &Tensor, weight: &FrozenWeight, index: usize) -> TensorResult<Tensor> {
+        match self.pair(index) {
+            Some(pair) if pair.magnitude.is_some() => pair.linear(x, weight, self.scale(), None, false),
+            Some(pair) => ops::decode_linear(x, weight, Some((pair.a.as_tensor(), pair.b.as_tensor(), self.scale()))),
+            None => ops::decode_linear(x, weight, None),
+        }
+    }
+
     /// All variables with their PEFT names, in the stable order of everything that flattens an adapter: that of the linear
     /// layers (ascending layer, attention, feed-forward block or experts), then `lora_A`, `lora_B` and
     /// `lora_magnitude_vector`.

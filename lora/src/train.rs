@@ -201,6 +201,11 @@ impl TrainingRun {
     /// Errors: a loss or gradient that is not finite, before it can move a parameter; after the first step, a parameter
     /// that no finite gradient reached.
     pub fn step(&mut self) -> Result<StepMetrics, TrainError> {
+        // Among rayon's threads, operations need not wake one of them and wait for it, each time anew.
+        rayon::scope(|_| self.step_in_pool())
+    }
+
+    fn step_in_pool(&mut self) -> Result<StepMetrics, TrainError> {
         if self.is_done() {
             return Err(TrainError::Finished { steps: self.steps_done() });
         }

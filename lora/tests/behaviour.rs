@@ -8,9 +8,9 @@ use std::sync::{Arc, OnceLock};
 use tempfile::TempDir;
 use tributary_lora::pretrain::{PretrainProgress, Recipe, pretrain};
 use tributary_lora::{
-    Adapter, AdapterError, ConfigError, DataConfig, DataError, Dataset, EncodedSample, LoadError, LoraConfig, Model,
-    ModelConfig, PromptTemplate, SamplingConfig, Snapshot, Target, Tokenizer, TrainConfig, TrainError, TrainingRun,
-    answer, base_model_hash,
+    Adapter, AdapterError, ConfigError, DataConfig, DataError, Dataset, EncodedSample, Generation, GenerationBatch,
+    LoadError, LoraConfig, Model, ModelConfig, PromptTemplate, SamplingConfig, Snapshot, Target, Tokenizer,
+    TrainConfig, TrainError, TrainingRun, answer, base_model_hash,
 };
 use tributary_protocol::ContentHash;
 use tributary_protocol::sample::{Limits, ParsedSamples};
@@ -150,6 +150,31 @@ fn answers_are_streamed_and_repeatable() {
         text
     };
     assert_eq!(say(), say());
+}
+
+#[test]
+fn sequences_of_a_batch_get_the_tokens_that_they_get_alone() {
+    let (model, _) = load(base());
+    let adapter = Adapter::new(&model, lora(), 1).unwrap();
+    let prompts: [&[u32]; 5] = [&[3, 9, 27, 81], &[5], &[7, 7, 7, 8, 9, 10, 11], &[5], &[100, 3]];
+    let stops: Vec<u32> = (0..40).collect();
+    let config = SamplingConfig { tokens_max: 20, temperature: 1.5, seed: 4, ..Default::default() };
+    for adapter in [None, Some(&adapter)] {
+        let alone = |prompt: &[u32]| -> Vec<u32> {
+            Generation::new(&model, adapter, prompt, &stops, config).unwrap().map(Result::unwrap).collect()
+        };
+        let mut together: Vec<Vec<u32>> = vec![Vec::new(); prompts.len()];
+        for tokens in GenerationBatch::new(&model, adapter, &prompts, &stops, config).unwrap() {
+            let tokens = tokens.unwrap();
+            assert_eq!(tokens.len(), prompts.len());
+            together.iter_mut().zip(tokens).for_each(|(sequence, token)| sequence.extend(token));
+        }
+        assert_eq!(together, prompts.map(alone));
+        // They end at different times.
+        assert!(together.iter().any(|sequence| sequence.len() < 20));
+    }
+    assert!(GenerationBatch::new(&model, None, &[&[1], &[]], &[], config).is_err());
+    assert_eq!(GenerationBatch::new(&model, None, &[], &[], config).unwrap().count(), 0);
 }
 
 #[test]

@@ -33,13 +33,13 @@ impl<'a> Parts<'a> {
         Self { config, parameters, places }
     }
 
-    fn take(&mut self, name: &str) -> Result<FrozenWeight, LoadError> {
+    pub(super) fn take(&mut self, name: &str) -> Result<FrozenWeight, LoadError> {
         let missing = || LoadError::MissingTensor { name: name.into(), dir: "memory".into() };
         self.parameters.remove(name).ok_or_else(missing)
     }
 
     pub(super) fn tensor(&mut self, name: &str) -> Result<Tensor, LoadError> {
-        Ok(self.take(name)?.into_dense()?)
+        Ok(self.take(name)?.as_dense()?.clone())
     }
 
     pub(super) fn norm(&mut self, name: String) -> Result<Norm, LoadError> {

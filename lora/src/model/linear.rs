@@ -17,6 +17,8 @@ pub(crate) struct Pass<'a> {
     pub noise: Option<&'a Noise>,
     /// Nobody reads what comes out, only its gradient: [`Linear::forward_last`] may leave its products out.
     pub unread: bool,
+    /// A position of each of several sequences whose past is cached, without gradients: see [`ops::decode_linear`].
+    pub decode: bool,
 }
 
 /// A linear layer `y = x·Wᵀ + b`.
@@ -50,6 +52,8 @@ impl Linear {
 
     fn apply(&self, x: &Tensor, rows: Option<&Arc<Vec<u32>>>, pass: Pass<'_>, unread: bool) -> Result<Tensor> {
         let y = match pass.adapter {
+            Some(adapter) if pass.decode => adapter.decode(x, &self.weight, self.index)?,
+            None if pass.decode => ops::decode_linear(x, &self.weight, None)?,
             Some(adapter) => adapter.linear(x, &self.weight, self.index, pass.noise, rows, unread)?,
             None if unread => ops::unread_frozen_linear(x, &self.weight)?,
             None => ops::frozen_linear(x, &self.weight)?,

@@ -46,11 +46,11 @@ pub struct Model {
     content_hash: Option<ContentHash>,
     precision: Precision,
     arithmetic: Arithmetic,
-    embeddings: Tensor,
+    embeddings: FrozenWeight,
     layers: Vec<Layer>,
     norm: Norm,
     /// `None`: tied to the embeddings.
-    head: Option<Tensor>,
+    head: Option<FrozenWeight>,
     rope: Arc<RopeTable>,
 }
 
@@ -128,6 +128,11 @@ impl Model {
                     FrozenWeight::new(values, *rows, *columns, precision)
                         .map_err(|source| LoadError::Quant { name: name.into(), source })?
                 }
+                // Most files hold bf16, of which the two large matrices stay as they are.
+                (Stored::Plain(values), [rows, columns]) if [EMBEDDINGS, HEAD].contains(&name) => {
+                    FrozenWeight::new(values, *rows, *columns, Precision::F32)
+                        .map_err(|source| LoadError::Quant { name: name.into(), source })?
+                }
                 (Stored::Plain(values), _) => Tensor::from_vec(values, shape, device)?.into(),
                 (Stored::Nf4(matrix), _) if linear.contains(name) => FrozenWeight::Nf4(Arc::new(matrix)),
                 (Stored::Nf4(_), _) => {
@@ -159,7 +164,7 @@ impl Model {
                 FrozenWeight::new(values, rows, columns, precision)
                     .map_err(|source| LoadError::Quant { name: name.clone(), source })?
             } else {
-                weight.to_dense()?.into()
+                weight.detach()
             };
             parameters.insert(name, weight);
         }
@@ -206,9 +211,9 @@ impl Model {
             });
         }
         Ok(Self {
-            embeddings: parts.tensor(EMBEDDINGS)?,
+            embeddings: parts.take(EMBEDDINGS)?,
             norm: parts.norm(NORM.to_owned())?,
-            head: if config.tie_word_embeddings { None } else { Some(parts.tensor(HEAD)?) },
+            head: if config.tie_word_embeddings { None } else { Some(parts.take(HEAD)?) },
             rope: Arc::new(RopeTable::new(&config)),
             content_hash: None,
             precision: Precision::F32,
@@ -259,7 +264,7 @@ impl Model {
 
     /// Logits of every position, `[positions, vocab_size]`. Cost: `O(positions · vocab_size)` memory.
     pub fn logits(&self, batch: &Batch, adapter: Option<&Adapter>) -> TensorResult<Tensor> {
-        ops::linear(&self.hidden(batch, adapter)?, self.head_matrix())
+        ops::frozen_linear(&self.hidden(batch, adapter)?, self.head_matrix())
     }
 
     /// Sum of the losses of the batch's trained positions, a scalar that gradients flow back from.
@@ -370,13 +375,13 @@ impl Model {
         &self.rope
     }
 
-    pub(crate) fn head_matrix(&self) -> &Tensor {
+    pub(crate) fn head_matrix(&self) -> &FrozenWeight {
         self.head.as_ref().unwrap_or(&self.embeddings)
     }
 
     /// The normalised output of the last layer for every position of the batch.
     fn hidden(&self, batch: &Batch, adapter: Option<&Adapter>) -> TensorResult<Tensor> {
-        let pass = Pass { adapter, noise: batch.noise(), unread: false };
+        let pass = Pass { adapter, noise: batch.noise(), unread: false, decode: false };
         self.run(batch.tokens(), pass, |_, shape, heads| {
             ops::causal_attention(&heads.q, &heads.k, &heads.v, *shape, batch.lengths(), &self.rope)
         })
@@ -404,8 +409,7 @@ impl Model {
 
     /// What goes into the first layer.
     fn embed(&self, tokens: &[u32], pass: Pass<'_>) -> TensorResult<Tensor> {
-        let tokens = Tensor::new(tokens, self.embeddings.device())?;
-        let mut x = self.embeddings.index_select(&tokens, 0)?;
+        let mut x = self.embeddings.select(tokens)?;
         if let Some(scale) = self.embedding_scale() {
             x = (x * scale)?;
         }
@@ -419,7 +423,7 @@ impl Model {
     fn parameters(&self) -> Vec<(String, FrozenWeight)> {
         let mut all = Vec::new();
         let outside = [(EMBEDDINGS, Some(&self.embeddings)), (HEAD, self.head.as_ref())];
-        all.extend(outside.into_iter().filter_map(|(name, tensor)| Some((name.to_owned(), tensor?.clone().into()))));
+        all.extend(outside.into_iter().filter_map(|(name, weight)| Some((name.to_owned(), weight?.clone()))));
         let mut add = |name, weight| all.push((name, weight));
         self.norm.visit(&mut add);
         for layer in &self.layers {

@@ -31,7 +31,7 @@ impl Model {
             let loss = self.loss_sum(batch, adapter)?;
             return Ok((loss.to_scalar()?, loss.backward()?));
         }
-        let pass = Pass { adapter, noise: batch.noise(), unread: false };
+        let pass = Pass { adapter, noise: batch.noise(), unread: false, decode: false };
         let embedded = self.embed(batch.tokens(), pass)?;
         let mut x = Link::new(&embedded, false);
         let mut inputs = Vec::with_capacity(2 * self.layers.len());
@@ -66,18 +66,19 @@ impl Model {
             Some(scale) => (gradient * scale)?,
             None => gradient.clone(),
         };
+        let embeddings = self.embeddings.as_dense()?;
         let tokens = Tensor::new(tokens, gradient.device())?;
-        let sum = match of_variables.remove(&self.embeddings) {
+        let sum = match of_variables.remove(embeddings) {
             Some(sum) => sum,
-            None => self.embeddings.zeros_like()?,
+            None => embeddings.zeros_like()?,
         };
-        of_variables.insert(&self.embeddings, sum.index_add(&tokens, &gradient, 0)?);
+        of_variables.insert(embeddings, sum.index_add(&tokens, &gradient, 0)?);
         Ok(())
     }
 
     /// Sum of the losses of the batch's trained positions, without anything that a gradient needs.
     pub(crate) fn plain_loss_sum(&self, batch: &Batch, adapter: Option<&Adapter>) -> Result<f32> {
-        let pass = Pass { adapter, noise: batch.noise(), unread: false };
+        let pass = Pass { adapter, noise: batch.noise(), unread: false, decode: false };
         let mut x = self.embed(batch.tokens(), pass)?.detach();
         for half in self.halves() {
             x = self.half(half, &x, batch, pass)?.detach();

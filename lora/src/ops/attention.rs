@@ -6,6 +6,7 @@ use super::{elements, with_elements};
 use crate::rope::RopeTable;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Heads of an attention layer.
@@ -84,110 +85,161 @@ struct CausalAttention {
     rope: Arc<RopeTable>,
 }
 
-/// Queries, keys and values of one sequence; queries and keys rotated.
-struct Sequence<'a> {
+/// Queries that are computed together: the matrix of what positions see of each other exists for so many rows only, and
+/// what none of them sees is left out.
+const BLOCK: usize = 64;
+
+/// The part of a sequence that shares one head of keys and values. Threads divide the work by these.
+#[derive(Clone, Copy)]
+struct Part {
+    /// The sequence's first row in the batch.
+    start: usize,
+    /// Its positions.
     length: usize,
+    kv_head: usize,
+}
+
+/// Gradients of a part: of `heads / kv_heads` queries, of one key and one value per position.
+struct PartGradients {
     q: Vec<f32>,
     k: Vec<f32>,
-    v: &'a [f32],
+    v: Vec<f32>,
 }
 
 impl CausalAttention {
-    fn rotated(&self, heads: &[f32], width: usize) -> Vec<f32> {
-        let mut heads = heads.to_vec();
-        heads.chunks_exact_mut(width).enumerate().for_each(|(position, row)| self.rope.rotate(row, position));
-        heads
-    }
-
-    fn sequences<'a>(&self, q: &[f32], k: &[f32], v: &'a [f32]) -> Vec<Sequence<'a>> {
-        let (wide, narrow, values) = (self.shape.query_width(), self.shape.key_width(), self.shape.value_width());
+    fn parts(&self) -> Vec<Part> {
         let mut start = 0;
-        self.lengths
-            .iter()
-            .map(|&length| {
-                let rows = start..start + length;
-                start = rows.end;
-                Sequence {
-                    length,
-                    q: self.rotated(&q[rows.start * wide..rows.end * wide], wide),
-                    k: self.rotated(&k[rows.start * narrow..rows.end * narrow], narrow),
-                    v: &v[rows.start * values..rows.end * values],
-                }
-            })
-            .collect()
+        let mut parts = Vec::with_capacity(self.lengths.len() * self.shape.kv_heads);
+        for &length in self.lengths.iter() {
+            parts.extend((0..self.shape.kv_heads).map(|kv_head| Part { start, length, kv_head }));
+            start += length;
+        }
+        parts
     }
 
-    /// Attention probabilities `[length, length]` of one head, zero for what is not seen.
-    fn probabilities(&self, s: &Sequence<'_>, head: usize, out: &mut [f32]) {
-        let (n, dim) = (s.length, self.shape.head_dim);
-        let q = View::strided(&s.q[head * dim..], n, dim, self.shape.query_width());
-        let k = View::strided(&s.k[self.shape.kv_head(head) * dim..], n, dim, self.shape.key_width());
-        product(out, n, Into::Overwrite, q, k.transposed(), self.shape.scale(), Threads::One);
-        for (i, row) in out.chunks_exact_mut(n).enumerate() {
-            let (seen, later) = row.split_at_mut(i + 1);
-            let (earlier, seen) = seen.split_at_mut(self.shape.first_seen(i));
-            softmax(seen);
+    /// Query heads of a part.
+    fn group(&self) -> usize {
+        self.shape.heads / self.shape.kv_heads
+    }
+
+    /// Columns of the rows of a part from `column` on, rotated: `[length, head_dim]`.
+    fn rotated(&self, part: Part, rows: &[f32], row_width: usize, column: usize) -> Vec<f32> {
+        let dim = self.shape.head_dim;
+        let mut head = vec![0f32; part.length * dim];
+        for (position, to) in head.chunks_exact_mut(dim).enumerate() {
+            to.copy_from_slice(&rows[(part.start + position) * row_width + column..][..dim]);
+            self.rope.rotate(to, position);
+        }
+        head
+    }
+
+    /// The blocks of queries of a sequence, each with the positions that any of them sees.
+    fn blocks(&self, length: usize) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
+        (0..length).step_by(BLOCK).map(move |first| {
+            let queries = first..(first + BLOCK).min(length);
+            (queries.clone(), self.shape.first_seen(first)..queries.end)
+        })
+    }
+
+    /// Attention probabilities of a block, `[queries, seen]`, zero for what a query does not see.
+    fn probabilities(&self, q: &[f32], k: &[f32], queries: &Range<usize>, seen: &Range<usize>, out: &mut [f32]) {
+        let (dim, width) = (self.shape.head_dim, seen.len());
+        let q = View::dense(&q[queries.start * dim..], queries.len(), dim);
+        let k = View::dense(&k[seen.start * dim..], width, dim);
+        product(out, width, Into::Overwrite, q, k.transposed(), self.shape.scale(), Threads::One);
+        for (i, row) in queries.clone().zip(out.chunks_exact_mut(width)) {
+            let (row, later) = row.split_at_mut(i + 1 - seen.start);
+            let (earlier, row) = row.split_at_mut(self.shape.first_seen(i) - seen.start);
+            softmax(row);
             earlier.fill(0.0);
             later.fill(0.0);
         }
     }
 
-    fn forward(&self, s: &Sequence<'_>, out: &mut [f32]) {
-        let (n, dim, wide) = (s.length, self.shape.value_dim, self.shape.output_width());
-        let mut p = vec![0f32; n * n];
-        for head in 0..self.shape.heads {
-            self.probabilities(s, head, &mut p);
-            let v = View::strided(&s.v[self.shape.kv_head(head) * dim..], n, dim, self.shape.value_width());
-            product(&mut out[head * dim..], wide, Into::Overwrite, View::dense(&p, n, n), v, 1.0, Threads::One);
-        }
+    /// Values of a part from position `first` on.
+    fn values<'a>(&self, part: Part, v: &'a [f32], seen: &Range<usize>) -> View<'a> {
+        let (dim, width) = (self.shape.value_dim, self.shape.value_width());
+        View::strided(&v[(part.start + seen.start) * width + part.kv_head * dim..], seen.len(), dim, width)
     }
 
-    /// Gradients of one sequence. The probabilities are computed again: keeping them costs memory quadratic in length.
-    fn backward(&self, s: &Sequence<'_>, dy: &[f32], dq: &mut [f32], dk: &mut [f32], dv: &mut [f32]) {
-        let shape = self.shape;
-        let (n, dim, wide, narrow) = (s.length, shape.head_dim, shape.query_width(), shape.key_width());
-        let (value_dim, values, outputs) = (shape.value_dim, shape.value_width(), shape.output_width());
-        let (mut p, mut dp) = (vec![0f32; n * n], vec![0f32; n * n]);
-        for head in 0..shape.heads {
-            let (at, kv_at) = (head * dim, shape.kv_head(head) * dim);
-            let q = View::strided(&s.q[at..], n, dim, wide);
-            let k = View::strided(&s.k[kv_at..], n, dim, narrow);
-            let value_at = shape.kv_head(head) * value_dim;
-            let v = View::strided(&s.v[value_at..], n, value_dim, values);
-            let dy = View::strided(&dy[head * value_dim..], n, value_dim, outputs);
-            self.probabilities(s, head, &mut p);
-            let one = Threads::One;
-            product(&mut dv[value_at..], values, Into::Add, View::dense(&p, n, n).transposed(), dy, 1.0, one);
-            product(&mut dp, n, Into::Overwrite, dy, v.transposed(), 1.0, one);
-            for (i, (p, dp)) in p.chunks_exact(n).zip(dp.chunks_exact_mut(n)).enumerate() {
-                let (dp, later) = dp.split_at_mut(i + 1);
-                let (earlier, dp) = dp.split_at_mut(shape.first_seen(i));
-                let p = &p[earlier.len()..=i];
-                let mean = dot(p, dp);
-                for (dp, p) in dp.iter_mut().zip(p) {
-                    *dp = p * (*dp - mean) * shape.scale();
-                }
-                earlier.fill(0.0);
-                later.fill(0.0);
+    /// The part's output, `[length, group·value_dim]`.
+    fn forward(&self, part: Part, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
+        let (dim, value_dim, group) = (self.shape.head_dim, self.shape.value_dim, self.group());
+        let k = self.rotated(part, k, self.shape.key_width(), part.kv_head * dim);
+        let mut out = vec![0f32; part.length * group * value_dim];
+        let mut p = vec![0f32; BLOCK.min(part.length) * part.length];
+        for head in 0..group {
+            let q = self.rotated(part, q, self.shape.query_width(), (part.kv_head * group + head) * dim);
+            for (queries, seen) in self.blocks(part.length) {
+                self.probabilities(&q, &k, &queries, &seen, &mut p[..queries.len() * seen.len()]);
+                let p = View::dense(&p, queries.len(), seen.len());
+                let out = &mut out[(queries.start * group + head) * value_dim..];
+                let v = self.values(part, v, &seen);
+                product(out, group * value_dim, Into::Overwrite, p, v, 1.0, Threads::One);
             }
-            let dp = View::dense(&dp, n, n);
-            product(&mut dq[at..], wide, Into::Overwrite, dp, k, 1.0, one);
-            product(&mut dk[kv_at..], narrow, Into::Add, dp.transposed(), q, 1.0, one);
         }
-        dq.chunks_exact_mut(wide).enumerate().for_each(|(i, row)| self.rope.rotate_back(row, i));
-        dk.chunks_exact_mut(narrow).enumerate().for_each(|(i, row)| self.rope.rotate_back(row, i));
+        out
     }
 
-    /// Cuts packed rows of `width` features into the sequences' parts.
-    fn split<'a>(&self, mut values: &'a mut [f32], width: usize) -> Vec<&'a mut [f32]> {
-        self.lengths
-            .iter()
-            .map(|length| {
-                let (part, rest) = std::mem::take(&mut values).split_at_mut(length * width);
-                values = rest;
-                part
-            })
-            .collect()
+    /// Gradients of one part. The probabilities are computed again: keeping them costs memory quadratic in length.
+    fn backward(&self, part: Part, q: &[f32], k: &[f32], v: &[f32], dy: &[f32]) -> PartGradients {
+        let shape = &self.shape;
+        let (n, dim, value_dim, group) = (part.length, shape.head_dim, shape.value_dim, self.group());
+        let (one, outputs) = (Threads::One, shape.output_width());
+        let k = self.rotated(part, k, shape.key_width(), part.kv_head * dim);
+        let mut gradients =
+            PartGradients { q: vec![0f32; n * group * dim], k: vec![0f32; n * dim], v: vec![0f32; n * value_dim] };
+        let (mut p, mut dp) = (vec![0f32; BLOCK.min(n) * n], vec![0f32; BLOCK.min(n) * n]);
+        for head in 0..group {
+            let q = self.rotated(part, q, shape.query_width(), (part.kv_head * group + head) * dim);
+            for (queries, seen) in self.blocks(n) {
+                let (rows, width) = (queries.len(), seen.len());
+                let (p, dp) = (&mut p[..rows * width], &mut dp[..rows * width]);
+                self.probabilities(&q, &k, &queries, &seen, p);
+                let first = (part.start + queries.start) * outputs + (part.kv_head * group + head) * value_dim;
+                let dy = View::strided(&dy[first..], rows, value_dim, outputs);
+                let dv = &mut gradients.v[seen.start * value_dim..];
+                product(dv, value_dim, Into::Add, View::dense(p, rows, width).transposed(), dy, 1.0, one);
+                product(dp, width, Into::Overwrite, dy, self.values(part, v, &seen).transposed(), 1.0, one);
+                for ((i, p), dp) in queries.clone().zip(p.chunks_exact(width)).zip(dp.chunks_exact_mut(width)) {
+                    let (dp, later) = dp.split_at_mut(i + 1 - seen.start);
+                    let (earlier, dp) = dp.split_at_mut(shape.first_seen(i) - seen.start);
+                    let p = &p[earlier.len()..][..dp.len()];
+                    let mean = dot(p, dp);
+                    for (dp, p) in dp.iter_mut().zip(p) {
+                        *dp = p * (*dp - mean) * shape.scale();
+                    }
+                    earlier.fill(0.0);
+                    later.fill(0.0);
+                }
+                let dp = View::dense(dp, rows, width);
+                let dq = &mut gradients.q[(queries.start * group + head) * dim..];
+                product(
+                    dq,
+                    group * dim,
+                    Into::Overwrite,
+                    dp,
+                    View::dense(&k[seen.start * dim..], width, dim),
+                    1.0,
+                    one,
+                );
+                let q = View::dense(&q[queries.start * dim..], rows, dim);
+                product(&mut gradients.k[seen.start * dim..], dim, Into::Add, dp.transposed(), q, 1.0, one);
+            }
+        }
+        let rotate_back = |rows: &mut [f32], width: usize| {
+            rows.chunks_exact_mut(width).enumerate().for_each(|(i, row)| self.rope.rotate_back(row, i));
+        };
+        rotate_back(&mut gradients.q, group * dim);
+        rotate_back(&mut gradients.k, dim);
+        gradients
+    }
+}
+
+/// Copies rows of a part, `[length, columns]`, to their place in rows of `width`.
+fn place(part: Part, rows: &[f32], columns: usize, out: &mut [f32], width: usize) {
+    for (position, row) in rows.chunks_exact(columns).enumerate() {
+        out[(part.start + position) * width + part.kv_head * columns..][..columns].copy_from_slice(row);
     }
 }
 
@@ -207,10 +259,12 @@ impl CustomOp3 for CausalAttention {
     ) -> Result<(CpuStorage, Shape)> {
         let (q, k, v) = (elements(q, q_at)?, elements(k, k_at)?, elements(v, v_at)?);
         let (positions, width) = (q_at.shape().dims2()?.0, self.shape.output_width());
+        let parts = self.parts();
+        let outputs: Vec<Vec<f32>> = parts.par_iter().map(|part| self.forward(*part, q, k, v)).collect();
         let mut y = vec![0f32; positions * width];
-        let sequences = self.sequences(q, k, v);
-        let parts = self.split(&mut y, width);
-        sequences.par_iter().zip(parts).for_each(|(sequence, out)| self.forward(sequence, out));
+        for (part, rows) in parts.into_iter().zip(outputs) {
+            place(part, &rows, self.group() * self.shape.value_dim, &mut y, width);
+        }
         Ok((CpuStorage::F32(y), Shape::from((positions, width))))
     }
 
@@ -223,32 +277,24 @@ impl CustomOp3 for CausalAttention {
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let dy = dy.contiguous()?;
-        let (outputs, shape) = (self.shape.output_width(), &self.shape);
-        let (mut dq, mut dk, mut dv) =
-            (vec![0f32; q.elem_count()], vec![0f32; k.elem_count()], vec![0f32; v.elem_count()]);
-        with_elements(q, |q| {
+        let shape = &self.shape;
+        let parts = self.parts();
+        let gradients: Vec<PartGradients> = with_elements(q, |q| {
             with_elements(k, |k| {
                 with_elements(v, |v| {
                     with_elements(&dy, |dy| {
-                        let mut start = 0;
-                        let mut work = Vec::with_capacity(self.lengths.len());
-                        let parts = self
-                            .split(&mut dq, shape.query_width())
-                            .into_iter()
-                            .zip(self.split(&mut dk, shape.key_width()))
-                            .zip(self.split(&mut dv, shape.value_width()));
-                        for (sequence, ((dq, dk), dv)) in self.sequences(q, k, v).into_iter().zip(parts) {
-                            let end = start + sequence.length * outputs;
-                            work.push((sequence, &dy[start..end], dq, dk, dv));
-                            start = end;
-                        }
-                        work.into_par_iter()
-                            .for_each(|(sequence, dy, dq, dk, dv)| self.backward(&sequence, dy, dq, dk, dv));
-                        Ok(())
+                        Ok(parts.par_iter().map(|part| self.backward(*part, q, k, v, dy)).collect())
                     })
                 })
             })
         })?;
+        let (mut dq, mut dk, mut dv) =
+            (vec![0f32; q.elem_count()], vec![0f32; k.elem_count()], vec![0f32; v.elem_count()]);
+        for (part, of_part) in parts.into_iter().zip(gradients) {
+            place(part, &of_part.q, self.group() * shape.head_dim, &mut dq, shape.query_width());
+            place(part, &of_part.k, shape.head_dim, &mut dk, shape.key_width());
+            place(part, &of_part.v, shape.value_dim, &mut dv, shape.value_width());
+        }
         Ok((
             Some(Tensor::from_vec(dq, q.shape(), q.device())?),
             Some(Tensor::from_vec(dk, k.shape(), k.device())?),

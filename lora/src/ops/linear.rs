@@ -3,9 +3,8 @@
 use super::gemm::{Into, Threads, View, product};
 use super::{elements, is_tracked, with_elements};
 use crate::noise::Dropout;
-use crate::quant::{FrozenWeight, Nf4Matrix};
+use crate::quant::FrozenWeight;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
-use std::sync::Arc;
 
 /// Applies a linear layer: `y = x·Wᵀ`.
 ///
@@ -19,7 +18,7 @@ pub(crate) fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
 pub(crate) fn frozen_linear(x: &Tensor, weight: &FrozenWeight) -> Result<Tensor> {
     match weight {
         FrozenWeight::Dense(weight) => linear(x, weight),
-        FrozenWeight::Nf4(matrix) => x.apply_op1(Nf4Linear { matrix: matrix.clone() }),
+        packed => x.apply_op1(PackedLinear { weight: packed.clone() }),
     }
 }
 
@@ -77,28 +76,26 @@ fn backward(weight: &FrozenWeight, dy: &[f32], rows: usize, dx: &mut [f32]) -> R
     })
 }
 
-pub(super) struct Nf4Linear {
-    pub(super) matrix: Arc<Nf4Matrix>,
+pub(super) struct PackedLinear {
+    pub(super) weight: FrozenWeight,
 }
 
-impl CustomOp1 for Nf4Linear {
+impl CustomOp1 for PackedLinear {
     fn name(&self) -> &'static str {
-        "nf4-linear"
+        "packed-linear"
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, x_at: &Layout) -> Result<(CpuStorage, Shape)> {
-        let ((rows, input), output) = (x_at.shape().dims2()?, self.matrix.rows());
+        let ((rows, input), output) = (x_at.shape().dims2()?, self.weight.dims()?.0);
         let mut y = vec![0f32; rows * output];
-        let weight = FrozenWeight::Nf4(self.matrix.clone());
-        forward(&weight, View::dense(elements(x, x_at)?, rows, input), &mut y)?;
+        forward(&self.weight, View::dense(elements(x, x_at)?, rows, input), &mut y)?;
         Ok((CpuStorage::F32(y), Shape::from((rows, output))))
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         let (rows, input) = x.dims2()?;
         let mut dx = vec![0f32; rows * input];
-        let weight = FrozenWeight::Nf4(self.matrix.clone());
-        with_elements(&dy.contiguous()?, |dy| backward(&weight, dy, rows, &mut dx))?;
+        with_elements(&dy.contiguous()?, |dy| backward(&self.weight, dy, rows, &mut dx))?;
         Ok(Some(Tensor::from_vec(dx, (rows, input), x.device())?))
     }
 }

@@ -8,10 +8,13 @@
 #[cfg(test)]
 mod adapted_tests;
 mod attention;
+#[cfg(test)]
+mod attention_tests;
 mod cross_entropy;
 mod dora;
 mod dropout;
 mod experts;
+mod few_rows;
 mod gated;
 mod gemm;
 mod linear;
@@ -23,6 +26,7 @@ pub(crate) use attention::{AttentionShape, LayerCache, attend_cached, causal_att
 pub(crate) use cross_entropy::{IGNORED, next_token_loss};
 pub(crate) use dora::{dora_linear, row_norms};
 pub(crate) use experts::{choose_experts, combine_experts, expert_weights};
+pub(crate) use few_rows::decode_linear;
 pub(crate) use gated::gated;
 pub(crate) use gemm::{Backend, CHUNK};
 pub(crate) use linear::{frozen_linear, linear, lora_linear, low_rank_sum};

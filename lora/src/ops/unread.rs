@@ -1,6 +1,6 @@
 //! Linear layers of which only the gradient is wanted, because nobody reads what comes out.
 
-use super::linear::{Linear, LoraLinear, Nf4Linear};
+use super::linear::{Linear, LoraLinear, PackedLinear};
 use crate::noise::Dropout;
 use crate::quant::FrozenWeight;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
@@ -10,7 +10,7 @@ pub(crate) fn unread_frozen_linear(x: &Tensor, weight: &FrozenWeight) -> Result<
     let shape = (x.dim(0)?, weight.dims()?.0);
     match weight {
         FrozenWeight::Dense(weight) => x.apply_op2(weight, Unread { of: Linear, shape }),
-        FrozenWeight::Nf4(matrix) => x.apply_op1(Unread { of: Nf4Linear { matrix: matrix.clone() }, shape }),
+        packed => x.apply_op1(Unread { of: PackedLinear { weight: packed.clone() }, shape }),
     }
 }
 

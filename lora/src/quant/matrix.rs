@@ -1,6 +1,6 @@
 //! A matrix packed as NF4.
 
-use super::nf4::{BLOCK, pack, scale_of, unpack};
+use super::nf4::{BLOCK, pack, scale_of, unpack, unpack_blocks};
 use super::scales::Nf4Scales;
 use crate::error::QuantError;
 use rayon::prelude::*;
@@ -99,9 +99,22 @@ impl Nf4Matrix {
             .for_each(|(chunk, out)| self.elements_into(start + chunk * PARALLEL_FROM, out));
     }
 
+    /// [`Nf4Matrix::rows_into`] on the calling thread only.
+    pub(crate) fn rows_into_here(&self, first: usize, out: &mut [f32]) {
+        assert!(first * self.columns + out.len() <= self.rows * self.columns, "rows beyond the matrix");
+        self.elements_into(first * self.columns, out);
+    }
+
     fn elements_into(&self, mut start: usize, mut out: &mut [f32]) {
         while !out.is_empty() {
             let block = start / BLOCK;
+            if start.is_multiple_of(BLOCK) && out.len() >= BLOCK {
+                let (blocks, rest) = out.as_chunks_mut::<BLOCK>();
+                unpack_blocks(&self.packed[start / 2..], |i| self.scales.get(block + i), blocks);
+                start += blocks.len() * BLOCK;
+                out = rest;
+                continue;
+            }
             let (part, rest) = out.split_at_mut(out.len().min((block + 1) * BLOCK - start));
             unpack(&self.packed, start, self.scales.get(block), part);
             start += part.len();

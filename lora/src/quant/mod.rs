@@ -5,11 +5,13 @@
 //! computes on the same base.
 
 pub(crate) mod bitsandbytes;
+mod half;
 mod matrix;
 mod nf4;
 mod scales;
 mod weight;
 
+pub(crate) use half::Bf16Matrix;
 pub use matrix::Nf4Matrix;
 pub use scales::Nf4Scales;
 pub use weight::Precision;

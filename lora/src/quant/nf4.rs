@@ -86,6 +86,53 @@ pub(super) fn unpack(packed: &[u8], start: usize, scale: f32, out: &mut [f32]) {
     }
 }
 
+/// Writes the values of whole blocks, whose codes are `packed`, to `out`; `scale(i)` is that of the `i`-th. The same as
+/// [`unpack`] of each.
+///
+/// Panics if `packed` has fewer bytes than `out` has elements, halved.
+pub(super) fn unpack_blocks(packed: &[u8], scale: impl Fn(usize) -> f32, out: &mut [[f32; BLOCK]]) {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        #[expect(unsafe_code, reason = "compiled for instructions that were just asked for")]
+        // SAFETY: the processor has AVX2.
+        unsafe {
+            return unpack_blocks_avx2(packed, scale, out);
+        }
+    }
+    for (i, out) in out.iter_mut().enumerate() {
+        unpack(packed, i * BLOCK, scale(i), out);
+    }
+}
+
+/// A table of sixteen values is two registers.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn unpack_blocks_avx2(packed: &[u8], scale: impl Fn(usize) -> f32, out: &mut [[f32; BLOCK]]) {
+    use std::arch::x86_64::*;
+    let (packed, _) = packed.as_chunks::<{ BLOCK / 2 }>();
+    let (low, high) = CODEBOOK.split_at(8);
+    #[expect(unsafe_code, reason = "loads through pointers")]
+    // SAFETY: both halves have eight elements.
+    let (low, high) = unsafe { (_mm256_loadu_ps(low.as_ptr()), _mm256_loadu_ps(high.as_ptr())) };
+    // The first code of a byte is its high half.
+    let shifts = _mm256_setr_epi32(4, 0, 12, 8, 20, 16, 28, 24);
+    for (i, (codes, out)) in packed[..out.len()].iter().zip(out).enumerate() {
+        let scale = _mm256_set1_ps(scale(i));
+        let (low, high) = (_mm256_mul_ps(low, scale), _mm256_mul_ps(high, scale));
+        for (codes, out) in codes.as_chunks::<4>().0.iter().zip(out.as_chunks_mut::<8>().0) {
+            // The permutation reads three bits of each lane; the fourth, moved to the sign, chooses between its results.
+            let codes = _mm256_srlv_epi32(_mm256_set1_epi32(i32::from_le_bytes(*codes)), shifts);
+            let (first, second) = (_mm256_permutevar8x32_ps(low, codes), _mm256_permutevar8x32_ps(high, codes));
+            let chosen = _mm256_blendv_ps(first, second, _mm256_castsi256_ps(_mm256_slli_epi32::<28>(codes)));
+            #[expect(unsafe_code, reason = "stores through a pointer")]
+            // SAFETY: the destination has eight elements.
+            unsafe {
+                _mm256_storeu_ps(out.as_mut_ptr(), chosen);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,6 +175,21 @@ mod tests {
                 unpack(&packed, start, 31.0, &mut part);
                 assert_eq!(part, whole[start..end]);
             }
+        }
+    }
+
+    #[test]
+    fn blocks_unpack_as_their_elements_do() {
+        let values: Vec<f32> = (0..4 * BLOCK).map(|i| ((i * 53) % 197) as f32 - 98.0).collect();
+        let mut packed = Vec::new();
+        values.chunks(BLOCK).for_each(|block| pack(block, scale_of(block), &mut packed));
+        let scale = |i: usize| 0.37 + 0.1 * i as f32;
+        let mut blocks = [[0f32; BLOCK]; 4];
+        unpack_blocks(&packed, scale, &mut blocks);
+        for (i, block) in blocks.iter().enumerate() {
+            let mut expected = [0f32; BLOCK];
+            unpack(&packed, i * BLOCK, scale(i), &mut expected);
+            assert_eq!(block.map(f32::to_bits), expected.map(f32::to_bits));
         }
     }
 }

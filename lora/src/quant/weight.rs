@@ -1,17 +1,19 @@
 //! The weight of a linear layer, dense or packed.
 
+use super::half::Bf16Matrix;
 use super::matrix::Nf4Matrix;
 use crate::error::QuantError;
 use crate::ops::{CHUNK, with_elements};
 use candle_core::{Device, Result as TensorResult, Tensor};
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// How the linear layers of a base model are held in memory. Embeddings, norms and head are always f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
-    /// 32 bits per parameter.
+    /// 32 bits per parameter; 16 for a matrix whose elements are all bf16, which is computed with in f32 all the same.
     #[default]
     F32,
     /// 4-bit NormalFloat with f32 scales: 4.5 bits per parameter.
@@ -20,7 +22,8 @@ pub enum Precision {
     Nf4Double,
 }
 
-/// Elements of a packed weight that are unpacked at once: about 1 MiB of f32, which stays in the cache while it is used.
+/// Elements of a packed weight that are unpacked at once, if that makes enough rows: 1 MiB of f32, which stays in the
+/// cache while it is used.
 const TILE: usize = 1 << 18;
 
 /// The weight `[out, in]` of a linear layer.
@@ -30,6 +33,8 @@ pub(crate) enum FrozenWeight {
     Dense(Tensor),
     /// Packed; unpacked tile by tile where it is used, never as a whole.
     Nf4(Arc<Nf4Matrix>),
+    /// Of bf16; made f32 tile by tile.
+    Bf16(Arc<Bf16Matrix>),
 }
 
 impl From<Tensor> for FrozenWeight {
@@ -42,7 +47,12 @@ impl FrozenWeight {
     /// A weight `[rows, columns]` with these elements, packed as `precision` says.
     pub(crate) fn new(values: Vec<f32>, rows: usize, columns: usize, precision: Precision) -> Result<Self, QuantError> {
         let double = match precision {
-            Precision::F32 => return Ok(Self::Dense(Tensor::from_vec(values, (rows, columns), &Device::Cpu)?)),
+            Precision::F32 => {
+                return Ok(match Bf16Matrix::exactly(&values, rows, columns) {
+                    Some(matrix) => Self::Bf16(Arc::new(matrix)),
+                    None => Self::Dense(Tensor::from_vec(values, (rows, columns), &Device::Cpu)?),
+                });
+            }
             Precision::Nf4 => false,
             Precision::Nf4Double => true,
         };
@@ -54,6 +64,7 @@ impl FrozenWeight {
         match self {
             Self::Dense(tensor) => tensor.dims2(),
             Self::Nf4(matrix) => Ok((matrix.rows(), matrix.columns())),
+            Self::Bf16(matrix) => Ok((matrix.rows(), matrix.columns())),
         }
     }
 
@@ -62,6 +73,7 @@ impl FrozenWeight {
         match self {
             Self::Dense(tensor) => tensor.elem_count() * tensor.dtype().size_in_bytes(),
             Self::Nf4(matrix) => matrix.bytes(),
+            Self::Bf16(matrix) => matrix.bytes(),
         }
     }
 
@@ -69,18 +81,70 @@ impl FrozenWeight {
     pub(crate) fn to_dense(&self) -> TensorResult<Tensor> {
         match self {
             Self::Dense(tensor) => Ok(tensor.detach()),
-            Self::Nf4(matrix) => Tensor::from_vec(matrix.dequantise(), self.dims()?, &Device::Cpu),
+            Self::Nf4(_) | Self::Bf16(_) => {
+                let mut values = vec![0f32; self.elem_count()];
+                self.rows_into(0, &mut values)?;
+                Tensor::from_vec(values, self.dims()?, &Device::Cpu)
+            }
+        }
+    }
+
+    /// The same weight, through which no gradient flows.
+    pub(crate) fn detach(&self) -> Self {
+        match self {
+            Self::Dense(tensor) => Self::Dense(tensor.detach()),
+            packed => packed.clone(),
+        }
+    }
+
+    /// The rows with these numbers, `[rows.len(), columns]`; gradients flow back to a dense weight.
+    ///
+    /// Errors: a row beyond the weight.
+    pub(crate) fn select(&self, rows: &[u32]) -> TensorResult<Tensor> {
+        if let Self::Dense(tensor) = self {
+            return tensor.index_select(&Tensor::new(rows, tensor.device())?, 0);
+        }
+        let (count, columns) = self.dims()?;
+        let mut values = vec![0f32; rows.len() * columns];
+        for (row, out) in rows.iter().zip(values.chunks_exact_mut(columns)) {
+            if *row as usize >= count {
+                candle_core::bail!("row {row} of a matrix with {count} rows");
+            }
+            self.rows_into(*row as usize, out)?;
+        }
+        Tensor::from_vec(values, (rows.len(), columns), &Device::Cpu)
+    }
+
+    /// Writes the rows from `first` on to `out`, as many whole rows as it holds.
+    fn rows_into(&self, first: usize, out: &mut [f32]) -> TensorResult<()> {
+        match self {
+            Self::Dense(tensor) => {
+                let columns = tensor.dim(1)?;
+                with_elements(tensor, |values| {
+                    out.copy_from_slice(&values[first * columns..][..out.len()]);
+                    Ok(())
+                })
+            }
+            Self::Nf4(matrix) => {
+                matrix.rows_into(first, out);
+                Ok(())
+            }
+            Self::Bf16(matrix) => {
+                matrix.rows_into(first, out);
+                Ok(())
+            }
         }
     }
 
     /// The tensor of a weight that is never packed.
     ///
     /// Errors: it is packed.
-    pub(crate) fn into_dense(self) -> TensorResult<Tensor> {
+    pub(crate) fn as_dense(&self) -> TensorResult<&Tensor> {
         match self {
             Self::Dense(tensor) => Ok(tensor),
-            Self::Nf4(matrix) => {
-                candle_core::bail!("a packed matrix {}x{} has no tensor", matrix.rows(), matrix.columns())
+            packed => {
+                let (rows, columns) = packed.dims()?;
+                candle_core::bail!("a packed matrix {rows}x{columns} has no tensor")
             }
         }
     }
@@ -90,6 +154,7 @@ impl FrozenWeight {
         match self {
             Self::Dense(tensor) => tensor.elem_count(),
             Self::Nf4(matrix) => matrix.rows() * matrix.columns(),
+            Self::Bf16(matrix) => matrix.rows() * matrix.columns(),
         }
     }
 
@@ -98,19 +163,29 @@ impl FrozenWeight {
     pub(crate) fn each_tile(&self, mut visit: impl FnMut(usize, &[f32]) -> TensorResult<()>) -> TensorResult<()> {
         match self {
             Self::Dense(tensor) => with_elements(tensor, |values| visit(0, values)),
-            Self::Nf4(matrix) => {
+            Self::Nf4(_) | Self::Bf16(_) => {
                 let (rows, columns) = self.dims()?;
                 let tile_rows = tile_rows(columns).min(rows);
-                let mut tile = vec![0f32; tile_rows * columns];
+                let mut kept = SPARE.take();
+                kept.resize(kept.len().max(tile_rows * columns), 0.0);
+                let mut visited = Ok(());
                 for first in (0..rows).step_by(tile_rows.max(1)) {
-                    let tile = &mut tile[..tile_rows.min(rows - first) * columns];
-                    matrix.rows_into(first, tile);
-                    visit(first, tile)?;
+                    let tile = &mut kept[..tile_rows.min(rows - first) * columns];
+                    visited = self.rows_into(first, tile).and_then(|()| visit(first, tile));
+                    if visited.is_err() {
+                        break;
+                    }
                 }
-                Ok(())
+                SPARE.set(kept);
+                visited
             }
         }
     }
+}
+
+thread_local! {
+    /// The memory of the last tile: mapping it anew for every layer costs more than filling it.
+    static SPARE: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
 }
 
 /// Rows of a tile of a weight with `columns` inputs: whole chunks of a product, so that a product with the transposed
