@@ -101,6 +101,12 @@ def rows(ours, models):
             ("bitsandbytes bf16", peft("qwen", "quant=nf4", "dtype=bf16", *one)),
         ]),
     }
+    table["toy-checkpointing"] = (512, [
+        ("tributary, checkpointing", engine("train", "toy", "checkpointing=yes")),
+        ("tributary, everything kept", engine("train", "toy")),
+        ("PEFT, checkpointing", peft("toy", "checkpointing=yes")),
+        ("PEFT, everything kept", peft("toy")),
+    ])
     for batch in (1, 8):
         table[f"generate-{batch}"] = (64 * batch, [
             ("tributary f32", engine("generate", "toy", f"batch={batch}")),
