@@ -274,8 +274,14 @@ fn cached_tokens_are_those_of_the_whole_sequence() {
         for id in generated.map(Result::unwrap) {
             let logits = model.logits(&Batch::sequence(&tokens), Some(&adapter)).unwrap();
             let row = logits.to_vec2::<f32>().unwrap().pop().unwrap();
-            let best = (0..row.len()).max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap();
-            assert_eq!(best as u32, id, "{name} after {} tokens", tokens.len());
+            let best = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            // Single tokens sum in another order than whole sequences, so among equals either may be the best.
+            assert!(
+                row[id as usize] > best - 1e-4,
+                "{name} after {} tokens: {} of {best}",
+                tokens.len(),
+                row[id as usize]
+            );
             tokens.push(id);
         }
         assert_eq!(tokens.len(), 29, "{name}");

@@ -79,6 +79,10 @@ pub(crate) fn decode_linear(
     if input != columns {
         candle_core::bail!("rows of {input} features for a layer with {columns} inputs");
     }
+    // An expert that nothing is sent to.
+    if rows == 0 {
+        return Tensor::zeros((0, output), x.dtype(), x.device());
+    }
     let y = with_elements(&x, |x| {
         let mut y = weight_product(x, rows, weight)?;
         if let Some((a, b, scale)) = update {
