@@ -1,9 +1,11 @@
 //! What a run's numbers depend on.
 
+use crate::conformance::{ConformanceError, conformance};
 use crate::ops::Backend;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 /// A profile: the promise that is made about the bits of a run.
 ///
@@ -32,6 +34,9 @@ pub enum ArithmeticError {
          the profile fast"
     )]
     NoFusedMultiplyAdd,
+    /// This build, or this machine, computes something else than the profile says.
+    #[error(transparent)]
+    Conformance(#[from] ConformanceError),
     /// No such profile.
     #[error("unknown arithmetic {name:?}; hint: accepted are det-f32-v1 and fast")]
     Unknown {
@@ -51,9 +56,20 @@ impl Arithmetic {
 
     /// Whether this machine keeps the profile's promise.
     ///
-    /// For `det-f32-v1`: the processor has fused multiply-adds. [`Model::load`](crate::Model::load) calls it, and every
-    /// training run.
+    /// For `det-f32-v1`: the processor has fused multiply-adds, and [`conformance`] holds, which is computed once per
+    /// process (well under a second). [`Model::load`](crate::Model::load) calls it; a training run asks
+    /// the processor again.
     pub fn check(self) -> Result<(), ArithmeticError> {
+        static CONFORMS: OnceLock<Result<(), ConformanceError>> = OnceLock::new();
+        self.check_processor()?;
+        match self {
+            Self::Fast => Ok(()),
+            Self::DetF32V1 => Ok(CONFORMS.get_or_init(|| conformance().map(|_| ())).clone()?),
+        }
+    }
+
+    /// The part of [`Arithmetic::check`] that asks the processor only.
+    pub(crate) fn check_processor(self) -> Result<(), ArithmeticError> {
         match self {
             Self::DetF32V1 if !Backend::detect().is_fused() => Err(ArithmeticError::NoFusedMultiplyAdd),
             _ => Ok(()),

@@ -18,6 +18,7 @@ mod arithmetic;
 mod batch;
 mod checkpoint;
 mod config;
+mod conformance;
 pub mod data;
 mod dataset;
 mod error;
@@ -56,6 +57,7 @@ pub use config::{
     Architecture, Experts, Family, Groups, LatentAttention, ModelConfig, RopeConfig, RopeScaling, Routing, Scores,
     SlidingWindow,
 };
+pub use conformance::{CONFORMANCE, ConformanceError, conformance, conformance_vectors};
 pub use dataset::{DataConfig, Dataset, PromptStyle, PromptTemplate, encode_sample};
 pub use error::{
     AdapterError, ConfigError, DataError, GenerateError, LoadError, MemoryError, QuantError, TokenizerError, TrainError,

@@ -88,7 +88,7 @@ impl TrainingRun {
         dataset: Dataset,
         config: TrainConfig,
     ) -> Result<Self, TrainError> {
-        model.arithmetic().check()?;
+        model.arithmetic().check_processor()?;
         if dataset.training.is_empty() {
             return Err(DataError::Empty.into());
         }

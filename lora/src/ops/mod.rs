@@ -16,7 +16,7 @@ mod dropout;
 mod experts;
 mod few_rows;
 mod gated;
-mod gemm;
+pub(crate) mod gemm;
 mod linear;
 pub(crate) mod math;
 mod rms_norm;

@@ -19,6 +19,8 @@ mod pack;
 mod portable;
 #[cfg(test)]
 mod reference;
+#[cfg(test)]
+mod speed;
 mod split;
 mod tile;
 mod view;
