@@ -63,7 +63,7 @@ impl Sampler {
         order.sort_by(|a, b| weights[*b].total_cmp(&weights[*a]).then(a.cmp(b)));
         order.truncate(self.config.top_k.unwrap_or(usize::MAX));
         if let Some(p) = self.config.top_p {
-            let total: f32 = order.iter().map(|i| weights[*i]).sum();
+            let total = order.iter().fold(0f32, |sum, i| sum + weights[*i]);
             let mut reached = 0.0;
             let before = order.iter().take_while(|i| {
                 let goes_on = reached < p * total;
@@ -73,7 +73,7 @@ impl Sampler {
             let count = before.count().max(1);
             order.truncate(count);
         }
-        let total: f32 = order.iter().map(|i| weights[*i]).sum();
+        let total = order.iter().fold(0f32, |sum, i| sum + weights[*i]);
         let mut left = self.random.unit() * total;
         let chosen = order.iter().find(|i| {
             left -= weights[**i];

@@ -85,7 +85,7 @@ fn in_best_groups(scores: &[f32], groups: Groups, kind: Scores) -> Vec<usize> {
             best.sort_by(|a, b| b.total_cmp(a));
             match kind {
                 Scores::Softmax => best[0],
-                Scores::Sigmoid => best.iter().take(2).sum(),
+                Scores::Sigmoid => best.iter().take(2).fold(0.0, |sum, score| sum + score),
             }
         })
         .collect();
@@ -128,8 +128,8 @@ impl ExpertWeights {
     fn divisor(&self, chosen: &[f32]) -> f32 {
         match (self.routing.normalised, self.routing.scores) {
             (false, _) => 1.0,
-            (true, Scores::Softmax) => chosen.iter().sum(),
-            (true, Scores::Sigmoid) => chosen.iter().sum::<f32>() + SUM_MIN,
+            (true, Scores::Softmax) => chosen.iter().fold(0.0, |sum, score| sum + score),
+            (true, Scores::Sigmoid) => chosen.iter().fold(0.0, |sum, score| sum + score) + SUM_MIN,
         }
     }
 }

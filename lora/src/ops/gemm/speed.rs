@@ -44,7 +44,7 @@ fn compare(shape: &Shape, parallel: bool) -> (f64, f64) {
     let right = if shape.transposed.1 { View::dense(&right, n, k).transposed() } else { View::dense(&right, k, n) };
     let threads = if parallel { Threads::All } else { Threads::One };
     let (mut ours, mut theirs) = (f64::MAX, f64::MAX);
-    for _ in 0..(1_000_000_000 / (m * k * n)).clamp(5, 500) {
+    for _ in 0..(3_000_000_000 / (m * k * n)).clamp(15, 500) {
         let started = Instant::now();
         product(black_box(&mut out), n, shape.into, left, right, 1.0, threads);
         ours = ours.min(started.elapsed().as_secs_f64());
