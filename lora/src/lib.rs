@@ -1,13 +1,14 @@
 //! Models, LoRA layers, optimiser, PEFT files and generation.
 //!
-//! Synchronous and deterministic: no clock, no network, no threads apart from rayon's inside one operation. The same base
-//! model, samples and settings give the same adapter bytes on every machine that [`Arithmetic`] accepts, with any number of
-//! threads.
+//! Synchronous and deterministic: no network, no clock but for what people are told, no threads apart from rayon's inside one
+//! operation. The same base model, samples and settings give the same adapter bytes on every machine that [`Arithmetic`]
+//! accepts, with any number of threads.
 //!
 //! # Reading order
 //! [`ModelConfig`] and [`Model`] (what is loaded), [`Precision`] (how its layers are held), [`Arithmetic`] (what its numbers
 //! depend on), [`LoraConfig`], [`Targets`] and [`Adapter`] (what is trained), [`data`] and [`Dataset`] (what it is trained
-//! on), [`TrainingRun`] (the loop), [`Session`] (who drives it), [`data::Prompter`] and [`reply`] (what comes out),
+//! on), [`Estimate`] (what it will take), [`TrainingRun`] (the loop), [`Session`] (who drives it, and what it tells),
+//! [`data::Prompter`] and [`reply`] (what comes out),
 //! [`sample_gradient`] (what attribution reads), [`pretrain`] (how the embedded base model was made).
 //!
 //! # Invariant
@@ -22,6 +23,7 @@ mod conformance;
 pub mod data;
 mod dataset;
 mod error;
+mod estimate;
 mod evaluation;
 mod events;
 mod files;
@@ -62,6 +64,7 @@ pub use dataset::{DataConfig, Dataset, PromptStyle, PromptTemplate, encode_sampl
 pub use error::{
     AdapterError, ConfigError, DataError, GenerateError, LoadError, MemoryError, QuantError, TokenizerError, TrainError,
 };
+pub use estimate::{DiskEstimate, Estimate, MachineSpeed, MemoryEstimate, Plan, SampleLength, Work};
 pub use evaluation::Evaluation;
 pub use events::{EVENTS_FILE, Event, Record, StepEvent, read_events};
 pub use generate::{Generation, GenerationBatch, answer, reply};

@@ -2,6 +2,7 @@
 
 use crate::checkpoint;
 use crate::error::TrainError;
+use crate::estimate::{Estimate, Plan};
 use crate::events::{Event, EventLog, Record, StepEvent};
 use crate::files::remove_temporaries;
 use crate::lora::Adapter;
@@ -27,11 +28,13 @@ pub struct SessionConfig {
     pub checkpoint_steps: u64,
     /// Seconds after which one is written, if that comes first.
     pub checkpoint_seconds: u64,
+    /// Whether a run is refused for which the memory is too small by its [`Estimate`](crate::Estimate).
+    pub check_memory: bool,
 }
 
 impl Default for SessionConfig {
     fn default() -> Self {
-        Self { base_name: "base".into(), checkpoint_steps: 100, checkpoint_seconds: 300 }
+        Self { base_name: "base".into(), checkpoint_steps: 100, checkpoint_seconds: 300, check_memory: true }
     }
 }
 
@@ -156,7 +159,8 @@ struct Pace {
 impl Session {
     /// Takes up the run in `folder` where its checkpoint left it, or at its start.
     ///
-    /// Errors: a checkpoint that is damaged or belongs to another run; [`Session::open_anew`] replaces such a one.
+    /// Errors: too little memory; a checkpoint that is damaged or belongs to another run, which [`Session::open_anew`]
+    /// replaces; another session in the folder.
     pub fn open(mut run: TrainingRun, folder: &Path, config: SessionConfig) -> Result<Self, TrainError> {
         if config.checkpoint_steps == 0 {
             let expected = "at least 1".to_owned();
@@ -164,6 +168,9 @@ impl Session {
         }
         if run.adapter().is_none() {
             return Err(TrainError::NoAdapter);
+        }
+        if config.check_memory {
+            check_memory(&run)?;
         }
         let resumed = run.resume(folder)?;
         if resumed {
@@ -488,6 +495,16 @@ fn check_best(folder: &Path, run: &TrainingRun) -> Result<(), TrainError> {
         }
         _ => Ok(()),
     }
+}
+
+/// That what the run takes besides what is loaded already is there.
+fn check_memory(run: &TrainingRun) -> Result<(), TrainError> {
+    let Some(adapter) = run.adapter() else { return Ok(()) };
+    let model = run.model();
+    let plan = Plan::new(model.config(), model.precision(), adapter.config(), run.config(), run.dataset());
+    let estimate = Estimate::new(&plan)?;
+    let loaded = estimate.memory.base + estimate.memory.adapter + estimate.memory.process;
+    Ok(estimate.check_machine(loaded)?)
 }
 
 fn remove_folder(path: &Path) -> Result<(), TrainError> {

@@ -68,7 +68,7 @@ pub(super) fn layer_path(layer: usize) -> String {
 }
 
 /// Names and shapes of all tensors of the architecture.
-pub(super) fn shapes(config: &ModelConfig) -> BTreeMap<String, Vec<usize>> {
+pub(crate) fn shapes(config: &ModelConfig) -> BTreeMap<String, Vec<usize>> {
     let hidden = config.hidden_size;
     let mut shapes =
         BTreeMap::from([(EMBEDDINGS.to_owned(), vec![config.vocab_size, hidden]), (NORM.to_owned(), vec![hidden])]);

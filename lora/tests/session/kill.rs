@@ -20,7 +20,7 @@ const ROUNDS: usize = 50;
 
 /// The run of a variant, and the steps between its checkpoints.
 fn variant(index: usize) -> (TrainingRun, u64) {
-    let settings = TrainConfig { epochs: 8, batch_size: 4, learning_rate: 3e-2, snapshots: 2, ..Default::default() };
+    let settings = TrainConfig { epochs: 4, batch_size: 4, learning_rate: 3e-2, snapshots: 2, ..Default::default() };
     let best = TrainConfig { keep_best: true, evaluation_steps: 1, ..settings };
     let stopping = Some(EarlyStopping { patience: 3, improvement_min: 0.0 });
     let (settings, lora, precision, checkpoint_steps) = match index {
@@ -95,7 +95,7 @@ fn kill(folder: &Path, variant: usize, moment: Moment) -> bool {
         if child.try_wait().unwrap().is_some() {
             return false;
         }
-        std::hint::spin_loop();
+        std::thread::sleep(Duration::from_micros(200));
     }
     child.kill().unwrap();
     // No exit code: the signal came first.

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod control;
+mod estimate;
 mod failure;
 mod kill;
 mod recompute;
