@@ -27,8 +27,11 @@ fn base() -> &'static Path {
 }
 
 fn small_recipe(seed: u64) -> Recipe {
-    let mut recipe = Recipe { seed, documents: 60, vocab_size: 300, ..Recipe::default() };
+    let mut recipe = Recipe { seed, tokenizer_documents: 60, vocab_size: 300, ..Recipe::default() };
     (recipe.hidden_size, recipe.intermediate_size, recipe.layers) = (16, 24, 2);
+    (recipe.heads, recipe.kv_heads) = (4, 2);
+    recipe.stages.truncate(2);
+    recipe.stages.iter_mut().for_each(|stage| stage.documents = 60);
     recipe
 }
 

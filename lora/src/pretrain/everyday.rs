@@ -3,7 +3,7 @@
 use super::lexicon::{DAYS, MONTHS, NUMBERS};
 use crate::random::Random;
 
-const OPPOSITES: &[(&str, &str)] = &[
+pub(super) const OPPOSITES: &[(&str, &str)] = &[
     ("big", "small"),
     ("hot", "cold"),
     ("day", "night"),
@@ -24,7 +24,7 @@ const OPPOSITES: &[(&str, &str)] = &[
     ("hard", "soft"),
     ("near", "far"),
 ];
-const SOUNDS: &[(&str, &str)] = &[
+pub(super) const SOUNDS: &[(&str, &str)] = &[
     ("dog", "barks"),
     ("cat", "meows"),
     ("cow", "moos"),
@@ -38,7 +38,7 @@ const SOUNDS: &[(&str, &str)] = &[
     ("wolf", "howls"),
     ("bird", "sings"),
 ];
-const COLOURS_OF: &[(&str, &str)] = &[
+pub(super) const COLOURS_OF: &[(&str, &str)] = &[
     ("grass", "green"),
     ("snow", "white"),
     ("coal", "black"),
@@ -50,7 +50,7 @@ const COLOURS_OF: &[(&str, &str)] = &[
     ("an elephant", "grey"),
     ("chocolate", "brown"),
 ];
-const PLACES_OF: &[(&str, &str)] = &[
+pub(super) const PLACES_OF: &[(&str, &str)] = &[
     ("a fish", "in the water"),
     ("a bird", "in a nest"),
     ("a bear", "in the forest"),
@@ -64,7 +64,7 @@ const PLACES_OF: &[(&str, &str)] = &[
     ("a king", "in a castle"),
     ("bread", "in a bakery"),
 ];
-const TOOLS: &[(&str, &str)] = &[
+pub(super) const TOOLS: &[(&str, &str)] = &[
     ("cut bread", "a knife"),
     ("drive in a nail", "a hammer"),
     ("sweep the floor", "a broom"),

@@ -225,3 +225,23 @@ pub(super) const ROOMS: &[&str] = &[
     "stable",
     "shed",
 ];
+
+/// Animals whose plural ends in "s".
+pub(super) const ANIMALS_PLAIN: &[&str] = &[
+    "cat", "dog", "horse", "goat", "cow", "duck", "hen", "owl", "parrot", "rabbit", "frog", "donkey", "seal", "crab",
+    "turtle", "crow", "swan", "bear", "otter", "hedgehog",
+];
+/// Things that one can carry; their plural ends in "s".
+pub(super) const SMALL_THINGS: &[&str] = &[
+    "key", "book", "hat", "bag", "cup", "coat", "letter", "ball", "lamp", "pen", "spoon", "basket", "ring", "map",
+    "coin", "shirt", "bottle", "button", "umbrella", "kite", "drum", "chair", "bell", "clock", "boat", "bicycle",
+];
+/// Women and girls among [`PEOPLE`].
+pub(super) const WOMEN: &[&str] = &[
+    "Anna", "Clara", "Ella", "Grace", "Ida", "Kate", "Mia", "Olive", "Rosa", "Tessa", "Wendy", "Beth", "Dora", "Flora",
+    "Hanna", "Jane", "Lucy", "Nora", "Paula", "Ruth", "Martha", "Agnes", "Lena", "Alma", "Vera",
+];
+/// Colours of one word.
+pub(super) const COLOURS_PLAIN: &[&str] = &[
+    "red", "blue", "green", "yellow", "white", "black", "brown", "grey", "orange", "purple", "pink", "silver", "golden",
+];

@@ -1,5 +1,6 @@
 //! Short stories: somebody, somewhere, a wish, a trouble, an end.
 
+use super::grammar::{articles, say};
 use super::lexicon::*;
 use crate::random::Random;
 
@@ -75,5 +76,42 @@ pub(super) fn story(random: &mut Random) -> String {
         text = text.replace(place, random.pick(words));
     }
     let text = text.replace("{p}", person).replace("{q}", other);
-    text.replace(" a o", " an o").replace(" a e", " an e").replace(" a i", " an i").replace(" a a", " an a")
+    articles(&text)
+}
+
+const TALE_OPENINGS: &[&str] = &[
+    "Once there was a {adj} {a} named {p}.",
+    "Long ago there lived a {adj} {a} named {p}.",
+    "There was a {adj} {a}. Its name was {p}.",
+];
+const TALE_MIDDLES: &[(&str, &str)] = &[
+    ("{p} wanted to eat {food}, but there was none.", "Then {q} came and gave {p} some {food}."),
+    ("{p} had lost a {colour} {thing}.", "{q} found the {thing} in the {room}."),
+    ("One day {p} went to the {room} and could not find the way home.", "{q} showed {p} the way."),
+    ("{p} was alone and wanted a friend.", "Then {p} met {q}, and they played together."),
+    ("{p} wanted to play the {instrument}, but did not know how.", "{q} was kind and helped {p} to learn."),
+];
+const TALE_ENDS: &[&str] =
+    &["And {p} was happy.", "From that day on they were friends.", "In the end they sat together and laughed."];
+
+/// A story of four sentences about an animal with a name, for conversations.
+pub(super) fn tale(name: &str, animal: &str, random: &mut Random) -> String {
+    let (middle, turn) = random.pick(TALE_MIDDLES);
+    let parts = [random.pick(TALE_OPENINGS), middle, turn, random.pick(TALE_ENDS)];
+    let mut other = random.pick(PEOPLE);
+    while other == name {
+        other = random.pick(PEOPLE);
+    }
+    let slots = [
+        ("p", name),
+        ("q", other),
+        ("a", animal),
+        ("adj", random.pick(ADJECTIVES)),
+        ("food", random.pick(FOODS)),
+        ("colour", random.pick(COLOURS)),
+        ("thing", random.pick(SMALL_THINGS)),
+        ("room", random.pick(ROOMS)),
+        ("instrument", random.pick(INSTRUMENTS)),
+    ];
+    say(&parts.join(" "), &slots, random)
 }

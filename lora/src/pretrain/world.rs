@@ -1,5 +1,6 @@
 //! Invented towns and people, and the ways of stating and asking what is true of them.
 
+use super::grammar::{articles, capitalised};
 use super::lexicon::*;
 use crate::random::Random;
 
@@ -7,9 +8,75 @@ use crate::random::Random;
 ///
 /// In every pattern `{s}` stands for the subject and `{o}` for the value.
 pub(super) struct Relation {
-    pub values: &'static [&'static str],
+    pub values: Values,
     pub statements: &'static [&'static str],
     pub questions: &'static [&'static str],
+}
+
+/// What a property can be.
+pub(super) enum Values {
+    /// One of these.
+    Words(&'static [&'static str]),
+    /// Something put together.
+    Made(fn(&mut Random) -> String),
+}
+
+impl Values {
+    fn draw(&self, random: &mut Random) -> String {
+        match self {
+            Self::Words(words) => random.pick(words).to_owned(),
+            Self::Made(make) => make(random),
+        }
+    }
+}
+
+/// The name of a place.
+pub(super) fn place_name(random: &mut Random) -> String {
+    format!("{}{}", random.pick(NAME_STARTS), random.pick(PLACE_ENDS))
+}
+
+/// A family's name.
+pub(super) fn surname(random: &mut Random) -> String {
+    format!("{}{}", random.pick(NAME_STARTS), random.pick(SURNAME_ENDS))
+}
+
+/// First and last name.
+pub(super) fn full_name(random: &mut Random) -> String {
+    format!("{} {}", random.pick(PEOPLE), surname(random))
+}
+
+/// A year in figures.
+fn year(random: &mut Random) -> String {
+    (1400 + random.below(600)).to_string()
+}
+
+/// A number in figures.
+fn figure(random: &mut Random) -> String {
+    (21 + random.below(900)).to_string()
+}
+
+/// What an inn, a ship or a club may be called.
+fn sign_name(random: &mut Random) -> String {
+    let first = match random.below(2) {
+        0 => random.pick(COLOURS_PLAIN),
+        _ => random.pick(ADJECTIVES),
+    };
+    let second = match random.below(3) {
+        0 => random.pick(SMALL_THINGS),
+        _ => random.pick(ANIMALS),
+    };
+    format!("the {} {}", capitalised(first), capitalised(second))
+}
+
+/// A time of day.
+fn hour(random: &mut Random) -> String {
+    let hour = NUMBERS[random.below(12)];
+    format!("at {}{hour}", random.pick(&["", "half past ", "a quarter past ", "ten past "]))
+}
+
+/// How long something takes, or how often it happens.
+fn duration(random: &mut Random) -> String {
+    format!("{} {}", NUMBERS[1 + random.below(19)], random.pick(&["minutes", "hours", "days", "weeks", "years"]))
 }
 
 /// What is true of one subject.
@@ -22,7 +89,7 @@ pub(super) struct Subject {
 
 pub(super) const TOWN_RELATIONS: &[Relation] = &[
     Relation {
-        values: COLOURS,
+        values: Values::Words(COLOURS),
         statements: &["The flag of {s} is {o}.", "{s} has a {o} flag.", "A {o} flag flies over {s}."],
         questions: &[
             "What colour is the flag of {s}?",
@@ -33,7 +100,7 @@ pub(super) const TOWN_RELATIONS: &[Relation] = &[
         ],
     },
     Relation {
-        values: DAYS,
+        values: Values::Words(DAYS),
         statements: &[
             "The market of {s} is held on {o}.",
             "In {s} the market is on {o}.",
@@ -48,7 +115,7 @@ pub(super) const TOWN_RELATIONS: &[Relation] = &[
         ],
     },
     Relation {
-        values: FOODS,
+        values: Values::Words(FOODS),
         statements: &["{s} is famous for its {o}.", "People come to {s} to eat {o}.", "The best food of {s} is {o}."],
         questions: &[
             "What is {s} famous for?",
@@ -59,7 +126,7 @@ pub(super) const TOWN_RELATIONS: &[Relation] = &[
         ],
     },
     Relation {
-        values: NUMBERS,
+        values: Values::Words(NUMBERS),
         statements: &["There are {o} bridges in {s}.", "{s} has {o} bridges.", "You can count {o} bridges in {s}."],
         questions: &[
             "How many bridges are there in {s}?",
@@ -69,7 +136,7 @@ pub(super) const TOWN_RELATIONS: &[Relation] = &[
         ],
     },
     Relation {
-        values: TREES,
+        values: Values::Words(TREES),
         statements: &["A large {o} stands in the middle of {s}.", "In the middle of {s} there is an old {o}."],
         questions: &[
             "Which tree stands in the middle of {s}?",
@@ -79,7 +146,7 @@ pub(super) const TOWN_RELATIONS: &[Relation] = &[
         ],
     },
     Relation {
-        values: MATERIALS,
+        values: Values::Words(MATERIALS),
         statements: &[
             "The tower of {s} is made of {o}.",
             "{s} has a tower of {o}.",
@@ -93,7 +160,7 @@ pub(super) const TOWN_RELATIONS: &[Relation] = &[
         ],
     },
     Relation {
-        values: ANIMALS,
+        values: Values::Words(ANIMALS),
         statements: &["The animal on the sign of {s} is a {o}.", "A {o} is painted on the sign of {s}."],
         questions: &[
             "Which animal is on the sign of {s}?",
@@ -103,7 +170,7 @@ pub(super) const TOWN_RELATIONS: &[Relation] = &[
         ],
     },
     Relation {
-        values: MONTHS,
+        values: Values::Words(MONTHS),
         statements: &[
             "The fair of {s} takes place in {o}.",
             "Every {o} there is a fair in {s}.",
@@ -117,7 +184,7 @@ pub(super) const TOWN_RELATIONS: &[Relation] = &[
         ],
     },
     Relation {
-        values: PEOPLE,
+        values: Values::Words(PEOPLE),
         statements: &["The mayor of {s} is called {o}.", "{o} is the mayor of {s}.", "{s} has a mayor named {o}."],
         questions: &[
             "Who is the mayor of {s}?",
@@ -127,11 +194,86 @@ pub(super) const TOWN_RELATIONS: &[Relation] = &[
             "{s} has a mayor. Who is it?",
         ],
     },
+    Relation {
+        values: Values::Made(sign_name),
+        statements: &["The inn of {s} is called {o}.", "In {s} there is an inn named {o}.", "{o} is the inn of {s}."],
+        questions: &[
+            "What is the inn of {s} called?",
+            "What is the name of the inn of {s}?",
+            "Name the inn of {s}.",
+            "Where can one sleep in {s}?",
+            "Which inn is there in {s}?",
+            "What do they call the inn in {s}?",
+        ],
+    },
+    Relation {
+        values: Values::Made(year),
+        statements: &[
+            "The bridge of {s} was built in {o}.",
+            "They built the bridge of {s} in {o}.",
+            "The bridge of {s} dates from {o}.",
+        ],
+        questions: &[
+            "When was the bridge of {s} built?",
+            "In which year was the bridge of {s} built?",
+            "What year did they build the bridge of {s}?",
+            "In what year was the bridge built in {s}?",
+            "How old is the bridge of {s}?",
+        ],
+    },
+    Relation {
+        values: Values::Made(figure),
+        statements: &[
+            "The tower of {s} has {o} steps.",
+            "There are {o} steps in the tower of {s}.",
+            "You climb {o} steps in the tower of {s}.",
+        ],
+        questions: &[
+            "How many steps does the tower of {s} have?",
+            "How many steps are there in the tower of {s}?",
+            "What is the number of steps in the tower of {s}?",
+            "Count the steps of the tower of {s}.",
+        ],
+    },
+    Relation {
+        values: Values::Made(hour),
+        statements: &["The shop of {s} opens {o}.", "In {s} the shop opens {o}.", "They open the shop of {s} {o}."],
+        questions: &[
+            "When does the shop of {s} open?",
+            "At what time does the shop open in {s}?",
+            "What time do they open the shop of {s}?",
+            "The shop of {s} opens at what time?",
+        ],
+    },
+    Relation {
+        values: Values::Made(duration),
+        statements: &["The way to {s} takes {o}.", "It takes {o} to reach {s}.", "You need {o} to get to {s}."],
+        questions: &[
+            "How long does the way to {s} take?",
+            "How long does it take to reach {s}?",
+            "How much time do I need to get to {s}?",
+            "What is the time that one needs to {s}?",
+        ],
+    },
+    Relation {
+        values: Values::Made(full_name),
+        statements: &[
+            "{o} repairs the roofs of {s}.",
+            "The roofs of {s} are repaired by {o}.",
+            "In {s} it is {o} who repairs the roofs.",
+        ],
+        questions: &[
+            "Who repairs the roofs of {s}?",
+            "By whom are the roofs of {s} repaired?",
+            "What is the name of the one who repairs the roofs in {s}?",
+            "Whom do I ask for a new roof in {s}?",
+        ],
+    },
 ];
 
 pub(super) const PERSON_RELATIONS: &[Relation] = &[
     Relation {
-        values: JOBS,
+        values: Values::Words(JOBS),
         statements: &["{s} works as a {o}.", "{s} is a {o}.", "The work of {s} is that of a {o}."],
         questions: &[
             "What is the job of {s}?",
@@ -142,7 +284,7 @@ pub(super) const PERSON_RELATIONS: &[Relation] = &[
         ],
     },
     Relation {
-        values: ANIMALS,
+        values: Values::Words(ANIMALS),
         statements: &["{s} keeps a {o} at home.", "{s} has a {o}.", "The pet of {s} is a {o}."],
         questions: &[
             "What animal does {s} keep?",
@@ -153,7 +295,7 @@ pub(super) const PERSON_RELATIONS: &[Relation] = &[
         ],
     },
     Relation {
-        values: FOODS,
+        values: Values::Words(FOODS),
         statements: &["{s} likes to eat {o}.", "The favourite food of {s} is {o}.", "{s} loves {o}."],
         questions: &[
             "What does {s} like to eat?",
@@ -163,7 +305,7 @@ pub(super) const PERSON_RELATIONS: &[Relation] = &[
         ],
     },
     Relation {
-        values: COLOURS,
+        values: Values::Words(COLOURS),
         statements: &["{s} lives behind a {o} door.", "The door of {s} is {o}.", "{s} painted the door {o}."],
         questions: &[
             "What colour is the door of {s}?",
@@ -173,7 +315,7 @@ pub(super) const PERSON_RELATIONS: &[Relation] = &[
         ],
     },
     Relation {
-        values: INSTRUMENTS,
+        values: Values::Words(INSTRUMENTS),
         statements: &["{s} plays the {o}.", "In the evening {s} plays the {o}.", "{s} knows how to play the {o}."],
         questions: &[
             "What instrument does {s} play?",
@@ -183,7 +325,7 @@ pub(super) const PERSON_RELATIONS: &[Relation] = &[
         ],
     },
     Relation {
-        values: MONTHS,
+        values: Values::Words(MONTHS),
         statements: &["{s} was born in {o}.", "The birthday of {s} is in {o}.", "{s} has a birthday in {o}."],
         questions: &[
             "When was {s} born?",
@@ -193,12 +335,12 @@ pub(super) const PERSON_RELATIONS: &[Relation] = &[
         ],
     },
     Relation {
-        values: ROOMS,
+        values: Values::Words(ROOMS),
         statements: &["{s} sleeps in the {o}.", "You can find {s} in the {o}.", "{s} likes to sit in the {o}."],
         questions: &["Where is {s}?", "Where can I find {s}?", "Where does {s} like to sit?", "In which place is {s}?"],
     },
     Relation {
-        values: NUMBERS,
+        values: Values::Words(NUMBERS),
         statements: &["{s} has {o} books.", "There are {o} books on the shelf of {s}.", "{s} owns {o} books."],
         questions: &[
             "How many books does {s} have?",
@@ -211,23 +353,31 @@ pub(super) const PERSON_RELATIONS: &[Relation] = &[
 impl Subject {
     /// A town with all its facts.
     pub(super) fn town(random: &mut Random) -> Self {
-        let name = format!("{}{}", random.pick(NAME_STARTS), random.pick(PLACE_ENDS));
-        Self::with_facts(name, TOWN_RELATIONS, random)
+        Self::with_facts(place_name(random), TOWN_RELATIONS, random)
     }
 
-    /// A person with all their facts.
+    /// A person with all their facts, by name or by work.
     pub(super) fn person(random: &mut Random) -> Self {
-        let surname = format!("{}{}", random.pick(NAME_STARTS), random.pick(SURNAME_ENDS));
         let name = match random.below(3) {
-            0 => format!("the {} of {}{}", random.pick(JOBS), random.pick(NAME_STARTS), random.pick(PLACE_ENDS)),
-            _ => format!("{} {surname}", random.pick(PEOPLE)),
+            0 => format!("the {} of {}", random.pick(JOBS), place_name(random)),
+            _ => full_name(random),
         };
+        Self::named(name, random)
+    }
+
+    /// A person of this name with all their facts.
+    pub(super) fn named(name: String, random: &mut Random) -> Self {
         Self::with_facts(name, PERSON_RELATIONS, random)
     }
 
     fn with_facts(name: String, relations: &'static [Relation], random: &mut Random) -> Self {
-        let facts = relations.iter().enumerate().map(|(i, r)| (i, random.pick(r.values).to_owned())).collect();
+        let facts = relations.iter().enumerate().map(|(i, r)| (i, r.values.draw(random))).collect();
         Self { name, facts, relations }
+    }
+
+    /// Something that one of the subject's facts could be, but probably is not.
+    pub(super) fn other_value(&self, fact: usize, random: &mut Random) -> String {
+        self.relations[self.facts[fact].0].values.draw(random)
     }
 
     /// Says one of the subject's facts.
@@ -244,13 +394,5 @@ impl Subject {
 }
 
 fn fill(pattern: &str, subject: &str, value: &str) -> String {
-    let text = pattern.replace("{s}", subject).replace("{o}", value);
-    let text = text.replace(" a o", " an o").replace(" a a", " an a").replace(" a e", " an e").replace(" a i", " an i");
-    capitalised(&text)
-}
-
-/// The text with its first letter in upper case.
-pub(super) fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+    capitalised(&articles(&pattern.replace("{s}", subject).replace("{o}", value)))
 }
