@@ -144,7 +144,8 @@ fn compare(only: Option<usize>) -> Fallible<()> {
         child(&["prepare", &index.to_string(), &folder])?;
         let speed: MachineSpeed = serde_json::from_str(&child(&["speed"])?)?;
         let dataset = dataset(shape)?;
-        let plan = Plan::new(&shape.model, shape.precision, &shape.lora, &shape.train, &dataset);
+        let mut plan = Plan::new(&shape.model, shape.precision, &shape.lora, &shape.train, &dataset);
+        plan.is_bf16 = true;
         let estimate = Estimate::new(&plan)?;
         let measured: Measured = serde_json::from_str(&child(&["run", &index.to_string(), &folder])?)?;
         let (bytes, seconds) = (estimate.memory.peak(), estimate.seconds(&speed));

@@ -40,16 +40,28 @@ pub(crate) struct Plan {
 impl Plan {
     /// The steps of a run on `dataset`. The batch sizes of `config` are positive.
     pub(crate) fn new(dataset: &Dataset, config: &TrainConfig) -> Self {
+        let (training, validation) = (positions_of(dataset.training()), positions_of(dataset.validation()));
+        Self::of_positions(training, validation, dataset.packing(), config)
+    }
+
+    /// The steps of a run on samples of so many positions.
+    pub(crate) fn of_positions(
+        training: Vec<usize>,
+        validation: Vec<usize>,
+        packing: Option<usize>,
+        config: &TrainConfig,
+    ) -> Self {
+        // The number of packs follows from the lengths alone, whatever their order: each epoch has as many steps.
+        let rows = packing.map_or(training.len(), |positions| pack(&training, positions).len());
         Self {
-            training: positions_of(dataset.training()),
-            validation: positions_of(dataset.validation()),
-            packing: dataset.packing(),
+            training,
+            validation,
+            packing,
             seed: config.seed,
             shuffle: config.shuffle,
             batch_size: config.batch_size,
             micro_batch_size: config.micro_batch_size,
-            // The number of packs follows from the lengths alone, whatever their order: each epoch has as many steps.
-            steps_per_epoch: dataset.training_rows().div_ceil(config.batch_size) as u64,
+            steps_per_epoch: config.steps_per_epoch(rows),
             cached: None,
         }
     }

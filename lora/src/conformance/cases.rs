@@ -172,7 +172,8 @@ const TENSORS: &[(&str, &str, Compute)] = &[
         "x = numbers(5·24, 26) as [5, 24], head = numbers(40·24, 27) as [40, 24], targets 3, none, 39, 0, 17; loss, dx, dhead",
         || {
             let (x, head) = (variable(numbers(120, 26), (5, 24))?, variable(numbers(960, 27), (40, 24))?);
-            let loss = ops::next_token_loss(x.as_tensor(), head.as_tensor(), vec![3, IGNORED, 39, 0, 17])?;
+            let weight = head.as_tensor().clone().into();
+            let loss = ops::next_token_loss(x.as_tensor(), &weight, vec![3, IGNORED, 39, 0, 17])?;
             let mut outputs = vec![loss.to_scalar()?];
             let gradients = loss.backward()?;
             for variable in [&x, &head] {
@@ -183,14 +184,14 @@ const TENSORS: &[(&str, &str, Compute)] = &[
     ),
     (
         "attention",
-        "sequences of 9 and 4 positions, 4 query heads and 2 of keys of 8 features, window 5, rope theta 10000; q = \
-         numbers(13·32, 28), k = numbers(13·16, 29), v = numbers(13·16, 30); y, dq, dk, dv for dy = numbers(13·32, 31)",
+        "sequences of 70 and 4 positions, 4 query heads and 2 of keys of 8 features, window 20, rope theta 10000; q = \
+         numbers(74·32, 28), k = numbers(74·16, 29), v = numbers(74·16, 30); y, dq, dk, dv for dy = numbers(74·32, 31)",
         || {
-            let q = variable(numbers(13 * 32, 28), (13, 32))?;
-            let (k, v) = (variable(numbers(13 * 16, 29), (13, 16))?, variable(numbers(13 * 16, 30), (13, 16))?);
-            let shape = AttentionShape { heads: 4, kv_heads: 2, head_dim: 8, value_dim: 8, window: Some(5) };
+            let q = variable(numbers(74 * 32, 28), (74, 32))?;
+            let (k, v) = (variable(numbers(74 * 16, 29), (74, 16))?, variable(numbers(74 * 16, 30), (74, 16))?);
+            let shape = AttentionShape { heads: 4, kv_heads: 2, head_dim: 8, value_dim: 8, window: Some(20) };
             let config = super::runs::config(32, 4, 2);
-            let (lengths, rope) = (Arc::new(vec![9, 4]), Arc::new(RopeTable::new(&config)));
+            let (lengths, rope) = (Arc::new(vec![70, 4]), Arc::new(RopeTable::new(&config)));
             let y = ops::causal_attention(q.as_tensor(), k.as_tensor(), v.as_tensor(), shape, &lengths, &rope)?;
             with_gradients(&y, 31, &[&q, &k, &v])
         },

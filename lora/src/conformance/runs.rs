@@ -28,7 +28,7 @@ pub(super) fn config(hidden_size: usize, heads: usize, kv_heads: usize) -> Model
         head_dim: hidden_size / heads,
         rms_norm_eps: 1e-5,
         rope: RopeConfig { theta: 10_000.0, scaling: RopeScaling::None },
-        positions_max: 32,
+        positions_max: 128,
         tie_word_embeddings: true,
         bos_token_id: Some(0),
         eos_token_ids: vec![1],

@@ -125,14 +125,15 @@ impl Decoder {
         self.packable + self.other
     }
 
-    pub(super) fn base_bytes(&self, precision: Precision) -> f64 {
+    pub(super) fn base_bytes(&self, precision: Precision, is_bf16: bool) -> f64 {
+        let whole = if is_bf16 { 2.0 } else { 4.0 };
         // Four bits, and per 64 elements a scale of 32 bits, or of 8 with 32 more per 256 scales.
         let per_element = match precision {
-            Precision::F32 => 4.0,
+            Precision::F32 => whole,
             Precision::Nf4 => 0.5 + 4.0 / 64.0,
             Precision::Nf4Double => 0.5 + 1.0 / 64.0 + 4.0 / (64.0 * 256.0),
         };
-        self.packable as f64 * per_element + 4.0 * self.other as f64
+        self.packable as f64 * per_element + whole * self.other as f64
     }
 
     /// All linear layers, those of every expert singly.

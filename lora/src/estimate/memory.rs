@@ -9,6 +9,8 @@ const PROCESS_BYTES: f64 = 9e6;
 const THREAD_BYTES: f64 = 3e6;
 /// What the allocator holds above what is in use, as a part of what comes and goes within a step.
 const FRAGMENTATION: f64 = 0.04;
+/// Queries that attention computes at once.
+const QUERIES: usize = 64;
 /// Rows of logits that exist at once.
 const HEAD_ROWS: usize = 128;
 /// Bytes of a sample beside its tokens.
@@ -41,7 +43,7 @@ impl MemoryEstimate {
 }
 
 pub(super) fn estimate(plan: &Plan<'_>, decoder: &Decoder, threads: usize) -> MemoryEstimate {
-    let base = decoder.base_bytes(plan.precision);
+    let base = decoder.base_bytes(plan.precision, plan.is_bf16);
     let parameters = decoder.adapter_parameters(plan.lora) as f64;
     let accumulated = if plan.train.batch_size > plan.train.micro_batch_size { 2.0 } else { 1.0 };
     let tokens: usize = plan.training.iter().chain(&plan.validation).map(|sample| sample.positions + 1).sum();
@@ -56,9 +58,7 @@ pub(super) fn estimate(plan: &Plan<'_>, decoder: &Decoder, threads: usize) -> Me
         }
     };
     plan.each_micro_batch(|micro_batch| widest(micro_batch, true));
-    for micro_batch in plan.validation.chunks(plan.train.micro_batch_size) {
-        widest(micro_batch, false);
-    }
+    plan.each_of_evaluation(|micro_batch| widest(micro_batch, false));
     transient += FRAGMENTATION * (activations + transient);
 
     // Parameters and averages as bytes, and once more as a file; the trace likewise.
@@ -113,9 +113,8 @@ fn step(plan: &Plan<'_>, decoder: &Decoder, micro_batch: &[SampleLength], thread
     (kept + hidden * rows, transient.max(head))
 }
 
-/// Attention scores and their gradients of the sequences that are computed at once.
+/// Attention scores of a block of queries and their gradients, in every thread.
 fn scores_bytes(micro_batch: &[SampleLength], threads: usize) -> f64 {
-    let mut squares: Vec<f64> = micro_batch.iter().map(|sample| (sample.positions as f64).powi(2)).collect();
-    squares.sort_by(|a, b| b.total_cmp(a));
-    8.0 * squares.iter().take(threads.max(1)).sum::<f64>()
+    let longest = micro_batch.iter().map(|sample| sample.positions).max().unwrap_or(0);
+    (8 * QUERIES.min(longest) * longest * threads.max(1)) as f64
 }

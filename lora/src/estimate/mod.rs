@@ -16,10 +16,11 @@ pub use work::Work;
 
 use crate::batch::EncodedSample;
 use crate::config::ModelConfig;
-use crate::dataset::{Dataset, Order};
+use crate::dataset::Dataset;
 use crate::error::{MemoryError, TrainError};
 use crate::lora::LoraConfig;
 use crate::machine::available_bytes;
+use crate::plan;
 use crate::quant::Precision;
 use crate::settings::TrainConfig;
 use layer::Decoder;
@@ -46,6 +47,8 @@ pub struct Plan<'a> {
     pub model: &'a ModelConfig,
     /// How it is held.
     pub precision: Precision,
+    /// Whether its folder's matrices are bf16, as most are: they stay 16 bits wide unless they are packed.
+    pub is_bf16: bool,
     /// The adapter.
     pub lora: &'a LoraConfig,
     /// The settings.
@@ -54,10 +57,12 @@ pub struct Plan<'a> {
     pub training: Vec<SampleLength>,
     /// The samples that are kept for validation.
     pub validation: Vec<SampleLength>,
+    /// Most positions of a pack; `None` if each sample is a row.
+    pub packing: Option<usize>,
 }
 
 impl<'a> Plan<'a> {
-    /// The plan for a dataset.
+    /// The plan for a dataset, and for a base that is not in bf16.
     pub fn new(
         model: &'a ModelConfig,
         precision: Precision,
@@ -67,22 +72,31 @@ impl<'a> Plan<'a> {
     ) -> Self {
         let lengths = |samples: &[EncodedSample]| samples.iter().map(SampleLength::from).collect();
         let (training, validation) = (lengths(dataset.training()), lengths(dataset.validation()));
-        Self { model, precision, lora, train, training, validation }
+        Self { model, precision, is_bf16: false, lora, train, training, validation, packing: dataset.packing() }
     }
 
     /// Steps of the run.
     fn steps(&self) -> u64 {
-        self.train.schedule(self.training.len()).steps
+        self.steps_of_run().steps_per_epoch().saturating_mul(u64::from(self.train.epochs))
+    }
+
+    fn steps_of_run(&self) -> plan::Plan {
+        let positions = |samples: &[SampleLength]| samples.iter().map(|sample| sample.positions).collect();
+        plan::Plan::of_positions(positions(&self.training), positions(&self.validation), self.packing, self.train)
     }
 
     /// Calls `each` with the samples of every micro batch of the run, in order.
     fn each_micro_batch(&self, mut each: impl FnMut(&[SampleLength])) {
-        let mut order = Order::new(self.train.seed, self.training.len(), self.train.shuffle);
-        for step in 0..self.steps() {
-            let samples = order.batch(step, self.train.batch_size);
-            for chunk in samples.chunks(self.train.micro_batch_size) {
-                each(&chunk.iter().map(|sample| self.training[*sample]).collect::<Vec<_>>());
-            }
+        let mut steps = self.steps_of_run();
+        for micro in (0..self.steps()).flat_map(|step| steps.step(step)) {
+            each(&micro.samples.iter().map(|sample| self.training[*sample]).collect::<Vec<_>>());
+        }
+    }
+
+    /// Calls `each` with the samples of every micro batch of an evaluation.
+    fn each_of_evaluation(&self, mut each: impl FnMut(&[SampleLength])) {
+        for samples in self.steps_of_run().validation() {
+            each(&samples.iter().map(|sample| self.validation[*sample]).collect::<Vec<_>>());
         }
     }
 

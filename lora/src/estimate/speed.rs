@@ -69,7 +69,7 @@ impl MachineSpeed {
         let attention_backward = 1.0 / (1.0 / both - 1.0 / attention_forward).max(0.1 / both);
 
         let (features, vocabulary) = (512, 4096);
-        let (hidden, head) = (variable(128, features)?, tensor(vocabulary, features)?);
+        let (hidden, head) = (variable(128, features)?, tensor(vocabulary, features)?.into());
         let targets: Vec<u32> = (0..128).collect();
         let head = per_second((2 * 128 * vocabulary * features) as f64, &mut || {
             ops::next_token_loss(hidden.as_tensor(), &head, targets.clone()).map(Some)
