@@ -40,13 +40,13 @@ pub use config::{Cadence, TrainerConfig};
 pub use error::{TrainerError, WorkError};
 pub use files::FileError;
 pub use grants::{ChainGrants, KeySigner, chain_scope, exchange_scope};
-pub use local::{LocalError, LocalOutcome, train_local};
+pub use local::{LocalError, LocalOutcome, estimate_local, train_local};
 pub use phase::{Activity, Observer};
 pub use recipe::Recipe;
 pub use signals::shutdown_on_signals;
 pub use state::StateError;
 pub use tributary_attribution::{AttributionReport, Comparison, ContributionSamples};
-pub use tributary_lora::{Event, StepEvent};
+pub use tributary_lora::{Estimate, Event, StepEvent};
 pub use verify::{Verdict, Verification, VerifyError, verify_bundle, verify_job};
 
 use bases::Bases;

@@ -15,7 +15,10 @@ use std::{
     path::{Path, PathBuf},
 };
 use tributary_attribution::{AttributionReport, ContributionHashes, Corpus};
-use tributary_lora::data::{CheckConfig, CheckError, TrainingFiles, read_dataset};
+use tributary_lora::{
+    Estimate, LoadError, ModelConfig, Plan, Tokenizer,
+    data::{CheckConfig, CheckError, TrainingFiles, read_dataset},
+};
 use tributary_protocol::{ContributionId, job::Report, recipe::RecipeFault, sum_tree::Domain};
 
 /// Why local training did not end.
@@ -78,4 +81,28 @@ pub fn train_local(
     let trained = train::train_on(&order, model, dataset, progress)?;
     let report::Outcome { report, attribution } = report::assemble(&order, &trained, &Domain::default(), progress)?;
     Ok(LocalOutcome { report, attribution, duplicates, folder: folder.into() })
+}
+
+/// What [`train_local`] will take, from the base's configuration and the data alone; its weights are not read.
+pub fn estimate_local(
+    base: &Path,
+    data: &[PathBuf],
+    reading: &CheckConfig,
+    recipe: &Recipe,
+) -> Result<Estimate, LocalError> {
+    recipe.check().map_err(LocalError::Recipe)?;
+    let model = ModelConfig::from_dir(base).map_err(|error| WorkError::from(LoadError::from(error)))?;
+    let tokenizer = Tokenizer::from_dir(base, &model).map_err(WorkError::from)?;
+    let TrainingFiles { dataset, .. } = read_dataset(data, &tokenizer, &recipe.data(&model), reading)?;
+    let (lora, train) = (recipe.lora(), recipe.training(dataset.training_rows()));
+    let mut plan = Plan::new(&model, recipe.precision(), &lora, &train, &dataset);
+    plan.is_bf16 = says_bf16(&base.join("config.json"))?;
+    Ok(Estimate::new(&plan).map_err(WorkError::from)?)
+}
+
+/// Whether a configuration says that the weights beside it are bf16: `dtype`, or `torch_dtype` in older files.
+fn says_bf16(path: &Path) -> Result<bool, FileError> {
+    let text = fs::read(path).map_err(at(path))?;
+    let config: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+    Ok(["dtype", "torch_dtype"].iter().any(|key| config[key] == "bfloat16"))
 }

@@ -15,8 +15,10 @@ use std::{
     sync::Mutex,
 };
 use tokio_util::sync::CancellationToken;
-use tributary_lora::data::CheckConfig;
-use tributary_trainer::{Activity, Cadence, Event, LocalOutcome, Recipe, shutdown_on_signals, train_local};
+use tributary_lora::{MachineSpeed, available_bytes, data::CheckConfig};
+use tributary_trainer::{
+    Activity, Cadence, Event, LocalOutcome, Recipe, estimate_local, shutdown_on_signals, train_local,
+};
 
 /// What to tune, and on what.
 #[derive(clap::Args, Debug)]
@@ -25,8 +27,11 @@ pub struct Args {
     #[arg(required = true, value_name = "FILE")]
     data: Vec<PathBuf>,
     /// Where the adapter goes, as PEFT reads it; a run that was stopped goes on from there
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "estimate")]
+    out: Option<PathBuf>,
+    /// Only say what memory, time and disk it would take
+    #[arg(long)]
+    estimate: bool,
     #[command(flatten)]
     base: BaseArgs,
     #[command(flatten)]
@@ -42,11 +47,38 @@ impl Args {
         let base = self.base.folder()?;
         let usual = if self.base.base.is_some() { recipe::DEFAULT } else { recipe::TINY };
         let recipe = self.recipe.over(usual)?;
-        let (data, out) = (self.data.clone(), self.out.clone());
-        let reading = self.reading.config();
+        let (data, reading) = (self.data.clone(), self.reading.config());
+        let Some(out) = self.out.filter(|_| !self.estimate) else {
+            return blocking(move || estimate(&base, &data, &reading, &recipe)).await?;
+        };
         let outcome = blocking(move || train(&base, &data, &reading, &recipe, &out, &shutdown)).await??;
         Ok(show(context, &self.data, &outcome))
     }
+}
+
+/// What the run would take, on this machine as it is now.
+fn estimate(base: &Path, data: &[PathBuf], reading: &CheckConfig, recipe: &Recipe) -> anyhow::Result<Output> {
+    let estimate = estimate_local(base, data, reading, recipe)?;
+    let seconds = estimate.seconds(&MachineSpeed::measure()?);
+    let (memory, disk, available) = (estimate.memory, estimate.disk, available_bytes());
+    let mega = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
+    let json = json!({
+        "memory_bytes": memory.peak(), "base_bytes": memory.base, "activation_bytes": memory.activations,
+        "available_bytes": available, "seconds": seconds, "disk_bytes": disk.folder(),
+    });
+    let mut fields = vec![
+        ("memory", mega(memory.peak())),
+        ("of it the base", mega(memory.base)),
+        ("of it activations", mega(memory.activations)),
+        ("processor time", format!("{seconds:.0} s, without attribution")),
+        ("disk", mega(disk.folder())),
+    ];
+    fields.extend(available.map(|bytes| ("available memory", mega(bytes))));
+    let mut text = output::fields(&fields);
+    if let Err(error) = estimate.check_machine(0) {
+        text = format!("{text}\n\n{error}");
+    }
+    Ok(Output::new(json, text))
 }
 
 /// Trains with a bar on standard error, until the end or `stop`.

@@ -16,6 +16,7 @@ pub use work::Work;
 
 use crate::batch::EncodedSample;
 use crate::config::ModelConfig;
+use crate::data::pack;
 use crate::dataset::Dataset;
 use crate::error::{MemoryError, TrainError};
 use crate::lora::LoraConfig;
@@ -78,6 +79,12 @@ impl<'a> Plan<'a> {
     /// Steps of the run.
     fn steps(&self) -> u64 {
         self.steps_of_run().steps_per_epoch().saturating_mul(u64::from(self.train.epochs))
+    }
+
+    /// Rows of a pass over the training samples.
+    fn rows(&self) -> usize {
+        let positions: Vec<usize> = self.training.iter().map(|sample| sample.positions).collect();
+        self.packing.map_or(positions.len(), |most| pack(&positions, most).len())
     }
 
     fn steps_of_run(&self) -> plan::Plan {
@@ -160,7 +167,7 @@ impl Estimate {
 
     /// As [`Estimate::new`], for so many threads.
     pub fn with_threads(plan: &Plan<'_>, threads: usize) -> Result<Self, TrainError> {
-        plan.train.check(plan.training.len(), plan.validation.len())?;
+        plan.train.check(plan.rows(), plan.validation.len())?;
         let decoder = Decoder::new(plan.model, plan.lora)?;
         let memory = memory::estimate(plan, &decoder, threads);
         let peak = |plan: &Plan<'_>| memory::estimate(plan, &decoder, threads).peak();

@@ -78,6 +78,7 @@ pub(crate) fn train_on(
         base_name: order.base_name.to_owned(),
         checkpoint_steps: order.cadence.steps,
         checkpoint_seconds: order.cadence.seconds,
+        check_memory: true,
     };
     let begin = || start(&model, &dataset, order.recipe);
     let (mut session, replaced) = Session::open_anew(begin, order.folder, config)?;
