@@ -359,7 +359,7 @@ mod tests {
         let mut chosen = TargetLayers::default();
         for (name, _) in chosen.named() {
             assert!(chosen.choose(name));
-            assert_eq!(chosen.named().iter().filter(|(_, chosen)| *chosen).last().map(|(name, _)| *name), Some(name));
+            assert_eq!(chosen.named().iter().rfind(|(_, chosen)| *chosen).map(|(name, _)| *name), Some(name));
         }
         assert_eq!(chosen, TargetLayers::ALL);
         assert!(!chosen.choose("lm_head"));

@@ -39,8 +39,8 @@ fn a_session_tells_everything_once_and_in_order() {
     let steps = session.training().steps();
     let count = |kind: &str| kinds.iter().filter(|found| *found == kind).count() as u64;
     assert_eq!((count("step"), count("snapshot")), (steps, 2));
-    assert_eq!(count("evaluation"), 1 + steps / 5 + u64::from(steps % 5 > 0));
-    assert_eq!(count("checkpoint"), 1 + steps / 10 + u64::from(steps % 10 > 0));
+    assert_eq!(count("evaluation"), 1 + steps / 5 + u64::from(!steps.is_multiple_of(5)));
+    assert_eq!(count("checkpoint"), 1 + steps / 10 + u64::from(!steps.is_multiple_of(10)));
     let of_steps = session.training().trace().iter().map(|record| (u64::from(record.step), record.loss_bits));
     assert!(losses(dir.path()).into_iter().eq(of_steps));
     assert_eq!((summary.steps, summary.result_step), (steps, steps));

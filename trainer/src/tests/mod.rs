@@ -385,7 +385,8 @@ fn every_method_of_a_recipe_makes_a_bundle_that_stands() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("both.jsonl");
     std::fs::write(&path, [world::LILY, world::TOM].concat()).unwrap();
-    let changes: [(&str, fn(&mut Recipe)); 5] = [
+    type Change = fn(&mut Recipe);
+    let changes: [(&str, Change); 5] = [
         ("plain", |_| {}),
         ("qlora", |recipe| recipe.method = Method::Qlora { double_quantisation: true }),
         ("dora", |recipe| {
