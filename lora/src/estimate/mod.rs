@@ -133,8 +133,10 @@ pub struct Estimate {
 /// Bytes on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DiskEstimate {
-    /// Two checkpoints and the third while it is written.
+    /// The last checkpoint and the one before it.
     pub checkpoints: u64,
+    /// A third one while it is written.
+    pub writing: u64,
     /// The adapters kept for attribution.
     pub snapshots: u64,
     /// The result, and the best adapter if it is kept.
@@ -146,9 +148,14 @@ pub struct DiskEstimate {
 }
 
 impl DiskEstimate {
-    /// Bytes that the run's folder grows to; the base is elsewhere.
+    /// Bytes that the run's folder has in the end; the base is elsewhere.
     pub fn folder(&self) -> u64 {
         self.checkpoints + self.snapshots + self.adapters + self.events
+    }
+
+    /// Bytes that it has at most.
+    pub fn peak(&self) -> u64 {
+        self.folder() + self.writing
     }
 }
 
@@ -202,7 +209,8 @@ impl Estimate {
         let adapter = 4 * decoder.adapter_parameters(plan.lora) as u64;
         let steps = plan.steps();
         let disk = DiskEstimate {
-            checkpoints: 3 * (3 * adapter + TRACE_BYTES * steps),
+            checkpoints: 2 * (3 * adapter + TRACE_BYTES * steps),
+            writing: 3 * adapter + TRACE_BYTES * steps,
             snapshots: adapter * u64::from(plan.train.snapshots).min(steps),
             adapters: adapter * if plan.train.keep_best { 2 } else { 1 },
             events: EVENT_BYTES * (steps + plan.evaluations() + 8),
