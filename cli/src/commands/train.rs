@@ -108,6 +108,10 @@ pub fn show_activity((task, phase): &mut (Task, &'static str), activity: Activit
             return;
         }
         Activity::Training(_) => return,
+        Activity::Evaluation { .. } if *phase == "training" => {
+            task.note("looking at the validation samples");
+            return;
+        }
         Activity::Evaluation { done, total } => ("evaluating", *done as u64, *total as u64),
         Activity::Attribution { done, total } => ("scoring contributions", *done as u64, *total as u64),
     };
