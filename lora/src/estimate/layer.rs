@@ -65,6 +65,7 @@ impl Decoder {
         let selector = lora.targets.selector()?;
         let (family, hidden) = (config.family(), config.hidden_size);
         let mut layers = vec![Layer::default(); config.layers];
+        let mut scaled = [vec![Vec::new(); config.layers], vec![Vec::new(); config.layers]];
         let mut packable = 0;
         let mut adapted = 0;
         for site in Site::all(config) {
@@ -92,6 +93,10 @@ impl Decoder {
                     if lora.dropout > 0.0 { (outputs + 3.0, inputs + 2.0) } else { (outputs + 1.0, inputs) };
             }
             part.kept += share * (outputs * output as f64 + inputs * input as f64);
+            if is_adapted && lora.weight_decomposed {
+                // The gradient before its columns are scaled, and the sum that it goes into; of one layer at a time.
+                scaled[usize::from(site.block != Block::Attention)][site.layer].push(2.0 * share * output as f64);
+            }
             part.linears.push(product);
         }
         if adapted == 0 {
@@ -102,6 +107,9 @@ impl Decoder {
         for (index, layer) in layers.iter_mut().enumerate() {
             attention_extras(&mut layer.attention, config);
             feed_forward_extras(&mut layer.feed_forward, config, index);
+            let widest = |of_layer: &Vec<f64>| of_layer.iter().copied().fold(0.0, f64::max);
+            layer.attention.transient += widest(&scaled[0][index]);
+            layer.feed_forward.transient += widest(&scaled[1][index]);
         }
         let shapes = tensor_shapes(config);
         let elements = |shape: &Vec<usize>| shape.iter().product::<usize>();

@@ -33,7 +33,7 @@ const ROWS: usize = 256;
 const WIDE: usize = 768;
 const RANK: usize = 16;
 /// The best of so many counts: other work on the machine only ever makes it slower.
-const REPEATS: usize = 4;
+const REPEATS: usize = 8;
 
 impl MachineSpeed {
     /// Measures the speed with the threads that a run would use. Cost: about half a second on a machine without other work.

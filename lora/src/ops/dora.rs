@@ -73,8 +73,12 @@ impl ScaledColumns {
     /// `values ⊙ (m / c)`
     fn scale(&self, values: &[f32], magnitude: &[f32]) -> Vec<f32> {
         let factors: Vec<f32> = magnitude.iter().zip(&self.lengths).map(|(m, c)| m / c).collect();
-        let rows = values.chunks(factors.len().max(1));
-        rows.flat_map(|row| row.iter().zip(&factors).map(|(value, factor)| value * factor)).collect()
+        // Reserved at once: growing step by step would leave holes in memory as large as the result.
+        let mut scaled = Vec::with_capacity(values.len());
+        for row in values.chunks(factors.len().max(1)) {
+            scaled.extend(row.iter().zip(&factors).map(|(value, factor)| value * factor));
+        }
+        scaled
     }
 }
 
