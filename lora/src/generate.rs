@@ -43,7 +43,7 @@ impl Iterator for Generation<'_> {
 
 /// Tokens that follow several prompts, one for each per call of `next`: `None` for those that have ended.
 ///
-/// A position of every sequence is computed together, so the parameters are read once for up to eight of them. A
+/// A position of every sequence is computed together, so the parameters are read from memory once for all of them. A
 /// sequence gets the same tokens as by itself, with the same seed.
 pub struct GenerationBatch<'a> {
     model: &'a Model,

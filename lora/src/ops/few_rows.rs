@@ -1,7 +1,7 @@
 //! Linear layers on a few rows: what generation does, one position of each sequence at a time.
 //!
 //! Such a product reads every weight once or a few times, so memory sets its speed: weights are read as they are held, and
-//! once for up to eight rows. Each element is the sum of eight chains of fused multiply-adds, the `i`-th over the inner
+//! once for up to four rows. Each element is the sum of eight chains of fused multiply-adds, the `i`-th over the inner
 //! indices congruent to `i` modulo 8, added in one fixed tree: neither the number of rows nor that of threads changes it.
 
 use super::with_elements;
@@ -14,7 +14,8 @@ use std::arch::x86_64::*;
 /// Inner indices that are computed together.
 const LANES: usize = 8;
 
-/// Rows and outputs of a block multiply to this: as many chains as hide the latency of a multiply-add.
+/// Outputs of a block of one row, and what a thread's stretch of outputs is a multiple of. Rows and outputs of a block multiply
+/// to 8 or 12: as many chains as hide the latency of a multiply-add, and no more than registers hold.
 const BLOCK: usize = 8;
 
 /// Indices after which the next part of the next block is asked for: 64 bytes of u16.
@@ -68,7 +69,7 @@ impl Element for u16 {
 /// `y = x·Wᵀ + scale·x·Aᵀ·Bᵀ` without gradients, the second part if there is an update `(A, B, scale)`.
 ///
 /// Shapes: `x [rows, in]`, `W [out, in]`, `A [rank, in]`, `B [out, rank]` -> `[rows, out]`. Meant for a few rows: the
-/// weights are read once for every eight.
+/// weights are read from memory once for every stretch of outputs.
 pub(crate) fn decode_linear(
     x: &Tensor,
     weight: &FrozenWeight,
@@ -169,8 +170,7 @@ fn products_avx2<T: Element>(x: &[f32], rows: usize, weights: &[T], inner: usize
     while row < rows {
         let left = &x[row * inner..];
         row += match rows - row {
-            8.. => columns::<T, 8, 1>(left, weights, inner, &mut out[row..], rows),
-            4.. => columns::<T, 4, 2>(left, weights, inner, &mut out[row..], rows),
+            4.. => columns::<T, 4, 3>(left, weights, inner, &mut out[row..], rows),
             2.. => columns::<T, 2, 4>(left, weights, inner, &mut out[row..], rows),
             _ => columns::<T, 1, 8>(left, weights, inner, &mut out[row..], rows),
         };
@@ -217,21 +217,34 @@ fn block<T: Element, const R: usize, const O: usize>(x: &[f32], weights: &[T], i
     let mut sums = [[_mm256_setzero_ps(); R]; O];
     let whole = inner / LANES * LANES;
     for at in (0..whole).step_by(LANES) {
-        let mut eights = [_mm256_setzero_ps(); R];
-        for r in 0..R {
-            eights[r] = f32::eight(xs[r], at);
-        }
-        // Rows are too short for the processor to see where the reading goes on: eight rows further. With many rows of `x`
-        // there is enough to compute meanwhile, and it would only cost registers.
-        if R <= 2 && at % PREFETCH == 0 {
+        // Rows are too short for the processor to see where the reading goes on: at the next block but one or so.
+        if at % PREFETCH == 0 {
             for row in ws {
                 _mm_prefetch::<_MM_HINT_T0>(row.as_ptr().wrapping_add(at + BLOCK * inner).cast());
             }
         }
-        for o in 0..O {
-            let w = T::eight(ws[o], at);
+        // Sixteen registers: the sums, one side of the block, and one element of the other side at a time.
+        if R > O {
+            let mut eights = [_mm256_setzero_ps(); O];
+            for o in 0..O {
+                eights[o] = T::eight(ws[o], at);
+            }
             for r in 0..R {
-                sums[o][r] = _mm256_fmadd_ps(eights[r], w, sums[o][r]);
+                let x = f32::eight(xs[r], at);
+                for o in 0..O {
+                    sums[o][r] = _mm256_fmadd_ps(x, eights[o], sums[o][r]);
+                }
+            }
+        } else {
+            let mut eights = [_mm256_setzero_ps(); R];
+            for r in 0..R {
+                eights[r] = f32::eight(xs[r], at);
+            }
+            for o in 0..O {
+                let w = T::eight(ws[o], at);
+                for r in 0..R {
+                    sums[o][r] = _mm256_fmadd_ps(eights[r], w, sums[o][r]);
+                }
             }
         }
     }
