@@ -9,7 +9,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use tributary_protocol::{
-    ContentHash, ContributionId,
+    ContentHash, ContributionId, Ppm,
     recipe::AttributionMethod,
     stream::ContributionRoot,
     sum_tree::{Domain, SumLeaf, SumTree},
@@ -61,6 +61,13 @@ pub struct ContributionEvidence {
     pub units: u64,
     /// Its training samples.
     pub training: Vec<SampleScore>,
+}
+
+impl ContributionEvidence {
+    /// BLAKE3 of this part of the evidence file: its JSON, as there.
+    pub fn hash(&self) -> ContentHash {
+        ContentHash::of(&serde_json::to_vec(self).expect("strings, numbers and lists have a JSON form"))
+    }
 }
 
 /// What an attribution found, and from what: the evidence file.
@@ -175,6 +182,7 @@ impl AttributionReport {
             contribution: evidence.contribution,
             contributor: evidence.contributor.0,
             units: evidence.units,
+            evidence: evidence.hash(),
         };
         (0u32..).zip(&self.contributions).map(leaf).collect()
     }
@@ -186,7 +194,7 @@ impl AttributionReport {
 
     /// What the trainer reports to the chain.
     pub fn contribution_root(&self, domain: &Domain) -> Result<ContributionRoot, EvidenceError> {
-        Ok(ContributionRoot { shares: self.tree(domain)?.root(), evidence: self.hash() })
+        Ok(ContributionRoot { shares: self.tree(domain)?.root(), evidence: self.hash(), attributed: Ppm::ZERO })
     }
 
     fn check_units(&self) -> Result<(), EvidenceError> {

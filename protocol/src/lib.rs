@@ -15,6 +15,7 @@ pub mod access;
 pub mod amount;
 pub mod content;
 pub mod datanet;
+pub mod epoch;
 pub mod grant;
 pub mod ids;
 pub mod job;

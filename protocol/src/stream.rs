@@ -81,6 +81,9 @@ pub struct ContributionRoot {
     pub shares: SumRoot,
     /// BLAKE3 of the evidence file from which the shares can be recomputed.
     pub evidence: ContentHash,
+    /// The part of the contributors' part that answers may divide anew, by which contributions shaped each of them: as much
+    /// as the model's attribution is measurably right. The rest goes by the shares.
+    pub attributed: Ppm,
 }
 
 /// Where a model's revenue flows.

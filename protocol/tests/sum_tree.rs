@@ -4,7 +4,7 @@
 use codec::{Decode, Encode, MaxEncodedLen};
 use proptest::prelude::*;
 use tributary_protocol::{
-    ContributionId, JobId,
+    ContentHash, ContributionId, JobId,
     stream::SHARE_LEAVES_MAX,
     sum_tree::{Domain, SUM_DEPTH_MAX, SumLeaf, SumProof, SumProofError, SumRoot, SumTree, SumTreeError, verify},
 };
@@ -19,6 +19,7 @@ fn leaves(units: &[u64]) -> Vec<SumLeaf> {
             contribution: ContributionId(u64::from(index) * 3 + 1),
             contributor: [index as u8; 32],
             units: *units,
+            evidence: ContentHash([!(index as u8); 32]),
         })
         .collect()
 }
@@ -44,6 +45,7 @@ fn altered(domain: Domain, root: SumRoot, leaf: SumLeaf, by: u64, bit: u8) -> Ve
         (domain, root, SumLeaf { contribution: ContributionId(leaf.contribution.0.wrapping_add(by)), ..leaf }),
         (domain, root, SumLeaf { contributor: flipped(leaf.contributor), ..leaf }),
         (domain, root, SumLeaf { units: leaf.units.wrapping_add(by), ..leaf }),
+        (domain, root, SumLeaf { evidence: flipped(leaf.evidence.0).into(), ..leaf }),
     ]
 }
 
@@ -54,7 +56,8 @@ proptest! {
         prop_assert_eq!(tree.root().total, units.iter().sum::<u64>());
         for leaf in tree.leaves() {
             let proof = tree.prove(leaf.index).unwrap();
-            prop_assert_eq!(verify(&DOMAIN, &tree.root(), leaf, &proof), Ok(()));
+            let before = units.iter().take(leaf.index as usize).sum();
+            prop_assert_eq!(verify(&DOMAIN, &tree.root(), leaf, &proof), Ok(before));
             prop_assert_eq!(SumProof::decode(&mut &proof.encode()[..]), Ok(proof));
         }
         prop_assert_eq!(tree.prove(tree.root().leaves), None);
@@ -134,7 +137,7 @@ fn sums_that_overflow_make_no_tree_and_no_proof() {
     let tree = SumTree::new(&DOMAIN, leaves(&[u64::MAX - 1, 1])).unwrap();
     assert_eq!(tree.root().total, u64::MAX);
     let mut proof = tree.prove(0).unwrap();
-    assert_eq!(verify(&DOMAIN, &tree.root(), &tree.leaves()[0], &proof), Ok(()));
+    assert_eq!(verify(&DOMAIN, &tree.root(), &tree.leaves()[0], &proof), Ok(0));
     proof.siblings.get_mut(0).unwrap().sum = 2;
     assert_eq!(verify(&DOMAIN, &tree.root(), &tree.leaves()[0], &proof), Err(SumProofError::WrongTotal));
 }

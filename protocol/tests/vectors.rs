@@ -7,9 +7,10 @@ use primitive_types::U256;
 use serde_json::{Value, json};
 use std::{fs, path::PathBuf};
 use tributary_protocol::{
-    ContributionId, JobId,
+    ContentHash, ContributionId, JobId, ModelId,
     content::{MerkleTree, SampleTree, salted_sample_leaf, sample_leaf, sample_salt, tree_root, version_root},
     datanet::{SampleCommitment, VersionEntry},
+    epoch::{AUDIT_DRAWS, AmountLeaf, AmountTree, Audit, EpochDomain},
     sample::{Limits, ParsedSamples},
     share::{accrue, apportion, claimable, split},
     stream::Split,
@@ -155,6 +156,7 @@ fn sum_tree() {
         contribution: ContributionId(100 + u64::from(index)),
         contributor: [(index % 256) as u8; 32],
         units: u64::from(index) * u64::from(index) + 1,
+        evidence: ContentHash([(index % 251) as u8; 32]),
     };
     let trees: Vec<_> = SIZES
         .iter()
@@ -176,8 +178,42 @@ fn sum_tree() {
         "sum_tree.json",
         json!({
             "domain": { "genesis": hex::encode(domain.genesis), "job": domain.job },
-            "leaf": "index i: contribution 100 + i, contributor 32 times the byte i mod 256, units i * i + 1",
+            "leaf": "index i: contribution 100 + i, contributor 32 times the byte i mod 256, units i * i + 1, evidence 32 times the byte i mod 251",
             "trees": trees,
+        }),
+    );
+}
+
+#[test]
+fn epochs() {
+    let domain = EpochDomain { genesis: [7; 32], model: ModelId(5), operator: [9; 32], epoch: 3 };
+    let leaf = |index: u32| AmountLeaf {
+        index,
+        contribution: ContributionId(100 + u64::from(index)),
+        contributor: [(index % 256) as u8; 32],
+        units: u128::from(index) << 70,
+        evidence: ContentHash([(index % 251) as u8; 32]),
+    };
+    let trees: Vec<_> = [0u32, 1, 2, 5]
+        .iter()
+        .map(|size| {
+            let tree = AmountTree::new(&domain, (0..*size).map(leaf).collect()).unwrap();
+            let root = tree.root();
+            let proofs: Vec<_> = (0..*size).map(|index| hex::encode(tree.prove(index).unwrap().encode())).collect();
+            json!({ "root": root.root, "total": root.total.to_string(), "leaves": root.leaves, "proofs": proofs })
+        })
+        .collect();
+    let audit = Audit::new([4; 32], 0);
+    let total = 1u128 << 100;
+    let points: Vec<_> =
+        [0, 1, 2, 150, AUDIT_DRAWS - 1].map(|draw| json!([draw, audit.point(draw, total).unwrap().to_string()])).into();
+    check(
+        "epochs.json",
+        json!({
+            "domain": { "genesis": hex::encode(domain.genesis), "model": domain.model, "operator": hex::encode(domain.operator), "epoch": domain.epoch },
+            "leaf": "index i: contribution 100 + i, contributor 32 times the byte i mod 256, amount i * 2^70, evidence 32 times the byte i mod 251",
+            "trees": trees,
+            "audit": { "seed": hex::encode(audit.seed), "total": total.to_string(), "draws": AUDIT_DRAWS, "points": points },
         }),
     );
 }

@@ -7,7 +7,8 @@ use crate::{
     error::Error,
     views::{
         AmountText, BaseModelView, ContributionView, DatanetView, DeploymentView, DomainView, EntryView, GrantView,
-        JobView, ModelView, Page, ReadRequestView, RefusalView, StreamView, TrainerView, UseView, VersionView,
+        JobView, LedgerView, ModelView, Page, ReadRequestView, RefusalView, StreamView, TrainerView, UseView,
+        VersionView,
     },
 };
 use jsonrpsee::proc_macros::rpc;
@@ -174,6 +175,20 @@ pub trait AttributionRpc<Hash> {
     /// What the leaf of `units` at `index` could claim now.
     #[method(name = "claimable")]
     fn claimable(&self, model: ModelId, index: u32, units: u64, at: Option<Hash>) -> Result<AmountText, Error>;
+
+    /// What an operator owes a model's contributors, and its epochs.
+    #[method(name = "ledger")]
+    fn ledger(&self, model: ModelId, operator: AccountId32, at: Option<Hash>) -> Result<LedgerView, Error>;
+
+    /// What the leaf at `index` of an operator's epochs has been paid.
+    #[method(name = "answersPaid")]
+    fn answers_paid(
+        &self,
+        model: ModelId,
+        operator: AccountId32,
+        index: u32,
+        at: Option<Hash>,
+    ) -> Result<AmountText, Error>;
 
     /// The account that holds the contributors' pools.
     #[method(name = "poolAccount")]

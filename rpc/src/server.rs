@@ -6,7 +6,7 @@ use crate::{
     reader::{Reader, found, page_by_id, page_by_place, page_size},
     views::{
         AmountText, BaseModelView, ContributionView, DatanetView, DeploymentView, DomainView, EntryView, GrantView,
-        HashText, JobView, ModelView, Page, ReadRequestView, RefusalView, StreamView, TrainerView, UseView,
+        HashText, JobView, LedgerView, ModelView, Page, ReadRequestView, RefusalView, StreamView, TrainerView, UseView,
         VersionView,
     },
     watch,
@@ -238,6 +238,23 @@ where
     fn stream(&self, model: ModelId, at: Option<B::Hash>) -> Result<StreamView, Error> {
         let stream = self.client.runtime_api().stream(self.at(at)?, model)?;
         found(stream, "stream of model", model).map(|stream| StreamView::new(model, stream))
+    }
+
+    fn ledger(&self, model: ModelId, operator: AccountId32, at: Option<B::Hash>) -> Result<LedgerView, Error> {
+        let ledger = self.client.runtime_api().ledger(self.at(at)?, model, operator.clone())?;
+        let ledger = found(ledger, "ledger", format_args!("of {operator} with model {model}"))?;
+        Ok(LedgerView::new(model, operator, ledger))
+    }
+
+    fn answers_paid(
+        &self,
+        model: ModelId,
+        operator: AccountId32,
+        index: u32,
+        at: Option<B::Hash>,
+    ) -> Result<AmountText, Error> {
+        let paid = self.client.runtime_api().answers_paid(self.at(at)?, model, operator.clone(), index)?;
+        found(paid, "ledger", format_args!("of {operator} with model {model}")).map(AmountText)
     }
 
     fn claimable(&self, model: ModelId, index: u32, units: u64, at: Option<B::Hash>) -> Result<AmountText, Error> {

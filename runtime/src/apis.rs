@@ -25,6 +25,7 @@ use tributary_protocol::{
     Amount, BaseModelId, ContributionId, DatanetId, GrantId, JobId, ModelId, VersionRef,
     access::ReadRequest,
     datanet::{Contribution, Datanet, Version, VersionEntry},
+    epoch::Ledger,
     grant::{Grant, GrantRefusal, Use},
     job::{Job, Stage, TrainerRecord},
     model::{BaseModel, Deployment, Model},
@@ -357,6 +358,14 @@ impl_runtime_apis! {
 
         fn claimable(model: ModelId, index: u32, units: u64) -> Option<Amount> {
             Attribution::claimable(model, index, units)
+        }
+
+        fn ledger(model: ModelId, operator: AccountId) -> Option<Ledger<AccountId>> {
+            Attribution::ledger(model, operator)
+        }
+
+        fn answers_paid(model: ModelId, operator: AccountId, index: u32) -> Option<Amount> {
+            Attribution::answers_paid(model, operator, index)
         }
 
         fn pool_account() -> AccountId {

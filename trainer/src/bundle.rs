@@ -70,6 +70,8 @@ pub struct Share {
     pub contributor: Account,
     /// Its units of 10^9.
     pub units: u64,
+    /// BLAKE3 of its part of the evidence.
+    pub evidence: ContentHash,
 }
 
 /// The leaves of a job's contribution root: what contributors make their proofs from.
@@ -91,6 +93,7 @@ impl Shares {
             contribution: leaf.contribution,
             contributor: Account(leaf.contributor),
             units: leaf.units,
+            evidence: leaf.evidence,
         };
         Self {
             genesis: ContentHash(domain.genesis),
@@ -106,6 +109,7 @@ impl Shares {
             contribution: share.contribution,
             contributor: share.contributor.0,
             units: share.units,
+            evidence: share.evidence,
         };
         let domain = Domain { genesis: self.genesis.0, job: self.job };
         SumTree::new(&domain, (0u32..).zip(&self.leaves).map(leaf).collect()).map_err(EvidenceError::Tree)
@@ -288,6 +292,7 @@ mod tests {
             contribution: ContributionId(number.into()),
             contributor: Account([number; 32]),
             units,
+            evidence: ContentHash([number; 32]),
         };
         let shares = Shares {
             genesis: ContentHash([1; 32]),
@@ -299,7 +304,7 @@ mod tests {
         let claims = shares.claims(&Account([1; 32]), &root).unwrap().unwrap();
         assert_eq!(claims.iter().map(|(leaf, _)| leaf.index).collect::<Vec<_>>(), [0, 2]);
         for (leaf, proof) in claims {
-            assert_eq!(tributary_protocol::sum_tree::verify(&domain, &root, &leaf, &proof), Ok(()));
+            assert!(tributary_protocol::sum_tree::verify(&domain, &root, &leaf, &proof).is_ok());
         }
         let other = Shares { job: JobId(4), ..shares };
         assert_eq!(other.claims(&Account([1; 32]), &root).unwrap(), None);

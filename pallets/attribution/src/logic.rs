@@ -18,7 +18,7 @@ use sp_runtime::{
     traits::{AccountIdConversion, Zero},
 };
 use tributary_protocol::{
-    Amount, JobId, ModelId, share,
+    Amount, JobId, ModelId, Ppm, epoch, share,
     stream::{ContributionRoot, Parties, SHARE_LEAVES_MAX, SHARE_UNITS, Split, Stream},
     sum_tree::{self, Domain, SumLeaf, SumProof, SumProofError},
 };
@@ -34,17 +34,23 @@ impl<T: Config> Pallet<T> {
 
     /// What the contribution root of a job's model is bound to: this chain's genesis and the job.
     pub fn proof_domain(job: JobId) -> Domain {
-        let genesis = frame_system::Pallet::<T>::block_hash(BlockNumberFor::<T>::zero());
-        Domain { genesis: genesis.into(), job }
+        Domain { genesis: Self::genesis(), job }
     }
 
-    /// Divides `amount` by the stream's split, pays the parties and puts the contributors' part on hold in the pool.
+    /// The hash of this chain's genesis block.
+    pub(crate) fn genesis() -> [u8; 32] {
+        frame_system::Pallet::<T>::block_hash(BlockNumberFor::<T>::zero()).into()
+    }
+
+    /// Divides `amount` by the stream's split, pays the parties and puts the contributors' part on hold in the pool:
+    /// `by_answers` of it aside, which is the second value returned, and the rest by the shares.
     pub(crate) fn do_fund(
         model: ModelId,
         mut stream: Stream<T::AccountId>,
         payer: &T::AccountId,
         amount: Amount,
-    ) -> Result<Distribution, DispatchError> {
+        by_answers: Ppm,
+    ) -> Result<(Distribution, Amount), DispatchError> {
         let split = stream.split;
         let parts = [
             split.treasury,
@@ -89,17 +95,24 @@ impl<T: Config> Pallet<T> {
         paid.contributors = to_contributors;
         add(&mut paid.contributors, subtract(to_datanets, to_owners)?)?;
         add(&mut paid.contributors, subtract(treasury, paid.treasury)?)?;
-        Self::fill_pool(payer, paid.contributors)?;
+        let (by_answers, by_shares) = epoch::divide(paid.contributors, by_answers).ok_or(ArithmeticError::Underflow)?;
+        Self::fill_pool(HoldReason::AnswerPool, payer, by_answers)?;
+        Self::fill_pool(HoldReason::ContributorPool, payer, by_shares)?;
+        add(&mut stream.funded, amount)?;
+        Self::accrue(model, stream, by_shares)?;
+        Ok((paid, by_answers))
+    }
 
-        let accrual = share::accrue(paid.contributors, stream.contributions.shares.total, stream.carry)
-            .ok_or(ArithmeticError::Overflow)?;
+    /// Divides `amount`, which is in the pool, among the stream's units, and writes the stream.
+    pub(crate) fn accrue(model: ModelId, mut stream: Stream<T::AccountId>, amount: Amount) -> DispatchResult {
+        let accrual =
+            share::accrue(amount, stream.contributions.shares.total, stream.carry).ok_or(ArithmeticError::Overflow)?;
         stream.revenue_per_unit =
             stream.revenue_per_unit.checked_add(accrual.per_unit).ok_or(ArithmeticError::Overflow)?;
         stream.carry = accrual.carry;
-        add(&mut stream.funded, amount)?;
-        add(&mut stream.contributors_funded, paid.contributors)?;
+        add(&mut stream.contributors_funded, amount)?;
         Streams::<T>::insert(model, stream);
-        Ok(paid)
+        Ok(())
     }
 
     /// Pays `amount` from `payer` to `payee` and returns it, or returns zero where the payee's account cannot take it:
@@ -112,12 +125,12 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Moves `amount` from the payer's free balance to the pool, where it is on hold.
-    fn fill_pool(payer: &T::AccountId, amount: Amount) -> DispatchResult {
+    fn fill_pool(reason: HoldReason, payer: &T::AccountId, amount: Amount) -> DispatchResult {
         if amount.is_zero() {
             return Ok(());
         }
         T::Currency::transfer_and_hold(
-            &HoldReason::ContributorPool.into(),
+            &reason.into(),
             payer,
             &Self::pool_account(),
             amount,
@@ -136,24 +149,11 @@ impl<T: Config> Pallet<T> {
         leaf: &SumLeaf,
         payout: Amount,
     ) -> DispatchResult {
-        T::Currency::transfer_on_hold(
-            &HoldReason::ContributorPool.into(),
-            &Self::pool_account(),
-            contributor,
-            payout,
-            Precision::Exact,
-            Restriction::Free,
-            Fortitude::Polite,
-        )?;
+        Self::pay_from_pool(HoldReason::ContributorPool, contributor, payout)?;
         // Paid first, so that the payout itself can serve as the deposit.
         let deposit = match Claims::<T>::get(model, leaf.index) {
             Some(claim) => claim.deposit,
-            None => {
-                let deposit = T::ClaimDeposit::get();
-                T::Currency::hold(&HoldReason::Claim.into(), contributor, deposit)
-                    .map_err(|_| Error::<T>::DepositUnaffordable)?;
-                deposit
-            }
+            None => Self::take_claim_deposit(contributor)?,
         };
         let claim = Claim {
             contributor: contributor.clone(),
@@ -165,6 +165,28 @@ impl<T: Config> Pallet<T> {
         add(&mut stream.claimed, payout)?;
         Streams::<T>::insert(model, stream);
         Ok(())
+    }
+
+    /// Pays a contributor out of the pool.
+    pub(crate) fn pay_from_pool(reason: HoldReason, contributor: &T::AccountId, amount: Amount) -> DispatchResult {
+        T::Currency::transfer_on_hold(
+            &reason.into(),
+            &Self::pool_account(),
+            contributor,
+            amount,
+            Precision::Exact,
+            Restriction::Free,
+            Fortitude::Polite,
+        )?;
+        Ok(())
+    }
+
+    /// Takes the deposit for the record of a leaf that has claimed.
+    pub(crate) fn take_claim_deposit(contributor: &T::AccountId) -> Result<Amount, DispatchError> {
+        let deposit = T::ClaimDeposit::get();
+        T::Currency::hold(&HoldReason::Claim.into(), contributor, deposit)
+            .map_err(|_| Error::<T>::DepositUnaffordable)?;
+        Ok(deposit)
     }
 
     /// What a leaf may claim now.
@@ -182,8 +204,8 @@ impl<T: Config> Pallet<T> {
     /// Checks that `leaf` is in the stream's contribution root.
     pub(crate) fn ensure_proven(stream: &Stream<T::AccountId>, leaf: &SumLeaf, proof: &SumProof) -> DispatchResult {
         let domain = Self::proof_domain(stream.job);
-        sum_tree::verify(&domain, &stream.contributions.shares, leaf, proof)
-            .map_err(|fault| Error::<T>::from(fault).into())
+        sum_tree::verify(&domain, &stream.contributions.shares, leaf, proof).map_err(Error::<T>::from)?;
+        Ok(())
     }
 
     /// Whether `account` can take `amount` more into its free balance.

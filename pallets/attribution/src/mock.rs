@@ -4,12 +4,18 @@ use crate as pallet_attribution;
 use crate::{Pallet, Streams};
 use frame_support::{
     PalletId, assert_ok, derive_impl, parameter_types,
-    traits::fungible::{Inspect, InspectHold},
+    traits::{
+        ConstU32, ConstU128, Randomness,
+        fungible::{Inspect, InspectHold},
+    },
 };
+use frame_system::EnsureRoot;
 use pallet_support::RewardSink;
+use sp_core::H256;
 use sp_runtime::{AccountId32, BuildStorage, bounded_vec, traits::IdentityLookup};
+use std::cell::Cell;
 use tributary_protocol::{
-    Amount, ContentHash, ContributionId, DatanetId, JobId, ModelId,
+    Amount, ContentHash, ContributionId, DatanetId, JobId, ModelId, Ppm,
     stream::{ContributionRoot, Parties, SHARE_UNITS, Split, Stream},
     sum_tree::{SumLeaf, SumProof, SumTree},
 };
@@ -53,6 +59,18 @@ impl frame_system::Config for Test {
 pub const ED: Amount = 1_000_000;
 /// The deposit of a first claim.
 pub const CLAIM_DEPOSIT: Amount = 10 * ED;
+/// The deposit of an operator's ledger.
+pub const LEDGER_DEPOSIT: Amount = 20 * ED;
+/// The least bond of an epoch.
+pub const EPOCH_BOND_MIN: Amount = 1_000 * ED;
+/// The bond of a challenge.
+pub const CHALLENGE_BOND: Amount = 100 * ED;
+/// Blocks in which an epoch may be challenged.
+pub const CHALLENGE_WINDOW: u32 = 10;
+/// Blocks in which leaves may be opened.
+pub const OPEN_WINDOW: u32 = 8;
+/// Blocks until what was not divided may be released.
+pub const EPOCH_TIMEOUT: u32 = 50;
 /// The least funding.
 pub const FUND_MIN: Amount = 1_000;
 /// What each account of [`ExtBuilder::default`] begins with.
@@ -64,6 +82,8 @@ parameter_types! {
     pub const FundMin: Amount = FUND_MIN;
     pub const AttributionPalletId: PalletId = PalletId(*b"trb/pool");
     pub Treasury: Account = TREASURY;
+    pub const EpochBondPart: Ppm = Ppm::ONE;
+    pub const ReporterPart: Ppm = Ppm::from_percent(25);
 }
 
 #[derive_impl(pallet_balances::config_preludes::TestDefaultConfig)]
@@ -73,6 +93,25 @@ impl pallet_balances::Config for Test {
     type AccountStore = System;
 }
 
+/// What audits are drawn from, and since when it could be known.
+pub struct TestRandomness;
+
+thread_local! {
+    static RANDOMNESS: Cell<(u8, u32)> = const { Cell::new((0, 0)) };
+}
+
+/// Makes the randomness one of `seed` that could be known since block `known_since`.
+pub fn randomness(seed: u8, known_since: u32) {
+    RANDOMNESS.set((seed, known_since));
+}
+
+impl Randomness<H256, u32> for TestRandomness {
+    fn random(subject: &[u8]) -> (H256, u32) {
+        let (seed, known_since) = RANDOMNESS.get();
+        (sp_io::hashing::blake2_256(&[subject, &[seed]].concat()).into(), known_since)
+    }
+}
+
 impl pallet_attribution::Config for Test {
     type Currency = Balances;
     type RuntimeHoldReason = RuntimeHoldReason;
@@ -80,6 +119,16 @@ impl pallet_attribution::Config for Test {
     type PalletId = AttributionPalletId;
     type FundMin = FundMin;
     type ClaimDeposit = ClaimDeposit;
+    type LedgerDeposit = ConstU128<LEDGER_DEPOSIT>;
+    type EpochBondMin = ConstU128<EPOCH_BOND_MIN>;
+    type EpochBondPart = EpochBondPart;
+    type ChallengeBond = ConstU128<CHALLENGE_BOND>;
+    type ReporterPart = ReporterPart;
+    type ChallengeWindow = ConstU32<CHALLENGE_WINDOW>;
+    type OpenWindow = ConstU32<OPEN_WINDOW>;
+    type EpochTimeout = ConstU32<EPOCH_TIMEOUT>;
+    type Randomness = TestRandomness;
+    type DisputeOrigin = EnsureRoot<Account>;
     type WeightInfo = ();
 }
 
@@ -96,6 +145,8 @@ pub const fn contributor(n: u8) -> Account {
     AccountId32::new([n; 32])
 }
 
+/// The part of the contributors' part that answers divide.
+pub const ATTRIBUTED: Ppm = Ppm::from_percent(80);
 pub const MODEL: ModelId = ModelId(7);
 pub const JOB: JobId = JobId(70);
 
@@ -117,12 +168,13 @@ pub fn tree(job: JobId, units: &[u64]) -> SumTree {
         contribution: ContributionId(u64::from(n) + 1_000),
         contributor: contributor(n).into(),
         units: *units,
+        evidence: ContentHash::of(&[n]),
     });
     SumTree::new(&Pallet::<Test>::proof_domain(job), leaves.collect()).unwrap()
 }
 
 pub fn root(tree: &SumTree) -> ContributionRoot {
-    ContributionRoot { shares: tree.root(), evidence: ContentHash::of(b"evidence") }
+    ContributionRoot { shares: tree.root(), evidence: ContentHash::of(b"evidence"), attributed: ATTRIBUTED }
 }
 
 /// Opens the stream of `model` with [`parties`], the default split and these units.
@@ -187,11 +239,12 @@ impl ExtBuilder {
     }
 
     /// Runs a test, then checks every invariant.
-    pub fn build_and_execute(self, test: impl FnOnce()) {
+    pub fn build_and_execute<R>(self, test: impl FnOnce() -> R) -> R {
         self.build().execute_with(|| {
-            test();
+            let result = test();
             check();
-        });
+            result
+        })
     }
 }
 

@@ -3,7 +3,11 @@
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 use sp_core::U256;
-use tributary_protocol::Amount;
+use tributary_protocol::{
+    Amount,
+    epoch::{AmountLeaf, AmountProof},
+    sum_tree::{SumLeaf, SumProof},
+};
 
 /// What is remembered of a leaf that has claimed.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
@@ -35,4 +39,56 @@ pub struct Distribution {
     pub datanet_owners: Amount,
     /// To the contributors' pool: their part and all rounding remainders.
     pub contributors: Amount,
+}
+
+/// What is remembered of an epoch's leaf that has claimed.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+pub struct AnswerClaim<AccountId> {
+    /// Who claimed first: who has the deposit on hold.
+    pub contributor: AccountId,
+    /// All that the leaf has been paid.
+    pub paid: Amount,
+    /// What is on hold for this record.
+    pub deposit: Amount,
+}
+
+/// Where what answers sold for went.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+pub struct AnswerPayment {
+    /// The parts. They sum to the payment exactly.
+    pub distribution: Distribution,
+    /// How much of the contributors' part the operator's epochs divide. The rest goes by the shares.
+    pub by_answers: Amount,
+}
+
+/// What a leaf of a pending epoch contradicts.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+pub enum Against {
+    /// The leaf at the same place in the accepted epoch, which had more, or belonged to another.
+    Accepted {
+        /// That leaf.
+        leaf: AmountLeaf,
+        /// Its proof.
+        proof: AmountProof,
+    },
+    /// The leaf at the same place of the model's shares, which belongs to another contribution or account.
+    Shares {
+        /// That leaf.
+        leaf: SumLeaf,
+        /// Its proof.
+        proof: SumProof,
+    },
+}
+
+/// Why an epoch was rejected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+pub enum Rejection {
+    /// Leaves that the audit drew were not opened in time.
+    Unopened,
+    /// A leaf contradicts the accepted epoch or the model's shares.
+    Contradiction,
+    /// Those who decide disputes found a leaf wrong.
+    Overturned,
 }

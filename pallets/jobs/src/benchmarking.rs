@@ -94,6 +94,7 @@ fn full_report() -> Report {
         contributions: ContributionRoot {
             shares: SumRoot { root: ContentHash([4; 32]), total: SHARE_UNITS, leaves: SHARE_LEAVES_MAX },
             evidence: ContentHash([5; 32]),
+            attributed: Ppm::ZERO,
         },
     }
 }

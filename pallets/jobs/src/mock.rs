@@ -361,6 +361,7 @@ pub fn report() -> Report {
         contributions: ContributionRoot {
             shares: SumRoot { root: ContentHash([4; 32]), total: SHARE_UNITS, leaves: 3 },
             evidence: ContentHash([5; 32]),
+            attributed: Ppm::ZERO,
         },
     }
 }

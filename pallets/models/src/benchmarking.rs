@@ -82,7 +82,7 @@ fn record<T: Config>(owner: &T::AccountId) -> ModelId {
         },
         metrics: Metrics::default(),
         split: Split::DEFAULT,
-        contributions: ContributionRoot { shares, evidence: ContentHash::of(b"evidence") },
+        contributions: ContributionRoot { shares, evidence: ContentHash::of(b"evidence"), ..Default::default() },
     })
     .expect("all that the lineage names exists")
 }

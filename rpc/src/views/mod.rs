@@ -2,6 +2,7 @@
 //! hexadecimal digits, accounts as SS58 addresses, texts as strings, names in camelCase, blocks as heights.
 
 mod datanet;
+mod epoch;
 mod grant;
 mod job;
 mod model;
@@ -10,6 +11,7 @@ mod stream;
 pub use datanet::{
     ContributionStatusView, ContributionView, DatanetView, EntryView, SamplesView, TermsView, VersionView,
 };
+pub use epoch::{AcceptedEpochView, AuditView, ChallengeView, EpochRootView, LedgerView, PendingEpochView};
 pub use grant::{
     GrantStatusView, GrantTermsView, GrantView, RefusalView, ScopeOfBasesView, ScopeOfVersionsView, UseView,
 };

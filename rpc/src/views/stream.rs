@@ -112,11 +112,12 @@ impl From<Split> for SplitView {
 pub struct ContributionRootView {
     pub shares: SumRootView,
     pub evidence: HashText,
+    pub attributed_ppm: Ppm,
 }
 
 impl From<ContributionRoot> for ContributionRootView {
     fn from(root: ContributionRoot) -> Self {
-        Self { shares: root.shares.into(), evidence: HashText(root.evidence) }
+        Self { shares: root.shares.into(), evidence: HashText(root.evidence), attributed_ppm: root.attributed }
     }
 }
 

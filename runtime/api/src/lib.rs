@@ -12,6 +12,7 @@ use tributary_protocol::{
     Amount, BaseModelId, ContributionId, DatanetId, GrantId, JobId, ModelId, VersionRef,
     access::ReadRequest,
     datanet::{Contribution, Datanet, Version, VersionEntry},
+    epoch::Ledger,
     grant::{Grant, GrantRefusal, Use},
     job::{Job, Stage, TrainerRecord},
     model::{BaseModel, Deployment, Model},
@@ -94,6 +95,10 @@ sp_api::decl_runtime_apis! {
         fn stream(model: ModelId) -> Option<Stream<AccountId>>;
         /// What a leaf of `units` at `index` could claim now.
         fn claimable(model: ModelId, index: u32, units: u64) -> Option<Amount>;
+        /// What an operator owes a model's contributors, and its epochs.
+        fn ledger(model: ModelId, operator: AccountId) -> Option<Ledger<AccountId>>;
+        /// What the leaf at `index` of an operator's epochs has been paid.
+        fn answers_paid(model: ModelId, operator: AccountId, index: u32) -> Option<Amount>;
         /// The account that holds the contributors' pools.
         fn pool_account() -> AccountId;
     }

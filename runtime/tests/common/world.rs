@@ -203,6 +203,7 @@ pub fn tree(job: JobId, shares: &[(ContributionId, AccountId, u64)]) -> SumTree 
             contribution: *contribution,
             contributor: contributor.clone().into(),
             units: *units,
+            evidence: ContentHash::of(&units.to_le_bytes()),
         })
         .collect();
     SumTree::new(&domain, leaves).unwrap()
@@ -215,7 +216,11 @@ pub fn report(tree: &SumTree, seed: u8) -> Report {
         bundle: ContentHash([seed ^ 0x80; 32]),
         trace: ContentHash([seed ^ 0x40; 32]),
         metrics: Metrics { steps: 100, tokens: 10_000, ..Metrics::default() },
-        contributions: ContributionRoot { shares: tree.root(), evidence: ContentHash([seed ^ 0x20; 32]) },
+        contributions: ContributionRoot {
+            shares: tree.root(),
+            evidence: ContentHash([seed ^ 0x20; 32]),
+            ..Default::default()
+        },
     }
 }
 
