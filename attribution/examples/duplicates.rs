@@ -1,12 +1,12 @@
-//! Measures the search for duplicates. Arguments: JSONL files, each one contribution; or `synthetic N SAMPLES`, without files.
-//! With `--matches` it prints every finding.
+//! Measures the search for duplicates. Arguments: JSONL files, each one contribution, with `--matches` to print every finding;
+//! or `synthetic SAMPLES` or `adversarial SAMPLES`, without files; or `signatures FILE`, for `tests/oracle/duplicates.py`.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use rand::{Rng, SeedableRng};
 use std::time::Instant;
 use tributary_attribution::{
     ContributionSamples, Corpus, Resemblance,
-    duplicates::{Duplicates, Verdict, find_duplicates},
+    duplicates::{Duplicates, MinHash, SampleSets, Verdict, find_duplicates},
 };
 use tributary_protocol::{
     ContributionId,
@@ -20,7 +20,20 @@ fn main() {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["synthetic", count] => synthetic(count.parse().unwrap()),
         ["adversarial", count] => adversarial(count.parse().unwrap()),
+        ["signatures", path] => signatures(path),
         _ => files(&arguments, matches),
+    }
+}
+
+/// For each sample the size of its set, and its signature.
+fn signatures(path: &str) {
+    let parsed = ParsedSamples::parse_skipping_duplicates(&std::fs::read(path).unwrap(), &Limits::DEFAULT).unwrap().0;
+    let family = MinHash::new();
+    for line in parsed.lines() {
+        let sets = SampleSets::of(line.sample());
+        print!("{}", sets.shingles.len());
+        family.signature(&sets.shingles).iter().for_each(|number| print!(" {number}"));
+        println!();
     }
 }
 
@@ -130,11 +143,12 @@ fn synthetic(count: usize) {
     );
 }
 
-/// Texts that all have the same 40 words and differ in 30: nearly half alike, and all in the same buckets.
+/// Texts that all have the same 40 words and differ in 18: half of them alike, so that they crowd a few
+/// buckets.
 fn adversarial(count: usize) {
     let sample = |index: usize| {
         let same = (0..40).map(|at| format!("s{at}")).collect::<Vec<_>>().join(" ");
-        let other = (0..30).map(|at| format!("o{index}x{at}")).collect::<Vec<_>>().join(" ");
+        let other = (0..18).map(|at| format!("o{index}x{at}")).collect::<Vec<_>>().join(" ");
         Sample { prompt: same, completion: other }
     };
     let samples: Vec<Sample> = (0..count).map(sample).collect();

@@ -4,9 +4,9 @@
 //! same in other words is trained on, and shares a pool with what it resembles ([`share_pool`]). What counts as what is
 //! fixed here and in `docs/protocol/duplicates.md`, seeds included: everybody who has the samples finds the same.
 //!
-//! In four steps: texts become sets of shingles ([`shingle_set`]); sets become signatures ([`MinHash`]); signatures that
-//! agree in a band are candidates; and a candidate counts by the exact Jaccard similarity of the two sets. All of it is
-//! arithmetic of integers.
+//! In four steps: texts become sets of shingles ([`SampleSets`]); sets become signatures ([`MinHash`]); signatures that agree
+//! in a band are candidates; and a candidate counts by exact Jaccard similarity, the smaller of that of the shingles and
+//! that of the answers' words. All of it is arithmetic of integers.
 //!
 //! # What it does not find
 //! - A text whose similarity in words is below [`PARAPHRASE`]. Rewriting every fourth word is enough.
@@ -21,12 +21,11 @@ mod shingle;
 pub use cluster::{Member, share_pool};
 pub use lsh::{BANDS, BUCKET_MAX, ROWS};
 pub use minhash::{MinHash, PERMUTATIONS, SEED};
-pub use shingle::{SHINGLE_WORDS, shingle_set};
+pub use shingle::{SHINGLE_WORDS, SampleSets};
 
 use cluster::UnionFind;
 use lsh::Buckets;
 use rayon::prelude::*;
-use shingle::jaccard;
 use std::collections::{HashMap, hash_map::Entry};
 use tributary_protocol::{amount::Ppm, sample::Sample};
 
@@ -90,7 +89,7 @@ pub struct Duplicates {
 /// Finds copies and paraphrases in samples that are given in the order of registration.
 ///
 /// The order decides who was first; the result is a function of the list, not of threads. Cost: linear in the text, with
-/// at most `BANDS · BUCKET_MAX` comparisons for each sample. Memory: 4 bytes for each shingle and 700 for each sample.
+/// at most `BANDS · BUCKET_MAX` comparisons for each sample. Memory: 4 bytes for each different shingle and word of a sample, and 700 for each sample.
 pub fn find_duplicates<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Duplicates {
     let mut verdicts = Vec::new();
     // The samples that are no exact copies, with their places in the list.
@@ -109,25 +108,25 @@ pub fn find_duplicates<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Dup
     }
     drop(seen);
     let family = MinHash::new();
-    let (sets, signatures): (Vec<Vec<u32>>, Vec<_>) = distinct
+    let (sets, signatures): (Vec<SampleSets>, Vec<_>) = distinct
         .par_iter()
         .map(|(_, sample)| {
-            let set = shingle_set(sample);
-            let signature = (!set.is_empty()).then(|| Box::new(family.signature(&set)));
-            (set, signature)
+            let sets = SampleSets::of(sample);
+            let signature = (!sets.shingles.is_empty()).then(|| Box::new(family.signature(&sets.shingles)));
+            (sets, signature)
         })
         .unzip();
     let mut buckets = Buckets::new(&signatures);
     drop(signatures);
 
-    let mut sets_of = UnionFind::new(distinct.len());
+    let mut joined = UnionFind::new(distinct.len());
     let mut found = Vec::new();
     for (index, (place, _)) in distinct.iter().enumerate() {
         buckets.candidates(index, &mut found);
         let similar: Vec<(u32, usize)> = found
             .iter()
             .map(|other| *other as usize)
-            .filter_map(|other| Some((jaccard(&sets[index], &sets[other], PARAPHRASE.parts())?, other)))
+            .filter_map(|other| Some((sets[index].similarity(&sets[other], PARAPHRASE.parts())?, other)))
             .collect();
         // The first of the most similar: `max_by` would take the last.
         let best = similar.iter().rev().max_by_key(|(similarity, _)| *similarity);
@@ -140,7 +139,7 @@ pub fn find_duplicates<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Dup
             verdicts[*place] = Verdict::NearCopy { of, similarity };
         } else {
             verdicts[*place] = Verdict::Paraphrase { of, similarity };
-            similar.iter().for_each(|(_, other)| sets_of.join(index, *other));
+            similar.iter().for_each(|(_, other)| joined.join(index, *other));
             buckets.keep(index);
         }
     }
@@ -157,12 +156,14 @@ pub fn find_duplicates<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Dup
     for (index, (place, _)) in distinct.iter().enumerate() {
         if verdicts[*place].is_kept() {
             let member = Member { sample: *place, similarity: verdicts[*place].similarity() };
-            members[sets_of.first(index)].push(member);
+            members[joined.first(index)].push(member);
         }
     }
     members.retain(|members| members.len() > 1);
     Duplicates { verdicts, clusters: members }
 }
 
+#[cfg(test)]
+mod oracle;
 #[cfg(test)]
 mod tests;

@@ -50,6 +50,8 @@ struct Words {
     ends: Vec<usize>,
     /// Where the last word began.
     start: usize,
+    /// How many words stand before the completion's.
+    before_answer: usize,
 }
 
 impl Words {
@@ -59,6 +61,7 @@ impl Words {
         let prompt = words.ends.len();
         words.text.push_str(JOINT);
         words.close();
+        words.before_answer = words.ends.len();
         words.read(&sample.completion);
         if prompt == 0 && words.ends.len() == 1 { Self::default() } else { words }
     }
@@ -90,7 +93,15 @@ impl Words {
 
     /// Runs of [`SHINGLE_WORDS`] words; all words together where there are fewer.
     fn shingles(&self) -> impl Iterator<Item = &str> {
-        let width = SHINGLE_WORDS.min(self.ends.len());
+        self.runs(SHINGLE_WORDS.min(self.ends.len()))
+    }
+
+    /// The completion's words.
+    fn answer(&self) -> impl Iterator<Item = &str> {
+        self.runs(1).skip(self.before_answer)
+    }
+
+    fn runs(&self, width: usize) -> impl Iterator<Item = &str> {
         let starts = std::iter::once(0).chain(self.ends.iter().map(|end| end + 1));
         let ends = self.ends.iter().skip(width.saturating_sub(1));
         starts.zip(ends).filter_map(|(start, end)| self.text.get(start..*end))
@@ -104,13 +115,41 @@ fn number(shingle: &str) -> u32 {
     u32::from_le_bytes([a, b, c, d])
 }
 
-/// The set of a sample's shingles, as ascending numbers. Empty where neither text has a word.
-///
-/// Two shingles share a number by accident with a probability of 2^-32. Somebody can make them collide on purpose; that
-/// only makes their own sample look more like another. Cost: one SHA-1 for each word.
-pub fn shingle_set(sample: &Sample) -> Vec<u32> {
-    let words = Words::of(sample);
-    let mut numbers: Vec<u32> = words.shingles().map(number).collect();
+/// A sample as two sets of ascending numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SampleSets {
+    /// Its shingles, over prompt and completion. Empty where neither has a word.
+    pub shingles: Vec<u32>,
+    /// The words of its completion.
+    pub answer: Vec<u32>,
+}
+
+impl SampleSets {
+    /// The sets of a sample.
+    ///
+    /// Two words or shingles share a number by accident with a probability of 2^-32. Somebody can make them collide on
+    /// purpose; that only makes their own sample look more like another. Cost: two SHA-1 for each word.
+    pub fn of(sample: &Sample) -> Self {
+        let words = Words::of(sample);
+        Self { shingles: set(words.shingles()), answer: set(words.answer()) }
+    }
+
+    /// The smaller of the two sets' Jaccard similarities in millionths, rounded down, if it is at least `least`, which is
+    /// above zero.
+    ///
+    /// Both count, since many questions are asked about one long text: such samples share most of their shingles and are
+    /// no copies, for their answers differ.
+    pub(crate) fn similarity(&self, other: &Self, least: u32) -> Option<u32> {
+        let shingles = jaccard(&self.shingles, &other.shingles, least)?;
+        if self.answer.is_empty() && other.answer.is_empty() {
+            return Some(shingles);
+        }
+        Some(shingles.min(jaccard(&self.answer, &other.answer, least)?))
+    }
+}
+
+fn set<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<u32> {
+    let mut numbers: Vec<u32> = texts.map(number).collect();
     numbers.sort_unstable();
     numbers.dedup();
     numbers.shrink_to_fit();
@@ -172,6 +211,19 @@ mod tests {
         assert!(of("", "!").is_empty());
     }
 
+    #[test]
+    fn an_answer_is_its_words() {
+        let answer = |p: &str, c: &str| {
+            let words = Words::of(&sample(p, c));
+            words.answer().map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(answer("a b", "c d, c"), ["c", "d", "c"]);
+        assert_eq!(answer("", "c"), ["c"]);
+        assert!(answer("a", "!").is_empty() && answer("", "!").is_empty());
+        let sets = SampleSets::of(&sample("a b", "c d c"));
+        assert_eq!((sets.shingles.len(), sets.answer.len()), (4, 2));
+    }
+
     proptest! {
         #[test]
         fn jaccard_is_that_of_the_definition(
@@ -190,15 +242,17 @@ mod tests {
 
         #[test]
         fn any_text_gives_an_ascending_set(prompt: String, completion: String) {
-            let numbers = shingle_set(&sample(&prompt, &completion));
-            let set: BTreeSet<u32> = numbers.iter().copied().collect();
-            prop_assert_eq!(set.into_iter().collect::<Vec<_>>(), numbers);
+            let sets = SampleSets::of(&sample(&prompt, &completion));
+            for numbers in [sets.shingles, sets.answer] {
+                let set: BTreeSet<u32> = numbers.iter().copied().collect();
+                prop_assert_eq!(set.into_iter().collect::<Vec<_>>(), numbers);
+            }
         }
 
         #[test]
         fn case_and_punctuation_change_nothing(prompt in "[a-z]{1,6}( [a-z]{1,6}){0,8}") {
             let shouted = prompt.to_uppercase().replace(' ', ", ") + "!";
-            prop_assert_eq!(shingle_set(&sample(&prompt, "x")), shingle_set(&sample(&shouted, " x. ")));
+            prop_assert_eq!(SampleSets::of(&sample(&prompt, "x")), SampleSets::of(&sample(&shouted, " x. ")));
         }
     }
 }

@@ -80,6 +80,19 @@ fn different_facts_in_one_short_form_are_no_copies() {
     assert!(found.verdicts.iter().all(Verdict::is_kept), "{:?}", found.verdicts);
 }
 
+#[test]
+fn many_questions_about_one_text_are_no_copies() {
+    let passage = text(1, 100, &[], "").completion;
+    let asked = |question: &str, answer: &str| sample(&format!("{question} {passage}"), answer);
+    let found = find_duplicates(&[
+        asked("Who was it?", "it was the gardener"),
+        asked("When was that?", "on the eve of Saint John"),
+        asked("Who, then, was it?", "It was the gardener!"),
+    ]);
+    let Verdict::NearCopy { of: 0, .. } = found.verdicts[2] else { panic!("{:?}", found.verdicts) };
+    assert_eq!(found.verdicts[..2], [Verdict::Kept, Verdict::Kept]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]
@@ -89,9 +102,9 @@ proptest! {
         let samples: Vec<Sample> =
             rows.iter().map(|(number, changed, by)| text(*number, 24, changed, &"q".repeat(*by))).collect();
         let found = find_duplicates(&samples);
-        let sets: Vec<Vec<u32>> = samples.iter().map(shingle_set).collect();
+        let sets: Vec<SampleSets> = samples.iter().map(SampleSets::of).collect();
         for (index, verdict) in found.verdicts.iter().enumerate() {
-            let similarity = |other: usize| jaccard(&sets[index], &sets[other], 0).unwrap_or(0);
+            let similarity = |other: usize| sets[index].similarity(&sets[other], 1).unwrap_or(0);
             match *verdict {
                 Verdict::Kept => {}
                 Verdict::ExactCopy { of } => prop_assert!(of < index && found.verdicts[of].is_kept()),
