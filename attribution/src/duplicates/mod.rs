@@ -9,7 +9,8 @@
 //! that of the answers' words. All of it is arithmetic of integers.
 //!
 //! # What it does not find
-//! - A text whose similarity in words is below [`PARAPHRASE`]. Rewriting every fourth word is enough.
+//! - A text whose similarity in words is below [`PARAPHRASE`]: to rewrite every seventh word is enough, or most of a short
+//!   answer.
 //! - A few of those above it: candidates are found with the probability that [`BANDS`] and [`ROWS`] give (87 % at 0.5,
 //!   98.8 % at 0.6, all but one in 10^7 at 0.8), and more rarely where somebody, who knows the seed, picks words to avoid it.
 

@@ -84,7 +84,7 @@ fn rare_words_come_first_and_few_are_kept() {
     let answer = [1, 2, 5, 7, 8, 5, 1, 2];
     let rare = SpanLimits { spans: Ppm::from_percent(5), ..SpanLimits::DEFAULT };
     let found = find_spans(&index, &Answer::new(&answer), &rare);
-    assert_eq!(found.iter().map(|span| span.tokens.clone()).collect::<Vec<_>>(), [3..5]);
+    assert_eq!((found.len(), &found[0].tokens), (1, &(3..5)));
     let many = find_spans(&index, &Answer::new(&answer), &ALL);
     assert_eq!(many.iter().map(|span| span.tokens.clone()).collect::<Vec<_>>(), [3..5, 0..2, 6..8]);
     assert_eq!(many[0].information, 2 * information(1, 102));
