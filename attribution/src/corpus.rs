@@ -1,8 +1,11 @@
 //! Whose sample is it: all contributions of a job as one list in which every sample stands once.
 
-use crate::error::AttributionError;
+use crate::{
+    duplicates::{Verdict, find_duplicates, share_pool},
+    error::AttributionError,
+};
 use std::collections::{BTreeMap, HashMap, HashSet, hash_map::Entry};
-use tributary_protocol::{ContentHash, ContributionId, sample::CanonicalLine};
+use tributary_protocol::{ContentHash, ContributionId, amount::Ppm, sample::CanonicalLine};
 
 /// One contribution's samples, as fetched.
 #[derive(Clone, Debug)]
@@ -41,16 +44,55 @@ pub struct Part {
     pub copies: u32,
 }
 
+/// How a sample resembles an earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resemblance {
+    /// The same, spaces and metadata apart: not trained on.
+    Exact,
+    /// Nearly the same: not trained on.
+    Near,
+    /// Much the same in other words: trained on, and in one pool with the earlier one.
+    Paraphrase,
+}
+
+/// A sample by whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnedSample {
+    /// The contribution.
+    pub contribution: ContributionId,
+    /// The sample's hash.
+    pub sample: ContentHash,
+    /// Its place in the contribution's file, from 0.
+    pub index: u32,
+}
+
+/// A sample that says what an earlier one says, as curators see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The later sample.
+    pub later: OwnedSample,
+    /// The earlier one that it resembles most.
+    pub earlier: OwnedSample,
+    /// How.
+    pub resemblance: Resemblance,
+    /// How much: [`Ppm::ONE`] for an exact copy.
+    pub similarity: Ppm,
+}
+
 /// The samples of several contributions, each once.
 ///
 /// Contributions are ordered by number, which is the order of submission; a sample belongs to the first that holds it.
 /// Two samples are the same if prompt and completion are, spaces around them and metadata apart: what the model learns
 /// from them is the same then. So copying somebody's samples earns nothing, however often it is done.
-#[derive(Clone, Debug)]
+/// [`Corpus::intake`] leaves out near copies too, and knows which of the rest paraphrase each other.
+#[derive(Clone, Debug, Default)]
 pub struct Corpus {
     parts: Vec<Part>,
     lines: Vec<CanonicalLine>,
     owners: HashMap<ContentHash, usize>,
+    findings: Vec<Finding>,
+    /// Samples that share a pool, each with its similarity to those before it, in the order of registration.
+    clusters: Vec<Vec<(ContentHash, Ppm)>>,
 }
 
 impl Corpus {
@@ -59,7 +101,7 @@ impl Corpus {
     pub fn new(contributions: impl IntoIterator<Item = ContributionSamples>) -> Self {
         let ordered: BTreeMap<ContributionId, ContributionSamples> =
             contributions.into_iter().map(|samples| (samples.contribution, samples)).collect();
-        let mut corpus = Self { parts: Vec::with_capacity(ordered.len()), lines: Vec::new(), owners: HashMap::new() };
+        let mut corpus = Self { parts: Vec::with_capacity(ordered.len()), ..Self::default() };
         let mut seen = HashSet::new();
         for (owner, samples) in ordered.into_values().enumerate() {
             let (mut own, mut copies) = (0u32, 0u32);
@@ -79,13 +121,66 @@ impl Corpus {
         corpus
     }
 
+    /// As [`Self::new`], but a sample that is nearly the same as an earlier one counts as a copy too, within a contribution
+    /// and across them, and samples that say much the same share a pool: see [`crate::duplicates`].
+    ///
+    /// A function of the samples and the contributions' numbers alone, so whoever trains and whoever checks get the same.
+    pub fn intake(contributions: impl IntoIterator<Item = ContributionSamples>) -> Self {
+        let ordered: BTreeMap<ContributionId, ContributionSamples> =
+            contributions.into_iter().map(|samples| (samples.contribution, samples)).collect();
+        let ordered: Vec<ContributionSamples> = ordered.into_values().collect();
+        let lines = || ordered.iter().flat_map(|samples| &samples.lines);
+        let found = find_duplicates(lines().map(CanonicalLine::sample));
+        let origins = ordered.iter().flat_map(|samples| {
+            (0u32..).zip(&samples.lines).map(|(index, line)| OwnedSample {
+                contribution: samples.contribution,
+                sample: line.hash(),
+                index,
+            })
+        });
+        let origins: Vec<OwnedSample> = origins.collect();
+
+        let mut corpus = Self { parts: Vec::with_capacity(ordered.len()), ..Self::default() };
+        for (later, verdict) in origins.iter().zip(&found.verdicts) {
+            let (of, resemblance) = match *verdict {
+                Verdict::Kept => continue,
+                Verdict::ExactCopy { of } => (of, Resemblance::Exact),
+                Verdict::NearCopy { of, .. } => (of, Resemblance::Near),
+                Verdict::Paraphrase { of, .. } => (of, Resemblance::Paraphrase),
+            };
+            let (later, earlier) = (*later, origins[of]);
+            corpus.findings.push(Finding { later, earlier, resemblance, similarity: verdict.similarity() });
+        }
+        for cluster in found.clusters {
+            corpus
+                .clusters
+                .push(cluster.into_iter().map(|member| (origins[member.sample].sample, member.similarity)).collect());
+        }
+        let mut verdicts = found.verdicts.iter();
+        for (owner, samples) in ordered.into_iter().enumerate() {
+            let ContributionSamples { contribution, contributor, lines } = samples;
+            let (mut own, mut copies) = (0u32, 0u32);
+            for (line, verdict) in lines.into_iter().zip(&mut verdicts) {
+                if verdict.is_kept() {
+                    corpus.owners.insert(line.hash(), owner);
+                    corpus.lines.push(line);
+                    own = own.saturating_add(1);
+                } else {
+                    copies = copies.saturating_add(1);
+                }
+            }
+            corpus.parts.push(Part { contribution, contributor, samples: own, copies });
+        }
+        corpus
+    }
+
     /// The corpus of samples that are known by their hashes only, such as conversations from local files. It has no
     /// [`Corpus::lines`]; whoever read the files has the dataset. A hash that stands in two contributions belongs to the
     /// first of them.
     pub fn of_hashes(contributions: impl IntoIterator<Item = ContributionHashes>) -> Self {
         let ordered: BTreeMap<ContributionId, ContributionHashes> =
             contributions.into_iter().map(|hashes| (hashes.contribution, hashes)).collect();
-        let mut corpus = Self { parts: Vec::with_capacity(ordered.len()), lines: Vec::new(), owners: HashMap::new() };
+        let mut corpus = Self { parts: Vec::with_capacity(ordered.len()), ..Self::default() };
         for (owner, hashes) in ordered.into_values().enumerate() {
             let ContributionHashes { contribution, contributor, samples, mut copies } = hashes;
             let mut own = 0u32;
@@ -111,6 +206,32 @@ impl Corpus {
     /// The contributions, by number.
     pub fn parts(&self) -> &[Part] {
         &self.parts
+    }
+
+    /// The samples that [`Corpus::intake`] found to say what an earlier one says, in the order of registration.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// The scores of samples after those of one cluster have shared their pool ([`share_pool`]), in the order given. Samples
+    /// that are in no cluster, or alone of theirs, keep their scores. The contribution of the first of a cluster's samples
+    /// that were scored owns it.
+    ///
+    /// Scores are integers of any one scale. The sum of all never grows, unless it was negative in some cluster: harm stays
+    /// with who did it.
+    pub fn pool(&self, scores: &[(ContentHash, i64)]) -> Vec<i64> {
+        let places: HashMap<ContentHash, usize> =
+            scores.iter().enumerate().map(|(place, (sample, _))| (*sample, place)).collect();
+        let mut pooled: Vec<i64> = scores.iter().map(|(_, score)| *score).collect();
+        for cluster in &self.clusters {
+            let scored = cluster.iter().filter_map(|(sample, similarity)| Some((*places.get(sample)?, *similarity)));
+            let (scored, similarities): (Vec<usize>, Vec<Ppm>) = scored.unzip();
+            let shares = share_pool(&scored.iter().map(|place| scores[*place].1).collect::<Vec<_>>(), &similarities);
+            for (place, share) in scored.into_iter().zip(shares) {
+                pooled[place] = share;
+            }
+        }
+        pooled
     }
 
     /// The place in [`Corpus::parts`] of the contribution that a sample belongs to.
@@ -168,6 +289,54 @@ mod tests {
         }
         let parts: Vec<_> = known.parts().iter().map(|part| (part.contribution.0, part.samples, part.copies)).collect();
         assert_eq!((parts, known.lines().len()), (vec![(0, 2, 1), (3, 1, 1)], 0));
+    }
+
+    /// Eighty words, of which some are replaced.
+    fn story(changed: &[usize]) -> String {
+        let word = |at: usize| if changed.contains(&at) { format!("other{at}") } else { format!("word{at}") };
+        (0..80).map(word).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn near_copies_are_left_out_and_paraphrases_share_a_pool() {
+        let (original, near, again) = (story(&[]), story(&[40]), story(&[5, 15, 25, 35, 45, 55, 65]));
+        let corpus = Corpus::intake([
+            samples(7, &[("p", &near), ("p", &again), ("q", "something else")]),
+            samples(2, &[("p", &original), ("p", &near)]),
+            samples(9, &[(" p", &format!("{near} "))]),
+        ]);
+        let parts: Vec<_> =
+            corpus.parts().iter().map(|part| (part.contribution.0, part.samples, part.copies)).collect();
+        assert_eq!(parts, [(2, 1, 1), (7, 2, 1), (9, 0, 1)]);
+        let findings: Vec<_> = corpus
+            .findings()
+            .iter()
+            .map(|found| {
+                (found.later.contribution.0, found.later.index, found.earlier.contribution.0, found.resemblance)
+            })
+            .collect();
+        let expected = [
+            (2, 1, 2, Resemblance::Near),
+            (7, 0, 2, Resemblance::Exact),
+            (7, 1, 2, Resemblance::Paraphrase),
+            (9, 0, 2, Resemblance::Exact),
+        ];
+        assert_eq!(findings, expected);
+
+        let scored: Vec<_> = corpus.lines().iter().map(|line| (line.hash(), 1000)).collect();
+        let pooled = corpus.pool(&scored);
+        assert_eq!((pooled[0] + pooled[1], pooled[2]), (1000, 1000));
+        assert!(pooled[0] > pooled[1] && pooled[1] > 0, "{pooled:?}");
+        // The first that was scored owns what is left of the pool.
+        assert_eq!(corpus.pool(&scored[1..]), [1000, 1000]);
+        assert_eq!(Corpus::new([samples(2, &[("p", &original), ("p", &near)])]).pool(&scored[..2]), [1000, 1000]);
+    }
+
+    #[test]
+    fn without_near_copies_intake_is_new() {
+        let files = [samples(9, &[("a", "1"), (" b", "2 "), ("c", "3")]), samples(4, &[("b", "2"), ("d", "4")])];
+        let (intake, new) = (Corpus::intake(files.clone()), Corpus::new(files));
+        assert_eq!((intake.parts(), intake.lines()), (new.parts(), new.lines()));
     }
 
     #[test]

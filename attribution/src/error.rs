@@ -77,3 +77,56 @@ pub enum EvidenceError {
     #[error(transparent)]
     Attribution(#[from] AttributionError),
 }
+
+/// Why the training tokens could not be indexed, or an index not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SpanError {
+    /// A token id is too large.
+    #[error("sample {sample} has the token {token}, an index holds tokens below {limit}")]
+    Token {
+        /// The sample.
+        sample: ContentHash,
+        /// The token.
+        token: u32,
+        /// The first that is too large.
+        limit: u32,
+    },
+    /// There are too many tokens.
+    #[error("an index holds fewer than {limit} tokens; hint: index parts of the samples one by one")]
+    TooLarge {
+        /// The first number that is too large.
+        limit: usize,
+    },
+    /// A sample belongs to no contribution.
+    #[error("sample {sample} was trained on but belongs to no contribution")]
+    Unowned {
+        /// The sample.
+        sample: ContentHash,
+    },
+    /// The suffixes could not be sorted.
+    #[error("the suffixes cannot be sorted: {reason}")]
+    Sort {
+        /// What the library says.
+        reason: String,
+    },
+    /// The file is something else.
+    #[error("this is no span index: it does not begin with \"tribspan\"")]
+    Magic,
+    /// The file is of a later format.
+    #[error("the span index has format {found}, this program reads {expected}; hint: build it again")]
+    Format {
+        /// Its format.
+        found: u32,
+        /// The format known here.
+        expected: u32,
+    },
+    /// The file is not what was written.
+    #[error("the span index is damaged: its {what} is wrong; hint: build it again")]
+    Damaged {
+        /// What does not fit.
+        what: &'static str,
+    },
+    /// It cannot be read or written.
+    #[error("the span index cannot be read or written: {0}")]
+    Io(#[from] std::io::Error),
+}
