@@ -1,7 +1,7 @@
 //! The chain's records with this crate's account type.
 
 use crate::account::Account;
-use tributary_protocol::{access, datanet, grant, job, model, stream};
+use tributary_protocol::{access, datanet, epoch, grant, job, model, stream};
 
 /// See [`datanet::Datanet`].
 pub type Datanet = datanet::Datanet<Account>;
@@ -21,6 +21,8 @@ pub type JobState = job::JobState<Account>;
 pub type BaseModel = model::BaseModel<Account>;
 /// See [`model::Model`].
 pub type Model = model::Model<Account>;
+/// See [`epoch::Ledger`].
+pub type Ledger = epoch::Ledger<Account>;
 /// See [`stream::Stream`].
 pub type Stream = stream::Stream<Account>;
 /// See [`access::ReadRequest`].

@@ -16,7 +16,7 @@ use crate::{
     amount::{Amount, BlockNumber, Ppm},
     content::{TreeHead, derive},
     ids::{ContentHash, ModelId},
-    sum_tree::{Contexts, Leaf, Proof, Root, Tree, TreeDomain},
+    sum_tree::{Contexts, Leaf, Proof, Root, SumLeaf, SumProof, Tree, TreeDomain},
 };
 use alloc::vec::Vec;
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
@@ -213,6 +213,25 @@ pub fn covers(before: Amount, units: Amount, point: Amount) -> bool {
 pub fn takes_back(old: &AmountLeaf, new: &AmountLeaf) -> bool {
     old.index == new.index
         && (old.contribution != new.contribution || old.contributor != new.contributor || new.units < old.units)
+}
+
+/// What a leaf of a pending epoch contradicts.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+pub enum Against {
+    /// The leaf at the same place in the accepted epoch, which had more, or belonged to another.
+    Accepted {
+        /// That leaf.
+        leaf: AmountLeaf,
+        /// Its proof.
+        proof: AmountProof,
+    },
+    /// The leaf at the same place of the model's shares, which belongs to another contribution or account.
+    Shares {
+        /// That leaf.
+        leaf: SumLeaf,
+        /// Its proof.
+        proof: SumProof,
+    },
 }
 
 /// The part of a contributors' part that goes by answers and the part that goes by the shares of training, for a model whose

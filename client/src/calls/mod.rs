@@ -26,12 +26,13 @@ mod tests {
     use tributary_protocol::{
         BaseModelId, ContentHash, ContributionId, DatanetId, GrantId, JobId, ModelId, Ppm, VersionRef,
         datanet::{AccessPolicy, Admission, Purpose, PurposeSet, SampleCommitment, Schema, Terms},
+        epoch::{Against, AmountLeaf, AmountProof, EpochRoot},
         grant::{BaseModelScope, GrantTerms, VersionScope},
         job::{JobSpec, Progress, Report, Verdict},
         model::{DataUse, ModelFamily, Prices},
         recipe::{AttributionMethod, Hyperparameters, Method, Schedule, TargetLayers},
         stream::Split,
-        sum_tree::{SumLeaf, SumNode, SumProof},
+        sum_tree::{Node, SumLeaf, SumNode, SumProof},
     };
 
     fn text<const N: u32>(text: &str) -> bounded_collections::BoundedVec<u8, bounded_collections::ConstU32<N>> {
@@ -42,6 +43,9 @@ mod tests {
     fn every_call() -> Vec<Call> {
         let (datanet, contribution, grant, job, model) =
             (DatanetId(1), ContributionId(2), GrantId(3), JobId(4), ModelId(5));
+        let amount = AmountLeaf { units: 1 << 70, ..Default::default() };
+        let sibling = Node { hash: ContentHash([8; 32]), sum: 5 };
+        let amount_proof = AmountProof { siblings: vec![sibling].try_into().unwrap() };
         let terms = Terms {
             price: 1,
             purposes: PurposeSet::ALL,
@@ -127,6 +131,22 @@ mod tests {
             models::withdraw(model),
             attribution::fund(model, 1_000_000),
             attribution::claim(model, SumLeaf::default(), &proof),
+            attribution::fund_answers(model, 1_000_000),
+            attribution::publish_epoch(model, &EpochRoot::default()),
+            attribution::challenge(model, Account([1; 32]), 70),
+            attribution::draw(model, Account([1; 32])),
+            attribution::open_leaf(model, Account([1; 32]), amount, &amount_proof, &[0, 299]),
+            attribution::refute(
+                model,
+                Account([1; 32]),
+                amount,
+                &amount_proof,
+                &Against::Accepted { leaf: amount, proof: amount_proof.clone() },
+            ),
+            attribution::resolve(model, Account([1; 32])),
+            attribution::overturn(model, Account([1; 32]), ContentHash([3; 32])),
+            attribution::claim_answers(model, Account([1; 32]), amount, &amount_proof),
+            attribution::release(model, Account([1; 32])),
             balances::transfer_keep_alive(Account([1; 32]), 1_000_000),
             utility::batch_all(vec![jobs::claim(job), jobs::bond(7)]),
             sudo::sudo(jobs::resolve(job, &Verdict::Overturn)),

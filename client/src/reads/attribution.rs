@@ -1,7 +1,11 @@
 //! Revenue streams and claims.
 
 use super::View;
-use crate::{account::Account, error::ChainError, records::Stream};
+use crate::{
+    account::Account,
+    error::ChainError,
+    records::{Ledger, Stream},
+};
 use tributary_protocol::{Amount, ModelId};
 
 impl View {
@@ -13,6 +17,21 @@ impl View {
     /// What a leaf of `units` at `index` could claim now; `None` if there is no such stream.
     pub async fn claimable(&self, model: ModelId, index: u32, units: u64) -> Result<Option<Amount>, ChainError> {
         self.call("AttributionApi_claimable", (model, index, units)).await
+    }
+
+    /// What an operator owes a model's contributors, and its epochs; `None` if it never paid for answers.
+    pub async fn ledger(&self, model: ModelId, operator: Account) -> Result<Option<Ledger>, ChainError> {
+        self.call("AttributionApi_ledger", (model, operator)).await
+    }
+
+    /// What the leaf at `index` of an operator's epochs has been paid; `None` if there is no such ledger.
+    pub async fn answers_paid(
+        &self,
+        model: ModelId,
+        operator: Account,
+        index: u32,
+    ) -> Result<Option<Amount>, ChainError> {
+        self.call("AttributionApi_answers_paid", (model, operator, index)).await
     }
 
     /// The account that holds the contributors' pools.

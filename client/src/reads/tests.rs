@@ -2,7 +2,7 @@
 
 use crate::{
     account::Account,
-    records::{BaseModel, Contribution, Datanet, Grant, Job, Model, ReadRequest, Stream, Use},
+    records::{BaseModel, Contribution, Datanet, Grant, Job, Ledger, Model, ReadRequest, Stream, Use},
     runtime::{RUNTIME_APIS, pinned},
 };
 use scale_info::{MetaType, meta_type};
@@ -70,6 +70,12 @@ fn functions() -> Vec<(&'static str, Vec<MetaType>, MetaType)> {
         (
             "AttributionApi_claimable",
             vec![meta_type::<ModelId>(), number(), meta_type::<u64>()],
+            meta_type::<Option<Amount>>(),
+        ),
+        ("AttributionApi_ledger", vec![meta_type::<ModelId>(), meta_type::<Account>()], meta_type::<Option<Ledger>>()),
+        (
+            "AttributionApi_answers_paid",
+            vec![meta_type::<ModelId>(), meta_type::<Account>(), number()],
             meta_type::<Option<Amount>>(),
         ),
         ("AttributionApi_pool_account", vec![], meta_type::<Account>()),

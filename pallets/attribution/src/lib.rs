@@ -96,8 +96,9 @@ mod types;
 pub mod weights;
 
 pub use pallet::*;
+pub use tributary_protocol::epoch::Against;
 pub use tributary_protocol::stream::SHARE_UNITS;
-pub use types::{Against, AnswerClaim, AnswerPayment, Claim, Distribution, Rejection};
+pub use types::{AnswerClaim, AnswerPayment, Claim, Distribution, Rejection};
 pub use weights::WeightInfo;
 
 #[frame_support::pallet]

@@ -3,11 +3,7 @@
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 use sp_core::U256;
-use tributary_protocol::{
-    Amount,
-    epoch::{AmountLeaf, AmountProof},
-    sum_tree::{SumLeaf, SumProof},
-};
+use tributary_protocol::Amount;
 
 /// What is remembered of a leaf that has claimed.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
@@ -61,25 +57,6 @@ pub struct AnswerPayment {
     pub distribution: Distribution,
     /// How much of the contributors' part the operator's epochs divide. The rest goes by the shares.
     pub by_answers: Amount,
-}
-
-/// What a leaf of a pending epoch contradicts.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
-pub enum Against {
-    /// The leaf at the same place in the accepted epoch, which had more, or belonged to another.
-    Accepted {
-        /// That leaf.
-        leaf: AmountLeaf,
-        /// Its proof.
-        proof: AmountProof,
-    },
-    /// The leaf at the same place of the model's shares, which belongs to another contribution or account.
-    Shares {
-        /// That leaf.
-        leaf: SumLeaf,
-        /// Its proof.
-        proof: SumProof,
-    },
 }
 
 /// Why an epoch was rejected.
