@@ -52,7 +52,7 @@ pub use head::{BlockHash, Head};
 pub use keys::{KeyError, KeySource, Keypair};
 pub use reads::{Balance, Hold, PAGE, View};
 pub use records::{
-    BaseModel, Contribution, Datanet, Grant, GrantOffer, Job, JobState, Ledger, Model, ReadRequest, Stream, Use,
+    AnswerLedger, BaseModel, Contribution, Datanet, Grant, GrantOffer, Job, JobState, Model, ReadRequest, Stream, Use,
 };
 pub use runtime::{PALLETS, PINNED_METADATA, RUNTIME_APIS, SignError, check_compatible};
 pub use submit::{

@@ -22,7 +22,7 @@ pub type BaseModel = model::BaseModel<Account>;
 /// See [`model::Model`].
 pub type Model = model::Model<Account>;
 /// See [`epoch::Ledger`].
-pub type Ledger = epoch::Ledger<Account>;
+pub type AnswerLedger = epoch::Ledger<Account>;
 /// See [`stream::Stream`].
 pub type Stream = stream::Stream<Account>;
 /// See [`access::ReadRequest`].

@@ -4,7 +4,7 @@ use super::View;
 use crate::{
     account::Account,
     error::ChainError,
-    records::{Ledger, Stream},
+    records::{AnswerLedger, Stream},
 };
 use tributary_protocol::{Amount, ModelId};
 
@@ -20,7 +20,7 @@ impl View {
     }
 
     /// What an operator owes a model's contributors, and its epochs; `None` if it never paid for answers.
-    pub async fn ledger(&self, model: ModelId, operator: Account) -> Result<Option<Ledger>, ChainError> {
+    pub async fn ledger(&self, model: ModelId, operator: Account) -> Result<Option<AnswerLedger>, ChainError> {
         self.call("AttributionApi_ledger", (model, operator)).await
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     account::Account,
-    records::{BaseModel, Contribution, Datanet, Grant, Job, Ledger, Model, ReadRequest, Stream, Use},
+    records::{AnswerLedger, BaseModel, Contribution, Datanet, Grant, Job, Model, ReadRequest, Stream, Use},
     runtime::{RUNTIME_APIS, pinned},
 };
 use scale_info::{MetaType, meta_type};
@@ -72,7 +72,11 @@ fn functions() -> Vec<(&'static str, Vec<MetaType>, MetaType)> {
             vec![meta_type::<ModelId>(), number(), meta_type::<u64>()],
             meta_type::<Option<Amount>>(),
         ),
-        ("AttributionApi_ledger", vec![meta_type::<ModelId>(), meta_type::<Account>()], meta_type::<Option<Ledger>>()),
+        (
+            "AttributionApi_ledger",
+            vec![meta_type::<ModelId>(), meta_type::<Account>()],
+            meta_type::<Option<AnswerLedger>>(),
+        ),
         (
             "AttributionApi_answers_paid",
             vec![meta_type::<ModelId>(), meta_type::<Account>(), number()],
