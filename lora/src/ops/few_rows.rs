@@ -18,6 +18,10 @@ const LANES: usize = 8;
 /// to 8 or 12: as many chains as hide the latency of a multiply-add, and no more than registers hold.
 const BLOCK: usize = 8;
 
+/// Outputs of a block of four rows.
+#[cfg(target_arch = "x86_64")]
+const OUTPUTS: usize = 3;
+
 /// Indices after which the next part of the next block is asked for: 64 bytes of u16.
 #[cfg(target_arch = "x86_64")]
 const PREFETCH: usize = 32;
@@ -166,14 +170,18 @@ fn tree([a, b, c, d, e, f, g, h]: [f32; LANES]) -> f32 {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 fn products_avx2<T: Element>(x: &[f32], rows: usize, weights: &[T], inner: usize, out: &mut [f32]) {
-    let mut row = 0;
-    while row < rows {
-        let left = &x[row * inner..];
-        row += match rows - row {
-            4.. => columns::<T, 4, 3>(left, weights, inner, &mut out[row..], rows),
-            2.. => columns::<T, 2, 4>(left, weights, inner, &mut out[row..], rows),
-            _ => columns::<T, 1, 8>(left, weights, inner, &mut out[row..], rows),
-        };
+    // More rows than one block has go over the weights again while these are in the nearest cache.
+    let outputs = if rows <= 4 { out.len() / rows } else { 2 * OUTPUTS };
+    for (weights, out) in weights.chunks((outputs * inner).max(1)).zip(out.chunks_mut((outputs * rows).max(1))) {
+        let mut row = 0;
+        while row < rows {
+            let left = &x[row * inner..];
+            row += match rows - row {
+                4.. => columns::<T, 4, OUTPUTS>(left, weights, inner, &mut out[row..], rows),
+                2.. => columns::<T, 2, 4>(left, weights, inner, &mut out[row..], rows),
+                _ => columns::<T, 1, 8>(left, weights, inner, &mut out[row..], rows),
+            };
+        }
     }
 }
 
