@@ -7,7 +7,7 @@ use crate::evaluation::{self, Evaluation};
 use crate::lora::Adapter;
 use crate::model::Model;
 use crate::noise::Noise;
-use crate::ops::with_elements;
+use crate::ops::with_values;
 use crate::optim::AdamW;
 use crate::plan::Plan;
 use crate::schedule::Schedule;
@@ -240,7 +240,7 @@ impl TrainingRun {
         let mut square = 0f64;
         for ((name, _), gradient) in self.parameters.iter().zip(&gradients) {
             let part = match gradient {
-                Some(gradient) => with_elements(gradient, |values| Ok(sum_of_squares(values)))?,
+                Some(gradient) => with_values(gradient, |values| Ok(sum_of_squares(values)))?,
                 None => 0.0,
             };
             if index == 0 && (gradient.is_none() || !part.is_finite()) {
@@ -354,7 +354,7 @@ impl TrainingRun {
     pub(crate) fn check_parameters(&self) -> Result<(), TrainError> {
         for (_, variable) in &self.parameters {
             let found =
-                with_elements(variable.as_tensor(), |values| Ok(values.iter().copied().find(|v| !v.is_finite())))?;
+                with_values(variable.as_tensor(), |values| Ok(values.iter().copied().find(|v| !v.is_finite())))?;
             if let Some(value) = found {
                 let step = self.steps_done();
                 let batches = Plan::new(&self.dataset, &self.config).step(step.saturating_sub(1)).into_iter();
@@ -383,10 +383,10 @@ impl TrainingRun {
         self.optimiser.begin();
         for (index, ((name, variable), gradient)) in self.parameters.iter().zip(gradients).enumerate() {
             let step = self.optimiser.constants(self.config.adamw.rate_of(name, rate));
-            let mut values = with_elements(variable.as_tensor(), |values| Ok(values.to_vec()))?;
+            let mut values = with_values(variable.as_tensor(), |values| Ok(values.to_vec()))?;
             let update = &mut |gradient: &[f32]| self.optimiser.update(&step, index, &mut values, gradient, scale);
             match gradient {
-                Some(gradient) => with_elements(gradient, |gradient| {
+                Some(gradient) => with_values(gradient, |gradient| {
                     update(gradient);
                     Ok(())
                 })?,
@@ -407,7 +407,7 @@ impl TrainingRun {
             })
         };
         for ((_, variable), moments) in self.parameters.iter().zip(&self.optimiser.moments) {
-            with_elements(variable.as_tensor(), |values| {
+            with_values(variable.as_tensor(), |values| {
                 add(values);
                 Ok(())
             })?;
