@@ -108,7 +108,8 @@ impl TrainingRun {
         };
         let state = serde_json::to_string(&state).map_err(|error| damaged(error.to_string()))?;
         let mut tensors: Vec<(String, Vec<u8>)> = Vec::new();
-        for (index, ((_, variable), moments)) in self.parameters().iter().zip(&self.optimiser.moments).enumerate() {
+        for (index, (_, variable)) in self.parameters().iter().enumerate() {
+            let moments = self.optimiser.moments_of(index)?;
             let parameter = with_values(variable.as_tensor(), |values| Ok(to_bytes(values)))?;
             tensors.push((format!("parameter.{index:06}"), parameter));
             tensors.push((format!("first.{index:06}"), to_bytes(&moments.first)));
@@ -167,7 +168,7 @@ impl TrainingRun {
         for ((_, variable), parameter) in self.parameters().iter().zip(&parameters) {
             variable.set(parameter)?;
         }
-        self.optimiser.moments = moments;
+        self.optimiser.take_up(moments)?;
         self.optimiser.steps = state.steps;
         self.trace = trace;
         let evaluations = state.evaluations.into_iter();

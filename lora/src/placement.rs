@@ -2,8 +2,10 @@
 
 use crate::error::LoadError;
 use candle_core::{DType, Device, Tensor};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Mutex;
 
 /// Where a model lies and what it computes with.
 ///
@@ -63,8 +65,9 @@ impl Placement {
         match self.device {
             DeviceChoice::Cpu => Ok(Device::Cpu),
             DeviceChoice::Cuda(_) if !cfg!(feature = "cuda") => Err(LoadError::NoCuda { device: self.device }),
-            DeviceChoice::Cuda(index) => Device::new_cuda(index)
-                .map_err(|error| LoadError::NoDevice { device: self.device, reason: error.to_string() }),
+            DeviceChoice::Cuda(index) => {
+                gpu(index).map_err(|error| LoadError::NoDevice { device: self.device, reason: error.to_string() })
+            }
         }
     }
 
@@ -76,6 +79,41 @@ impl Placement {
             Compute::F64 => DType::F64,
         }
     }
+}
+
+/// The GPU with this number. A process has one handle of it: others would have their own queue and kernels.
+fn gpu(index: usize) -> candle_core::Result<Device> {
+    static GPUS: Mutex<BTreeMap<usize, Device>> = Mutex::new(BTreeMap::new());
+    let mut gpus = GPUS.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if let Some(device) = gpus.get(&index) {
+        return Ok(device.clone());
+    }
+    let device = Device::new_cuda(index)?;
+    #[cfg(feature = "cuda")]
+    keep_memory(&device)?;
+    gpus.insert(index, device.clone());
+    Ok(device)
+}
+
+/// Lets the driver keep freed memory for the next tensor: by default it hands all of it back whenever somebody waits for a
+/// result, and maps it anew for the next step. Without effect on a GPU whose driver has no pools.
+#[cfg(feature = "cuda")]
+fn keep_memory(device: &Device) -> candle_core::Result<()> {
+    use candle_core::cuda_backend::cudarc::driver::{result, sys};
+    let stream = device.as_cuda_device()?.cuda_stream();
+    let mut bytes = u64::MAX;
+    #[expect(unsafe_code, reason = "a setting of the driver")]
+    // SAFETY: the device is that of a live context, the pool is the device's own, and the attribute is a u64.
+    let kept = unsafe {
+        result::device::get_default_mem_pool(stream.context().cu_device()).and_then(|pool| {
+            let attribute = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+            result::mem_pool::set_attribute(pool, attribute, (&raw mut bytes).cast())
+        })
+    };
+    if let Err(error) = kept {
+        tracing::debug!("the GPU's freed memory is not kept: {error}");
+    }
+    Ok(())
 }
 
 /// Moves a tensor to a device, in another kind of numbers.

@@ -154,7 +154,10 @@ impl ExpertLayer {
             // The gradient of the weights is made from the outputs.
             let read = Pass { unread: false, ..pass };
             if rows.is_empty() && !ops::is_native(x) {
-                // Only own kernels compute with no row at all.
+                // Only own kernels compute with no row at all, and where no gradient follows nothing has to be.
+                if pass.decode {
+                    continue;
+                }
                 idle.push(block.forward(&x.narrow(0, 0, 1)?, Some(&Arc::new(vec![0])), read)?);
                 continue;
             }
@@ -166,9 +169,9 @@ impl ExpertLayer {
             false => Tensor::cat(&outputs, 0)?,
         };
         let mut sum = ops::combine_experts(&outputs, &weights, choice)?;
-        // Nothing of it, so that its gradient is there and zero.
-        for nothing in idle {
-            sum = sum.broadcast_add(&(nothing * 0.0)?)?;
+        // Nothing of them, so that their gradients are there and zero.
+        if !idle.is_empty() {
+            sum = sum.broadcast_add(&ops::nothing_of(&Tensor::cat(&idle, 0)?)?)?;
         }
         match &self.shared {
             Some(shared) => sum + shared.forward(x, None, pass)?,

@@ -7,6 +7,7 @@ mod linear;
 mod norm;
 mod recompute;
 mod site;
+mod stand_in;
 
 use crate::arithmetic::{Arithmetic, ArithmeticError};
 use crate::batch::Batch;
@@ -223,18 +224,12 @@ impl Model {
     /// nothing yet.
     pub fn random(config: ModelConfig, seed: u64) -> Result<Self, LoadError> {
         let mut random = Random::new(seed, "model parameters");
-        let residual = 1.0 / ((2 * config.layers) as f32).sqrt();
         let mut tensors = BTreeMap::new();
         for (name, shape) in shapes(&config) {
             let count = shape.iter().product();
-            let inputs = shape.last().copied().unwrap_or(1) as f32;
-            let writes_to_residual =
-                ["o_proj.weight", "down_proj.weight", ".w2.weight"].iter().any(|end| name.ends_with(end));
-            let deviation = if writes_to_residual { residual } else { 1.0 } / inputs.sqrt();
-            let values = if name.ends_with("norm.weight") {
-                vec![1.0 - config.family().norm_offset(); count]
-            } else {
-                (0..count).map(|_| deviation * random.normal()).collect()
+            let values = match deviation(&config, &name, &shape) {
+                None => vec![1.0 - config.family().norm_offset(); count],
+                Some(deviation) => (0..count).map(|_| deviation * random.normal()).collect(),
             };
             tensors.insert(name, Tensor::from_vec(values, shape, &Device::Cpu)?.into());
         }
@@ -483,6 +478,17 @@ impl Model {
         }
         all
     }
+}
+
+/// Deviation of a random parameter, as [`Model::random`] says; `None` for the weight of a norm.
+fn deviation(config: &ModelConfig, name: &str, shape: &[usize]) -> Option<f32> {
+    if name.ends_with("norm.weight") {
+        return None;
+    }
+    let residual = 1.0 / ((2 * config.layers) as f32).sqrt();
+    let inputs = shape.last().copied().unwrap_or(1) as f32;
+    let writes_to_residual = ["o_proj.weight", "down_proj.weight", ".w2.weight"].iter().any(|end| name.ends_with(end));
+    Some(if writes_to_residual { residual } else { 1.0 } / inputs.sqrt())
 }
 
 /// A parameter where `placement` says. What is no parameter stays f32 at least: it decides, and multiplies nothing.

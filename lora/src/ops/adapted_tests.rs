@@ -123,60 +123,64 @@ fn compare(placement: Placement, precision: Precision, dora: bool, drop: bool) {
     }
 }
 
-on_devices! {
-    fn every_method_follows_its_formula_and_its_gradient_the_slope(placement: Placement) {
-        for precision in [Precision::F32, Precision::Nf4, Precision::Nf4Double] {
-            for dora in [false, true] {
-                for drop in [false, true] {
-                    compare(placement, precision, dora, drop);
-                }
+on_devices!(
+    every_method_follows_its_formula_and_its_gradient_the_slope,
+    lengths_are_those_of_the_summed_rows,
+    layers_that_nobody_reads_have_the_same_gradient
+);
+
+fn every_method_follows_its_formula_and_its_gradient_the_slope(placement: Placement) {
+    for precision in [Precision::F32, Precision::Nf4, Precision::Nf4Double] {
+        for dora in [false, true] {
+            for drop in [false, true] {
+                compare(placement, precision, dora, drop);
             }
         }
     }
+}
 
-    fn lengths_are_those_of_the_summed_rows(placement: Placement) {
-        let device = placement.device().unwrap();
-        let weight = FrozenWeight::new(numbers(OUTPUT * INPUT, 0.2), OUTPUT, INPUT, Precision::F32).unwrap();
-        let tensor = |count: usize, shape: (usize, usize), seed| Tensor::from_vec(numbers(count, seed), shape, &device).unwrap();
-        let (a, b) = (tensor(RANK * INPUT, (RANK, INPUT), 3.0), tensor(OUTPUT * RANK, (OUTPUT, RANK), 4.0));
-        let update = (b.matmul(&a).unwrap() * f64::from(SCALE)).unwrap().to_device(&Device::Cpu).unwrap();
-        let sum = (weight.to_dense().unwrap() + update).unwrap();
-        let expected: Vec<f32> = sum.sqr().unwrap().sum(1).unwrap().sqrt().unwrap().to_vec1().unwrap();
-        let found = row_norms(&weight.placed(placement).unwrap(), Some((&a, &b, SCALE))).unwrap();
-        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6));
-    }
+fn lengths_are_those_of_the_summed_rows(placement: Placement) {
+    let device = placement.device().unwrap();
+    let weight = FrozenWeight::new(numbers(OUTPUT * INPUT, 0.2), OUTPUT, INPUT, Precision::F32).unwrap();
+    let tensor =
+        |count: usize, shape: (usize, usize), seed| Tensor::from_vec(numbers(count, seed), shape, &device).unwrap();
+    let (a, b) = (tensor(RANK * INPUT, (RANK, INPUT), 3.0), tensor(OUTPUT * RANK, (OUTPUT, RANK), 4.0));
+    let update = (b.matmul(&a).unwrap() * f64::from(SCALE)).unwrap().to_device(&Device::Cpu).unwrap();
+    let sum = (weight.to_dense().unwrap() + update).unwrap();
+    let expected: Vec<f32> = sum.sqr().unwrap().sum(1).unwrap().sqrt().unwrap().to_vec1().unwrap();
+    let found = row_norms(&weight.placed(placement).unwrap(), Some((&a, &b, SCALE))).unwrap();
+    assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6));
+}
 
-    fn layers_that_nobody_reads_have_the_same_gradient(placement: Placement) {
-        let device = placement.device().unwrap();
-        let along = Tensor::from_vec(numbers(ROWS * OUTPUT, 9.0), (ROWS, OUTPUT), &device).unwrap();
-        let along = along.to_dtype(placement.dtype()).unwrap();
-        let (a, b) = (numbers(RANK * INPUT, 3.0), numbers(OUTPUT * RANK, 4.0));
-        let a = Tensor::from_vec(a, (RANK, INPUT), &device).unwrap();
-        let b = Tensor::from_vec(b, (OUTPUT, RANK), &device).unwrap();
-        for precision in [Precision::F32, Precision::Nf4Double] {
-            let weight = FrozenWeight::new(numbers(OUTPUT * INPUT, 0.2), OUTPUT, INPUT, precision).unwrap();
-            let weight = weight.placed(placement).unwrap();
-            let gradient = |layer: &dyn Fn(&Tensor) -> candle_core::Result<Tensor>| {
-                let x = Tensor::from_vec(numbers(ROWS * INPUT, 1.0), (ROWS, INPUT), &device).unwrap();
-                let x = Var::from_tensor(&x.to_dtype(placement.dtype()).unwrap()).unwrap();
-                let y = layer(x.as_tensor()).unwrap();
-                let gradients = (&y * &along).unwrap().sum_all().unwrap().backward().unwrap();
-                let values = |tensor: &Tensor| {
-                    tensor.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap()
-                };
-                (values(gradients.get(&x).unwrap()), values(&y))
-            };
-            let pairs = [
-                (gradient(&|x| frozen_linear(x, &weight)), gradient(&|x| unread_frozen_linear(x, &weight))),
-                (
-                    gradient(&|x| lora_linear(x, &weight, &a, &b, SCALE, Some(dropout()))),
-                    gradient(&|x| unread_lora_linear(x, &weight, &a, &b, SCALE, Some(dropout()))),
-                ),
-            ];
-            for ((read_dx, read_y), (unread_dx, unread_y)) in pairs {
-                assert_eq!(read_dx, unread_dx);
-                assert!(read_y.iter().any(|y| y.abs() > 0.1) && unread_y.iter().all(|y| *y == 0.0));
-            }
+fn layers_that_nobody_reads_have_the_same_gradient(placement: Placement) {
+    let device = placement.device().unwrap();
+    let along = Tensor::from_vec(numbers(ROWS * OUTPUT, 9.0), (ROWS, OUTPUT), &device).unwrap();
+    let along = along.to_dtype(placement.dtype()).unwrap();
+    let (a, b) = (numbers(RANK * INPUT, 3.0), numbers(OUTPUT * RANK, 4.0));
+    let a = Tensor::from_vec(a, (RANK, INPUT), &device).unwrap();
+    let b = Tensor::from_vec(b, (OUTPUT, RANK), &device).unwrap();
+    for precision in [Precision::F32, Precision::Nf4Double] {
+        let weight = FrozenWeight::new(numbers(OUTPUT * INPUT, 0.2), OUTPUT, INPUT, precision).unwrap();
+        let weight = weight.placed(placement).unwrap();
+        let gradient = |layer: &dyn Fn(&Tensor) -> candle_core::Result<Tensor>| {
+            let x = Tensor::from_vec(numbers(ROWS * INPUT, 1.0), (ROWS, INPUT), &device).unwrap();
+            let x = Var::from_tensor(&x.to_dtype(placement.dtype()).unwrap()).unwrap();
+            let y = layer(x.as_tensor()).unwrap();
+            let gradients = (&y * &along).unwrap().sum_all().unwrap().backward().unwrap();
+            let values =
+                |tensor: &Tensor| tensor.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
+            (values(gradients.get(&x).unwrap()), values(&y))
+        };
+        let pairs = [
+            (gradient(&|x| frozen_linear(x, &weight)), gradient(&|x| unread_frozen_linear(x, &weight))),
+            (
+                gradient(&|x| lora_linear(x, &weight, &a, &b, SCALE, Some(dropout()))),
+                gradient(&|x| unread_lora_linear(x, &weight, &a, &b, SCALE, Some(dropout()))),
+            ),
+        ];
+        for ((read_dx, read_y), (unread_dx, unread_y)) in pairs {
+            assert_eq!(read_dx, unread_dx);
+            assert!(read_y.iter().any(|y| y.abs() > 0.1) && unread_y.iter().all(|y| *y == 0.0));
         }
     }
 }

@@ -25,7 +25,7 @@ mod rms_norm;
 mod unread;
 
 pub(crate) use attention::{AttentionShape, LayerCache, attend_cached, causal_attention};
-pub(crate) use composed::{Composed, PlacedCache, add_to_rows, apply, attend_cached as attend_placed};
+pub(crate) use composed::{Composed, PlacedCache, add_to_rows, apply, attend_cached as attend_placed, nothing_of};
 pub(crate) use cross_entropy::{IGNORED, next_token_loss};
 pub(crate) use dora::{dora_linear, row_norms};
 pub(crate) use experts::{choose_experts, combine_experts, expert_weights};

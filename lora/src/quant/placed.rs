@@ -51,7 +51,8 @@ impl PlacedNf4 {
         let mut codes = flipped(matrix.packed(), FLIP);
         codes.resize(blocks * BLOCK / 2, 0);
         let value = |code: u8| CODEBOOK[usize::from(code & 15)];
-        let pairs: Vec<f32> = (0..=u8::MAX).map(|byte| byte ^ FLIP).flat_map(|byte| [value(byte >> 4), value(byte)]).collect();
+        let pairs: Vec<f32> =
+            (0..=u8::MAX).map(|byte| byte ^ FLIP).flat_map(|byte| [value(byte >> 4), value(byte)]).collect();
         let map: Vec<f32> = (0..=u8::MAX).map(|code| dynamic_map()[usize::from(code ^ OUTER_FLIP)]).collect();
         let scales = match matrix.scales() {
             Nf4Scales::Plain(scales) => PlacedScales::Plain(Tensor::new(scales.as_slice(), device)?),
@@ -123,19 +124,19 @@ mod tests {
         values.iter().map(|value| value.to_bits()).collect()
     }
 
-    on_devices! {
-        fn unpacks_bit_for_bit(placement: Placement) {
-            let device = placement.device().unwrap();
-            // Rows that end inside blocks and bytes, a last block and a last outer block that are not full.
-            for (rows, columns) in [(29, 13), (64, 172), (300, 257), (1, 1), (2, 64)] {
-                let values: Vec<f32> = (0..rows * columns).map(|i| libm::sinf(0.37 * i as f32) * 0.1).collect();
-                for double in [false, true] {
-                    let matrix = Nf4Matrix::quantise(&values, rows, columns, double).unwrap();
-                    let placed = PlacedNf4::new(&matrix, &device, placement.dtype()).unwrap();
-                    let found: Vec<f32> = placed.dequantise().unwrap().flatten_all().unwrap().to_vec1().unwrap();
-                    assert_eq!(bits(&found), bits(&matrix.dequantise()), "{rows}x{columns}, double {double}");
-                    assert!(placed.bytes() >= matrix.bytes() && placed.bytes() < matrix.bytes() + 32 + OUTER);
-                }
+    on_devices!(unpacks_bit_for_bit);
+
+    fn unpacks_bit_for_bit(placement: Placement) {
+        let device = placement.device().unwrap();
+        // Rows that end inside blocks and bytes, a last block and a last outer block that are not full.
+        for (rows, columns) in [(29, 13), (64, 172), (300, 257), (1, 1), (2, 64)] {
+            let values: Vec<f32> = (0..rows * columns).map(|i| libm::sinf(0.37 * i as f32) * 0.1).collect();
+            for double in [false, true] {
+                let matrix = Nf4Matrix::quantise(&values, rows, columns, double).unwrap();
+                let placed = PlacedNf4::new(&matrix, &device, placement.dtype()).unwrap();
+                let found: Vec<f32> = placed.dequantise().unwrap().flatten_all().unwrap().to_vec1().unwrap();
+                assert_eq!(bits(&found), bits(&matrix.dequantise()), "{rows}x{columns}, double {double}");
+                assert!(placed.bytes() >= matrix.bytes() && placed.bytes() < matrix.bytes() + 32 + OUTER);
             }
         }
     }

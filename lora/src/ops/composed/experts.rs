@@ -78,3 +78,23 @@ impl Composed for Combine {
         Ok(vec![d_outputs, d_weights])
     }
 }
+
+/// One row of zeros for `x [rows, features]`, whose gradient is there and zero. candle takes a factor of zero for no
+/// gradient at all.
+pub(crate) fn nothing_of(x: &Tensor) -> Result<Tensor> {
+    apply(Nothing, &[x])
+}
+
+struct Nothing;
+
+impl Composed for Nothing {
+    const NAME: &'static str = "placed-nothing";
+
+    fn forward(&self, args: &[&Tensor]) -> Result<Tensor> {
+        Tensor::zeros((1, args[0].dim(1)?), args[0].dtype(), args[0].device())
+    }
+
+    fn backward(&self, args: &[&Tensor], _: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
+        Ok(vec![Some(args[0].zeros_like()?)])
+    }
+}

@@ -26,6 +26,7 @@ pub(crate) use attention::{PlacedCache, attend_cached};
 pub(super) use cross_entropy::loss_within;
 pub(super) use cross_entropy::next_token_loss;
 pub(super) use dora::{dora_linear, row_norms};
+pub(crate) use experts::nothing_of;
 pub(super) use experts::{combine_experts, expert_weights};
 pub(super) use gated::gated;
 pub(super) use linear::{decode_linear, linear, lora_linear};
