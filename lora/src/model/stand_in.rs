@@ -81,3 +81,47 @@ fn repeated(
     let scales = if double { Nf4Scales::quantise(&scales) } else { Nf4Scales::Plain(scales) };
     Nf4Matrix::from_parts(rows, columns, codes, scales)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::{Batch, EncodedSample};
+    use crate::lora::{Adapter, LoraConfig};
+
+    on_devices!(stand_ins_of_every_precision_have_a_gradient);
+
+    fn stand_ins_of_every_precision_have_a_gradient(placement: Placement) {
+        let text = r#"{"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 32, "num_attention_heads": 4,
+            "num_key_value_heads": 2, "intermediate_size": 48, "num_hidden_layers": 2, "vocab_size": 64, "rms_norm_eps": 1e-5,
+            "max_position_embeddings": 32, "rope_theta": 10000.0, "tie_word_embeddings": false, "eos_token_id": 1}"#;
+        let sample = EncodedSample::new(Default::default(), (0..30).map(|i| i * 11 % 64).collect(), 1);
+        for precision in [Precision::F32, Precision::Nf4, Precision::Nf4Double] {
+            let config = ModelConfig::from_json(text).unwrap();
+            let model = Model::stand_in(config, 3, precision, placement).unwrap();
+            assert_eq!(
+                (model.precision(), model.placement(), model.arithmetic()),
+                (precision, placement, Arithmetic::Fast)
+            );
+            let adapter = Adapter::new(&model, LoraConfig::default(), 1).unwrap();
+            let loss = model.loss_sum(&Batch::new([&sample]), Some(&adapter)).unwrap();
+            let mean = loss.to_scalar::<f32>().unwrap() / 29.0;
+            // Logits of deviation 1 over 64 words: ln 64 and about a half more.
+            assert!((mean - 64f32.ln()).abs() < 1.5, "{precision:?}: {mean}");
+            let gradients = loss.backward().unwrap();
+            assert!(adapter.variables().iter().all(|(_, variable)| gradients.get(variable).is_some()));
+        }
+    }
+
+    #[test]
+    fn repeated_blocks_are_those_of_repeated_numbers() {
+        let numbers: Vec<f32> = (0..128).map(|i| libm::sinf(1.7 * i as f32)).collect();
+        let drawn = Nf4Matrix::quantise(&numbers, 1, 128, false).unwrap();
+        let all: Vec<f32> = numbers.iter().cycle().take(7 * 53).map(|value| 0.25 * value).collect();
+        let expected = Nf4Matrix::quantise(&all, 7, 53, false).unwrap().dequantise();
+        let found = repeated(&drawn, 7, 53, 0.25, false).unwrap().dequantise();
+        // A power of two changes no code. The last block is short, so its own largest number is another.
+        assert_eq!(found[..5 * 64], expected[..5 * 64]);
+        let worst = found.iter().zip(&all).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst <= 0.25 * 0.152, "{worst}");
+    }
+}

@@ -90,11 +90,11 @@ impl Composed for NextTokenLoss {
     /// A second backward pass through the same loss finds nothing kept and computes it again.
     fn backward(&self, args: &[&Tensor], dy: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
         let kept = self.gradient.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
-        let Some(gradient) =
-            kept.map_or_else(|| Ok(self.run(args[0])?.1), |kept| Ok::<_, candle_core::Error>(Some(kept)))?
-        else {
-            bail!("a gradient that nobody wanted")
+        let gradient = match kept {
+            Some(kept) => Some(kept),
+            None => self.run(args[0])?.1,
         };
+        let Some(gradient) = gradient else { bail!("a gradient that nobody wanted") };
         Ok(vec![Some(gradient.broadcast_mul(&dy.to_dtype(gradient.dtype())?)?)])
     }
 }

@@ -17,6 +17,8 @@ mod linear;
 mod rms_norm;
 mod rope;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 #[cfg(test)]
 pub(super) use attention::attention_within;
