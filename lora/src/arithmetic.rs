@@ -2,6 +2,7 @@
 
 use crate::conformance::{ConformanceError, conformance};
 use crate::ops::Backend;
+use crate::placement::Placement;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -37,6 +38,14 @@ pub enum ArithmeticError {
     /// This build, or this machine, computes something else than the profile says.
     #[error(transparent)]
     Conformance(#[from] ConformanceError),
+    /// The model lies where the profile has no defined result.
+    #[error(
+        "det-f32-v1 is defined for f32 on the processor, and not for {placement}; hint: the profile fast is accepted there"
+    )]
+    Placed {
+        /// Where it lies.
+        placement: Placement,
+    },
     /// No such profile.
     #[error("unknown arithmetic {name:?}; hint: accepted are det-f32-v1 and fast")]
     Unknown {
@@ -65,6 +74,14 @@ impl Arithmetic {
         match self {
             Self::Fast => Ok(()),
             Self::DetF32V1 => Ok(CONFORMS.get_or_init(|| conformance().map(|_| ())).clone()?),
+        }
+    }
+
+    /// [`Arithmetic::check`] for a model that lies at `placement`: anywhere but on the processor in f32 there is only `fast`.
+    pub fn check_at(self, placement: Placement) -> Result<(), ArithmeticError> {
+        match self {
+            Self::DetF32V1 if !placement.is_native() => Err(ArithmeticError::Placed { placement }),
+            _ => self.check(),
         }
     }
 

@@ -10,7 +10,7 @@
 use crate::error::TrainError;
 use crate::evaluation::Evaluation;
 use crate::files::write_atomically;
-use crate::ops::with_elements;
+use crate::ops::with_values;
 use crate::quant::Precision;
 use crate::settings::TrainConfig;
 use crate::train::TrainingRun;
@@ -108,8 +108,9 @@ impl TrainingRun {
         };
         let state = serde_json::to_string(&state).map_err(|error| damaged(error.to_string()))?;
         let mut tensors: Vec<(String, Vec<u8>)> = Vec::new();
-        for (index, ((_, variable), moments)) in self.parameters().iter().zip(&self.optimiser.moments).enumerate() {
-            let parameter = with_elements(variable.as_tensor(), |values| Ok(to_bytes(values)))?;
+        for (index, (_, variable)) in self.parameters().iter().enumerate() {
+            let moments = self.optimiser.moments_of(index)?;
+            let parameter = with_values(variable.as_tensor(), |values| Ok(to_bytes(values)))?;
             tensors.push((format!("parameter.{index:06}"), parameter));
             tensors.push((format!("first.{index:06}"), to_bytes(&moments.first)));
             tensors.push((format!("second.{index:06}"), to_bytes(&moments.second)));
@@ -167,7 +168,7 @@ impl TrainingRun {
         for ((_, variable), parameter) in self.parameters().iter().zip(&parameters) {
             variable.set(parameter)?;
         }
-        self.optimiser.moments = moments;
+        self.optimiser.take_up(moments)?;
         self.optimiser.steps = state.steps;
         self.trace = trace;
         let evaluations = state.evaluations.into_iter();
@@ -191,6 +192,11 @@ impl TrainingRun {
         add(&self.model().content_hash().unwrap_or_default().0);
         // Profiles give different bits, so a run does not change its own.
         add(self.model().arithmetic().name().as_bytes());
+        // Nor does a run move: other places round otherwise.
+        let placement = self.model().placement();
+        if !placement.is_native() {
+            add(placement.to_string().as_bytes());
+        }
         // Runs on f32 have the fingerprint that they had before there were others.
         match self.model().precision() {
             Precision::F32 => {}

@@ -2,6 +2,7 @@
 
 use crate::arithmetic::ArithmeticError;
 use crate::data::EncodeError;
+use crate::placement::{DeviceChoice, Placement};
 use crate::quant::Precision;
 use std::io;
 use std::path::PathBuf;
@@ -147,10 +148,30 @@ pub enum LoadError {
         source: QuantError,
     },
     /// A device that the engine does not run on.
-    #[error("device {device} is not supported; hint: use the CPU")]
+    #[error("device {device} is not supported here; hint: use the CPU, or Model::load_on")]
     Device {
         /// The device.
         device: String,
+    },
+    /// A GPU in a build without CUDA.
+    #[error("this build does not run on {device}; hint: build it with the feature `cuda`, or use the device cpu")]
+    NoCuda {
+        /// The device.
+        device: DeviceChoice,
+    },
+    /// A model that is to be moved a second time.
+    #[error("the model lies on {placement} already; hint: move the one that it was made of")]
+    Placed {
+        /// Where it lies.
+        placement: Placement,
+    },
+    /// A device that is not there.
+    #[error("device {device} cannot be used: {reason}; hint: `nvidia-smi -L` lists the GPUs of this machine, from 0")]
+    NoDevice {
+        /// The device.
+        device: DeviceChoice,
+        /// What its driver said.
+        reason: String,
     },
     /// The tokenizer was not accepted.
     #[error(transparent)]

@@ -5,7 +5,7 @@ use crate::dataset::PromptTemplate;
 use crate::error::GenerateError;
 use crate::lora::Adapter;
 use crate::model::{Heads, Model, Pass};
-use crate::ops::{self, LayerCache, attend_cached, with_elements};
+use crate::ops::{self, LayerCache, PlacedCache, attend_cached, attend_placed, with_elements, with_values};
 use crate::sampling::{Sampler, SamplingConfig};
 use crate::tokenizer::Tokenizer;
 use candle_core::Tensor;
@@ -57,6 +57,8 @@ struct Sequence {
     sampler: Sampler,
     /// Per layer.
     cache: Vec<LayerCache>,
+    /// The same, of a model that own kernels do not compute.
+    placed_cache: Vec<PlacedCache>,
     /// Tokens that were not run through the model yet.
     pending: Vec<u32>,
     /// Positions that were run.
@@ -86,6 +88,7 @@ impl<'a> GenerationBatch<'a> {
             sequences.push(Sequence {
                 sampler: Sampler::new(config)?,
                 cache: vec![LayerCache::default(); model.config().layers],
+                placed_cache: vec![PlacedCache::default(); model.config().layers],
                 pending: prompt.to_vec(),
                 positions: 0,
                 tokens_left: config.tokens_max,
@@ -104,7 +107,7 @@ impl<'a> GenerationBatch<'a> {
         for group in [&mut prompts, &mut singles].into_iter().filter(|group| !group.is_empty()) {
             let logits = run_pending(model, *adapter, group.iter_mut().map(|(sequence, _)| &mut **sequence).collect())?;
             let vocabulary = logits.dim(1)?;
-            let chosen = with_elements(&logits, |logits| {
+            let chosen = with_values(&logits, |logits| {
                 let rows = group.iter_mut().zip(logits.chunks_exact(vocabulary));
                 Ok(rows.map(|((sequence, _), row)| sequence.sampler.choose(row)).collect::<Result<Vec<u32>, _>>())
             })??;
@@ -150,6 +153,17 @@ fn run_pending(
     let pass = Pass { adapter, noise: None, unread: false, decode: single };
     let hidden = model.run(&tokens, pass, |layer, shape, heads| {
         let Heads { q, k, v } = heads;
+        if !ops::is_native(q) {
+            let (mut first, mut parts) = (0, Vec::with_capacity(sequences.len()));
+            for sequence in &mut sequences {
+                let count = sequence.pending.len();
+                let rows = |of: &Tensor| of.narrow(0, first, count)?.contiguous();
+                let cache = &mut sequence.placed_cache[layer];
+                parts.push(attend_placed((&rows(q)?, &rows(k)?, &rows(v)?), shape, rope, cache)?);
+                first += count;
+            }
+            return Tensor::cat(&parts, 0);
+        }
         let mut out = Vec::with_capacity(tokens.len() * shape.output_width());
         with_elements(q, |q| {
             with_elements(k, |k| {

@@ -4,7 +4,7 @@ use crate::batch::{Batch, EncodedSample};
 use crate::error::TrainError;
 use crate::lora::Adapter;
 use crate::model::Model;
-use crate::ops::with_elements;
+use crate::ops::with_values;
 
 /// Mean loss over the sample's trained tokens.
 pub fn sample_loss(model: &Model, adapter: Option<&Adapter>, sample: &EncodedSample) -> Result<f32, TrainError> {
@@ -21,7 +21,7 @@ pub fn sample_gradient(model: &Model, adapter: &Adapter, sample: &EncodedSample)
     let mut flat = Vec::with_capacity(adapter.parameter_count());
     for (name, variable) in adapter.variables() {
         let gradient = gradients.get(&variable).ok_or(TrainError::NoGradient { name })?;
-        with_elements(&gradient.contiguous()?, |values| {
+        with_values(&gradient.contiguous()?, |values| {
             flat.extend(values.iter().map(|value| value * scale));
             Ok(())
         })?;

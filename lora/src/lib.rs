@@ -6,7 +6,7 @@
 //!
 //! # Reading order
 //! [`ModelConfig`] and [`Model`] (what is loaded), [`Precision`] (how its layers are held), [`Arithmetic`] (what its numbers
-//! depend on), [`LoraConfig`], [`Targets`] and [`Adapter`] (what is trained), [`data`] and [`Dataset`] (what it is trained
+//! depend on), [`Placement`] (where they are computed), [`LoraConfig`], [`Targets`] and [`Adapter`] (what is trained), [`data`] and [`Dataset`] (what it is trained
 //! on), [`Estimate`] (what it will take), [`TrainingRun`] (the loop), [`Session`] (who drives it, and what it tells),
 //! [`data::Prompter`] and [`reply`] (what comes out),
 //! [`sample_gradient`] (what attribution reads), [`pretrain`] (how the embedded base model was made).
@@ -14,6 +14,11 @@
 //! # Invariant
 //! No tokio, no chain, no file outside the folders that a caller names.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
+
+#[cfg(test)]
+#[macro_use]
+#[path = "../tests/common/devices.rs"]
+mod devices;
 
 mod arithmetic;
 mod batch;
@@ -37,6 +42,7 @@ mod noise;
 mod ops;
 mod optim;
 mod peft;
+mod placement;
 mod plan;
 pub mod pretrain;
 mod quant;
@@ -75,6 +81,7 @@ pub use machine::available_bytes;
 pub use model::Model;
 pub use optim::AdamWConfig;
 pub use peft::{CONFIG_FILE, WEIGHTS_FILE};
+pub use placement::{Compute, DeviceChoice, Placement, PlacementError};
 pub use quant::{Nf4Matrix, Nf4Scales, Precision};
 pub use sampling::SamplingConfig;
 pub use schedule::{Decay, Schedule};

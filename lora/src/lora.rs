@@ -204,12 +204,14 @@ impl Pair {
 
     /// The dense weight with the update in it: `W + scale·B·A`, with rows of the trained lengths if there are such.
     pub(crate) fn merged(&self, weight: &FrozenWeight, scale: f32) -> TensorResult<Tensor> {
-        let (a, b) = (self.a.as_detached_tensor(), self.b.as_detached_tensor());
+        // The merged weight is made on the processor, wherever the model lies.
+        let here = |variable: &Var| variable.as_detached_tensor().to_device(&Device::Cpu);
+        let (a, b) = (here(&self.a)?, here(&self.b)?);
         let sum = ops::low_rank_sum(&weight.to_dense()?, &a, &b, scale)?;
         let Some(magnitude) = &self.magnitude else { return Ok(sum) };
         let norms = ops::row_norms(&FrozenWeight::Dense(sum.clone()), None)?;
         let norms = Tensor::from_vec(norms, magnitude.dims(), &Device::Cpu)?;
-        sum.broadcast_mul(&(magnitude.as_detached_tensor() / norms)?.unsqueeze(1)?)
+        sum.broadcast_mul(&(here(magnitude)? / norms)?.unsqueeze(1)?)
     }
 }
 
@@ -274,8 +276,9 @@ impl Adapter {
             let (a_shape, b_shape) = ((adapter.config.rank, input), (output, adapter.config.rank));
             let name = peft_name(&path);
             let values = values(&name, a_shape, b_shape)?;
-            let a = Var::from_vec(values.a, a_shape, &Device::Cpu)?;
-            let b = Var::from_vec(values.b, b_shape, &Device::Cpu)?;
+            let (device, _) = linears[index].weight.place();
+            let a = Var::from_vec(values.a, a_shape, &device)?;
+            let b = Var::from_vec(values.b, b_shape, &device)?;
             let mut pair = Pair { a, b, magnitude: None };
             if adapter.config.weight_decomposed {
                 let update = (pair.a.as_tensor(), pair.b.as_tensor(), adapter.scale());
@@ -284,7 +287,7 @@ impl Adapter {
                 if let Some(row) = norms.iter().position(|norm| *norm == 0.0 || !norm.is_finite()) {
                     return Err(AdapterError::NoDirection { name, row, length: norms[row] });
                 }
-                pair.magnitude = Some(Var::from_vec(values.magnitude.unwrap_or(norms), output, &Device::Cpu)?);
+                pair.magnitude = Some(Var::from_vec(values.magnitude.unwrap_or(norms), output, &device)?);
             }
             adapter.layers.push(Some(Adapted { path, pair }));
         }

@@ -39,7 +39,8 @@ impl Noise {
         }
         let mut noise = vec![0f32; embeddings.elem_count()];
         self.add_to_embeddings(&mut noise, embeddings.dim(1)?);
-        &embeddings + Tensor::from_vec(noise, embeddings.shape(), embeddings.device())?
+        let noise = Tensor::from_vec(noise, embeddings.shape(), embeddings.device())?;
+        &embeddings + noise.to_dtype(embeddings.dtype())?
     }
 
     fn add_to_embeddings(&self, embeddings: &mut [f32], width: usize) {

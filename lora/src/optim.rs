@@ -1,6 +1,9 @@
 //! AdamW.
 
+mod placed;
+
 use crate::lora::{B_SUFFIX, MAGNITUDE_SUFFIX};
+use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// Settings of AdamW, with PyTorch's meaning and defaults except for the weight decay, which is 0 here.
@@ -43,7 +46,10 @@ pub(crate) struct AdamW {
     config: AdamWConfig,
     /// Steps done.
     pub(crate) steps: u64,
+    /// Of parameters that the processor moves.
     pub(crate) moments: Vec<Moments>,
+    /// First and second moments of parameters that are moved where they lie; empty if the processor moves them.
+    placed: Vec<[Tensor; 2]>,
 }
 
 /// Running averages of one tensor's gradient.
@@ -67,7 +73,7 @@ impl AdamW {
     /// An optimiser for tensors with these numbers of elements.
     pub(crate) fn new(config: AdamWConfig, sizes: impl IntoIterator<Item = usize>) -> Self {
         let zeros = |size| Moments { first: vec![0.0; size], second: vec![0.0; size] };
-        Self { config, steps: 0, moments: sizes.into_iter().map(zeros).collect() }
+        Self { config, steps: 0, moments: sizes.into_iter().map(zeros).collect(), placed: Vec::new() }
     }
 
     /// Begins the next step.

@@ -8,7 +8,7 @@ use crate::error::AdapterError;
 use crate::files::write_atomically;
 use crate::lora::{A_SUFFIX, Adapter, B_SUFFIX, LoraConfig, MAGNITUDE_SUFFIX, PairValues};
 use crate::model::Model;
-use crate::ops::with_elements;
+use crate::ops::with_values;
 use crate::targets::{Targets, accepted};
 use crate::weights::to_f32;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -124,7 +124,7 @@ impl Adapter {
         let mut tensors = Vec::new();
         for (name, tensor) in self.tensors() {
             let bytes =
-                with_elements(&tensor, |values| Ok(values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>()))?;
+                with_values(&tensor, |values| Ok(values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>()))?;
             tensors.push((name, tensor.dims().to_vec(), bytes));
         }
         let damaged = |error: safetensors::SafeTensorError| AdapterError::Damaged { reason: error.to_string() };

@@ -1,6 +1,8 @@
 //! Rotary position embedding.
 
 use crate::config::{ModelConfig, RopeConfig, RopeScaling};
+use candle_core::{DType, Device, Result, Tensor};
+use std::sync::Mutex;
 
 /// Cosines and sines of every position's rotation angles.
 ///
@@ -9,15 +11,17 @@ use crate::config::{ModelConfig, RopeConfig, RopeScaling};
 #[derive(Debug)]
 pub(crate) struct RopeTable {
     /// Features of a head.
-    head_dim: usize,
+    pub(crate) head_dim: usize,
     /// The first feature that is rotated.
-    first: usize,
+    pub(crate) first: usize,
     /// Pairs of features that are rotated.
-    half: usize,
+    pub(crate) half: usize,
     /// Whether a pair are neighbours, instead of `half` apart.
-    interleaved: bool,
+    pub(crate) interleaved: bool,
     cos: Vec<f32>,
     sin: Vec<f32>,
+    /// The last of [`RopeTable::tensors`].
+    tensors: Mutex<Option<(Tensor, Tensor)>>,
 }
 
 impl RopeTable {
@@ -31,12 +35,29 @@ impl RopeTable {
         let frequencies: Vec<f32> = (0..half).map(|i| frequency(&config.rope, i, rotated)).collect();
         let angles = (0..config.positions_max).flat_map(|p| frequencies.iter().map(move |f| f64::from(p as f32 * f)));
         let (cos, sin) = angles.map(|angle| (libm::cos(angle) as f32, libm::sin(angle) as f32)).unzip();
-        Self { head_dim: config.head_dim, first, half, interleaved, cos, sin }
+        Self { head_dim: config.head_dim, first, half, interleaved, cos, sin, tensors: Mutex::default() }
     }
 
     /// Number of positions in the table.
     pub(crate) fn positions(&self) -> usize {
         self.cos.len() / self.half
+    }
+
+    /// Cosines and sines as tensors, `[positions, half]`. The last ones asked for are kept: a model stays where it is.
+    pub(crate) fn tensors(&self, device: &Device, dtype: DType) -> Result<(Tensor, Tensor)> {
+        let mut kept = self.tensors.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        match &*kept {
+            Some((cos, sin)) if cos.device().same_device(device) && cos.dtype() == dtype => {
+                Ok((cos.clone(), sin.clone()))
+            }
+            _ => {
+                let table =
+                    |values: &[f32]| Tensor::from_slice(values, (self.positions(), self.half), device)?.to_dtype(dtype);
+                let (cos, sin) = (table(&self.cos)?, table(&self.sin)?);
+                *kept = Some((cos.clone(), sin.clone()));
+                Ok((cos, sin))
+            }
+        }
     }
 
     /// Rotates the heads of one position in place.

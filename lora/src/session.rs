@@ -28,7 +28,8 @@ pub struct SessionConfig {
     pub checkpoint_steps: u64,
     /// Seconds after which one is written, if that comes first.
     pub checkpoint_seconds: u64,
-    /// Whether a run is refused for which the memory is too small by its [`Estimate`](crate::Estimate).
+    /// Whether a run is refused for which the memory is too small by its [`Estimate`](crate::Estimate). That of a GPU is not
+    /// estimated.
     pub check_memory: bool,
 }
 
@@ -501,6 +502,10 @@ fn check_best(folder: &Path, run: &TrainingRun) -> Result<(), TrainError> {
 fn check_memory(run: &TrainingRun) -> Result<(), TrainError> {
     let Some(adapter) = run.adapter() else { return Ok(()) };
     let model = run.model();
+    // The estimate is one of the processor's memory and of own kernels.
+    if !model.placement().is_native() {
+        return Ok(());
+    }
     let plan = Plan::new(model.config(), model.precision(), adapter.config(), run.config(), run.dataset());
     let estimate = Estimate::new(&plan)?;
     let loaded = estimate.memory.base + estimate.memory.adapter + estimate.memory.process;

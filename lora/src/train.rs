@@ -7,7 +7,7 @@ use crate::evaluation::{self, Evaluation};
 use crate::lora::Adapter;
 use crate::model::Model;
 use crate::noise::Noise;
-use crate::ops::with_elements;
+use crate::ops::with_values;
 use crate::optim::AdamW;
 use crate::plan::Plan;
 use crate::schedule::Schedule;
@@ -98,11 +98,15 @@ impl TrainingRun {
                 return Err(DataError::NothingTrained { row: index + 1, sample: sample.id() }.into());
             }
         }
+        let optimiser = match model.placement().is_native() {
+            true => AdamW::new(config.adamw, parameters.iter().map(|(_, variable)| variable.elem_count())),
+            false => AdamW::placed(config.adamw, parameters.iter().map(|(_, variable)| variable))?,
+        };
         let plan = Plan::new(&dataset, &config);
         let schedule = config.schedule(dataset.training_rows());
         Ok(Self {
             plan,
-            optimiser: AdamW::new(config.adamw, parameters.iter().map(|(_, variable)| variable.elem_count())),
+            optimiser,
             trace: Vec::new(),
             evaluations: Vec::new(),
             best_adapter: None,
@@ -238,11 +242,8 @@ impl TrainingRun {
             }
         }
         let mut square = 0f64;
-        for ((name, _), gradient) in self.parameters.iter().zip(&gradients) {
-            let part = match gradient {
-                Some(gradient) => with_elements(gradient, |values| Ok(sum_of_squares(values)))?,
-                None => 0.0,
-            };
+        let squares = self.squares(&gradients)?;
+        for (((name, _), gradient), part) in self.parameters.iter().zip(&gradients).zip(squares) {
             if index == 0 && (gradient.is_none() || !part.is_finite()) {
                 return Err(TrainError::NoGradient { name: name.clone() });
             }
@@ -354,7 +355,7 @@ impl TrainingRun {
     pub(crate) fn check_parameters(&self) -> Result<(), TrainError> {
         for (_, variable) in &self.parameters {
             let found =
-                with_elements(variable.as_tensor(), |values| Ok(values.iter().copied().find(|v| !v.is_finite())))?;
+                with_values(variable.as_tensor(), |values| Ok(values.iter().copied().find(|v| !v.is_finite())))?;
             if let Some(value) = found {
                 let step = self.steps_done();
                 let batches = Plan::new(&self.dataset, &self.config).step(step.saturating_sub(1)).into_iter();
@@ -379,14 +380,38 @@ impl TrainingRun {
         Ok(true)
     }
 
+    /// The sum of the squares of every gradient; 0 for one that is not there.
+    fn squares(&self, gradients: &[Option<Tensor>]) -> Result<Vec<f64>, TrainError> {
+        if self.model.placement().is_native() {
+            let square = |gradient: &Option<Tensor>| match gradient {
+                Some(gradient) => with_values(gradient, |values| Ok(sum_of_squares(values))),
+                None => Ok(0.0),
+            };
+            return Ok(gradients.iter().map(square).collect::<Result<_, _>>()?);
+        }
+        // Summed where they lie and fetched together: each single number would be waited for.
+        let sums =
+            gradients.iter().flatten().map(|gradient| gradient.sqr()?.sum_all()).collect::<Result<Vec<_>, _>>()?;
+        let sums = match sums.is_empty() {
+            true => Vec::new(),
+            false => Tensor::stack(&sums, 0)?.to_vec1::<f32>()?,
+        };
+        let mut sums = sums.into_iter().map(f64::from);
+        Ok(gradients.iter().map(|gradient| if gradient.is_some() { sums.next().unwrap_or(0.0) } else { 0.0 }).collect())
+    }
+
     fn move_parameters(&mut self, gradients: &[Option<Tensor>], rate: f64, scale: f32) -> Result<(), TrainError> {
         self.optimiser.begin();
         for (index, ((name, variable), gradient)) in self.parameters.iter().zip(gradients).enumerate() {
             let step = self.optimiser.constants(self.config.adamw.rate_of(name, rate));
-            let mut values = with_elements(variable.as_tensor(), |values| Ok(values.to_vec()))?;
+            if !self.model.placement().is_native() {
+                self.optimiser.update_placed(&step, index, variable, gradient.as_ref(), scale)?;
+                continue;
+            }
+            let mut values = with_values(variable.as_tensor(), |values| Ok(values.to_vec()))?;
             let update = &mut |gradient: &[f32]| self.optimiser.update(&step, index, &mut values, gradient, scale);
             match gradient {
-                Some(gradient) => with_elements(gradient, |gradient| {
+                Some(gradient) => with_values(gradient, |gradient| {
                     update(gradient);
                     Ok(())
                 })?,
@@ -406,8 +431,9 @@ impl TrainingRun {
                 hash.update(&value.to_le_bytes());
             })
         };
-        for ((_, variable), moments) in self.parameters.iter().zip(&self.optimiser.moments) {
-            with_elements(variable.as_tensor(), |values| {
+        for (index, (_, variable)) in self.parameters.iter().enumerate() {
+            let moments = self.optimiser.moments_of(index)?;
+            with_values(variable.as_tensor(), |values| {
                 add(values);
                 Ok(())
             })?;

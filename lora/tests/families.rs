@@ -1,16 +1,29 @@
 //! Gradients of adapters on every family, beside finite differences; experts and windows where they are delicate.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[macro_use]
+#[path = "common/devices.rs"]
+mod devices;
+
 use candle_core::{Tensor, Var};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tributary_lora::{
-    Adapter, Batch, Dataset, EncodedSample, Family, Generation, LoraConfig, Model, ModelConfig, Precision,
-    SamplingConfig, Targets, TrainConfig, TrainingRun, sample_gradient,
+    Adapter, Arithmetic, Batch, Compute, Dataset, EncodedSample, Family, Generation, LoraConfig, Model, ModelConfig,
+    Placement, Precision, SamplingConfig, Targets, TrainConfig, TrainingRun, sample_gradient,
 };
 use tributary_protocol::ContentHash;
 
 const VOCABULARY: u32 = 40;
+
+on_devices!(
+    adapters_gradients_are_the_slopes_of_the_loss,
+    experts_without_a_token_have_a_gradient_of_zero,
+    every_family_learns_with_dora_dropout_and_packed_weights,
+    cached_tokens_are_those_of_the_whole_sequence,
+    merged_adapters_of_every_family_agree,
+    a_windows_length_counts_the_position_itself,
+);
 
 /// Models that together have every part of every family.
 fn variants() -> Vec<(&'static str, Family, Value)> {
@@ -65,6 +78,14 @@ fn model(family: Family, extra: &Value) -> Model {
     });
     extra.as_object().unwrap().iter().for_each(|(key, value)| keys[key] = value.clone());
     Model::random(ModelConfig::from_json(&keys.to_string()).unwrap(), 9).unwrap()
+}
+
+/// The model where a test wants it; only on the processor in f32 a profile is defined.
+fn placed(model: Model, placement: Placement) -> Model {
+    match placement == Placement::CPU {
+        true => model,
+        false => model.with_arithmetic(Arithmetic::Fast).unwrap().placed(placement).unwrap(),
+    }
 }
 
 fn lora() -> LoraConfig {
@@ -128,10 +149,9 @@ fn is_broken(below: f64, here: f64, above: f64, differ_max: f64) -> bool {
     ((above - here) - (here - below)).abs() / f64::from(STEP) > differ_max
 }
 
-#[test]
-fn adapters_gradients_are_the_slopes_of_the_loss() {
+fn adapters_gradients_are_the_slopes_of_the_loss(placement: Placement) {
     for (name, family, extra) in variants() {
-        let model = model(family, &extra);
+        let model = placed(model(family, &extra), placement);
         let adapter = adapter(&model);
         let sum = model.loss_sum(&batch(), Some(&adapter)).unwrap();
         assert!((f64::from(sum.to_scalar::<f32>().unwrap()) - loss(&model, &adapter)).abs() < 1e-4, "{name}");
@@ -209,9 +229,8 @@ fn every_models_own_gradients_are_the_slopes_of_the_loss() {
     }
 }
 
-#[test]
-fn experts_without_a_token_have_a_gradient_of_zero() {
-    let model = model(Family::Mixtral, &json!({ "num_local_experts": 8, "num_experts_per_tok": 1 }));
+fn experts_without_a_token_have_a_gradient_of_zero(placement: Placement) {
+    let model = placed(model(Family::Mixtral, &json!({ "num_local_experts": 8, "num_experts_per_tok": 1 })), placement);
     let adapter = adapter(&model);
     // Two positions reach at most two of the eight experts of a layer.
     let sample = EncodedSample::new(ContentHash::default(), vec![3, 9, 27], 1);
@@ -232,14 +251,13 @@ fn experts_without_a_token_have_a_gradient_of_zero() {
     run.step().unwrap();
 }
 
-#[test]
-fn every_family_learns_with_dora_dropout_and_packed_weights() {
+fn every_family_learns_with_dora_dropout_and_packed_weights(placement: Placement) {
     let samples = || -> Vec<EncodedSample> {
         let tokens = |row: u32| (0..10 + row % 3).map(|i| (i * (row + 3) + row) % VOCABULARY).collect();
         (0..6u32).map(|row| EncodedSample::new(ContentHash::of(&row.to_le_bytes()), tokens(row), 2)).collect()
     };
     for (name, family, extra) in variants() {
-        let model = Arc::new(model(family, &extra).with_precision(Precision::Nf4Double).unwrap());
+        let model = Arc::new(placed(model(family, &extra).with_precision(Precision::Nf4Double).unwrap(), placement));
         let lora = LoraConfig { rank: 4, dropout: 0.1, weight_decomposed: true, ..lora() };
         let finish = |micro_batch_size| {
             let config =
@@ -263,10 +281,9 @@ fn every_family_learns_with_dora_dropout_and_packed_weights() {
     }
 }
 
-#[test]
-fn cached_tokens_are_those_of_the_whole_sequence() {
+fn cached_tokens_are_those_of_the_whole_sequence(placement: Placement) {
     for (name, family, extra) in variants() {
-        let model = model(family, &extra);
+        let model = placed(model(family, &extra), placement);
         let adapter = adapter(&model);
         let mut tokens = vec![3, 14, 15, 9, 26];
         let config = SamplingConfig { tokens_max: 24, ..Default::default() };
@@ -288,10 +305,9 @@ fn cached_tokens_are_those_of_the_whole_sequence() {
     }
 }
 
-#[test]
-fn merged_adapters_of_every_family_agree() {
+fn merged_adapters_of_every_family_agree(placement: Placement) {
     for (name, family, extra) in variants() {
-        let model = model(family, &extra);
+        let model = placed(model(family, &extra), placement);
         let adapter = adapter(&model);
         let logits = |model: &Model, adapter| {
             model.logits(&batch(), adapter).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
@@ -304,11 +320,10 @@ fn merged_adapters_of_every_family_agree() {
     }
 }
 
-#[test]
-fn a_windows_length_counts_the_position_itself() {
+fn a_windows_length_counts_the_position_itself(placement: Placement) {
     // With one layer nothing reaches around the window: a position answers as if what is before it did not exist.
     let extra = json!({ "sliding_window": 4, "num_hidden_layers": 1 });
-    let model = model(Family::Mistral, &extra);
+    let model = placed(model(Family::Mistral, &extra), placement);
     let last =
         |tokens: &[u32]| model.logits(&Batch::sequence(tokens), None).unwrap().to_vec2::<f32>().unwrap().pop().unwrap();
     let tokens = [3, 14, 15, 9, 26, 5, 35];
@@ -316,4 +331,36 @@ fn a_windows_length_counts_the_position_itself() {
     let near = [20, 21, 22, 10, 26, 5, 35];
     assert_eq!(last(&tokens), last(&far));
     assert_ne!(last(&tokens), last(&near));
+}
+
+/// The step of every family in bf16, from adapters and to gradients in f32, beside the one in f32: as a GPU is used.
+#[test]
+fn sixteen_bits_stay_near_thirty_two() {
+    let bf16 = Placement { compute: Compute::Bf16, ..Placement::CPU };
+    for (name, family, extra) in variants() {
+        for precision in [Precision::F32, Precision::Nf4Double] {
+            let plain = model(family, &extra).with_precision(precision).unwrap();
+            let low = placed(model(family, &extra).with_precision(precision).unwrap(), bf16);
+            let gradients = |model: &Model| {
+                let adapter = adapter(model);
+                let loss = model.loss_sum(&batch(), Some(&adapter)).unwrap();
+                let gradients = loss.backward().unwrap();
+                let flat = |variable: &Var| {
+                    let gradient = gradients.get(variable).unwrap();
+                    assert_eq!(gradient.dtype(), candle_core::DType::F32, "{name}");
+                    gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+                };
+                let flat: Vec<f32> = adapter.variables().iter().flat_map(|(_, variable)| flat(variable)).collect();
+                (loss.to_scalar::<f32>().unwrap(), flat)
+            };
+            let ((loss, expected), (low_loss, found)) = (gradients(&plain), gradients(&low));
+            let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
+            let cosine = dot(&expected, &found) / (dot(&expected, &expected) * dot(&found, &found)).sqrt();
+            println!("{name}, {precision:?}: losses {loss} and {low_loss}, cosine of the gradients {cosine:.5}");
+            // Numbers of 8 bits through some twenty products; a position at a break goes to other experts.
+            let experts = matches!(family, Family::Mixtral | Family::DeepseekV2 | Family::DeepseekV3);
+            assert!((loss - low_loss).abs() < 0.02 * loss, "{name}");
+            assert!(cosine > if experts { 0.9 } else { 0.995 }, "{name}: {cosine}");
+        }
+    }
 }

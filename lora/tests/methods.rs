@@ -1,14 +1,26 @@
 //! What the training methods do to runs, files and bad input, on a small model with random parameters.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[macro_use]
+#[path = "common/devices.rs"]
+mod devices;
+
 use candle_core::Device;
 use std::sync::Arc;
 use tributary_lora::{
-    AdamWConfig, Adapter, AdapterError, Architecture, Batch, Dataset, EncodedSample, LoadError, LoraConfig, Model,
-    ModelConfig, Precision, QuantError, RopeConfig, RopeScaling, Target, Targets, TrainConfig, TrainingRun,
-    sample_loss,
+    AdamWConfig, Adapter, AdapterError, Architecture, Arithmetic, Batch, Dataset, EncodedSample, LoadError, LoraConfig,
+    Model, ModelConfig, Placement, Precision, QuantError, RopeConfig, RopeScaling, Target, Targets, TrainConfig,
+    TrainingRun, sample_loss,
 };
 use tributary_protocol::ContentHash;
+
+on_devices!(
+    every_method_learns_and_begins_at_the_base,
+    run_with_all_randomness_resumes_bit_for_bit,
+    merged_models_answer_like_base_and_adapter,
+    adapters_of_every_method_go_through_their_files,
+    evaluation_and_answers_are_not_random,
+);
 
 fn model() -> Model {
     let config = ModelConfig {
@@ -28,6 +40,14 @@ fn model() -> Model {
         architecture: Architecture::default(),
     };
     Model::random(config, 4).unwrap()
+}
+
+/// The model where a test wants it; only on the processor in f32 a profile is defined.
+fn placed(model: Model, placement: Placement) -> Model {
+    match placement == Placement::CPU {
+        true => model,
+        false => model.with_arithmetic(Arithmetic::Fast).unwrap().placed(placement).unwrap(),
+    }
 }
 
 fn samples() -> Vec<EncodedSample> {
@@ -77,10 +97,9 @@ fn worst(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
-#[test]
-fn every_method_learns_and_begins_at_the_base() {
+fn every_method_learns_and_begins_at_the_base(placement: Placement) {
     for precision in [Precision::F32, Precision::Nf4, Precision::Nf4Double] {
-        let model = Arc::new(model().with_precision(precision).unwrap());
+        let model = Arc::new(placed(model().with_precision(precision).unwrap(), placement));
         for dora in [false, true] {
             for stabilised in [false, true] {
                 let lora = LoraConfig { weight_decomposed: dora, rank_stabilised: stabilised, ..plain() };
@@ -95,9 +114,8 @@ fn every_method_learns_and_begins_at_the_base() {
     }
 }
 
-#[test]
-fn run_with_all_randomness_resumes_bit_for_bit() {
-    let model = Arc::new(model().with_precision(Precision::Nf4Double).unwrap());
+fn run_with_all_randomness_resumes_bit_for_bit(placement: Placement) {
+    let model = Arc::new(placed(model().with_precision(Precision::Nf4Double).unwrap(), placement));
     let whole = finished(run(&model, everything(), settings()));
     let dir = tempfile::tempdir().unwrap();
     let mut interrupted = run(&model, everything(), settings());
@@ -139,9 +157,8 @@ fn randomness_does_not_depend_on_the_micro_batches() {
     assert!((whole.loss - quiet.loss).abs() > 1e-4, "there is randomness at all");
 }
 
-#[test]
-fn evaluation_and_answers_are_not_random() {
-    let model = Arc::new(model());
+fn evaluation_and_answers_are_not_random(placement: Placement) {
+    let model = Arc::new(placed(model(), placement));
     let dataset = Dataset::divide(samples(), 400_000).unwrap();
     let adapter = Adapter::new(&model, everything(), 5).unwrap();
     let run = TrainingRun::new(model.clone(), adapter, dataset, settings()).unwrap();
@@ -158,10 +175,9 @@ fn evaluation_and_answers_are_not_random() {
     }
 }
 
-#[test]
-fn merged_models_answer_like_base_and_adapter() {
+fn merged_models_answer_like_base_and_adapter(placement: Placement) {
     for precision in [Precision::F32, Precision::Nf4Double] {
-        let model = Arc::new(model().with_precision(precision).unwrap());
+        let model = Arc::new(placed(model().with_precision(precision).unwrap(), placement));
         for lora in [plain(), everything(), LoraConfig { rank_stabilised: true, ..plain() }] {
             let trained = finished(run(&model, lora, settings()));
             let adapter = trained.adapter().unwrap();
@@ -183,9 +199,8 @@ fn merged_models_answer_like_base_and_adapter() {
     }
 }
 
-#[test]
-fn adapters_of_every_method_go_through_their_files() {
-    let model = Arc::new(model());
+fn adapters_of_every_method_go_through_their_files(placement: Placement) {
+    let model = Arc::new(placed(model(), placement));
     let pattern = Targets::Pattern(r"model\.layers\.[02]\.(self_attn\.q|mlp\.down)_proj".into());
     for lora in [everything(), LoraConfig { targets: pattern.clone(), ..everything() }] {
         let trained = finished(run(&model, lora.clone(), settings()));

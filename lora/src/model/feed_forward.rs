@@ -144,23 +144,35 @@ impl ExpertLayer {
         let logits = ops::linear(x, &self.router)?;
         let choice = ops::choose_experts(&logits, self.correction.as_ref(), &self.config)?;
         let weights = ops::expert_weights(&logits, &choice, self.config.routing)?;
-        let mut outputs = Vec::new();
+        let (mut outputs, mut idle) = (Vec::new(), Vec::new());
         for (expert, block) in self.experts.iter().enumerate() {
             let rows = choice.positions_of(expert);
             // An expert that nothing is sent to computes nothing, but its parameters have a gradient, which is zero.
             if rows.is_empty() && !block.linears().any(|linear| linear.is_trained(pass)) {
                 continue;
             }
-            let index = Tensor::from_slice(rows, rows.len(), x.device())?;
             // The gradient of the weights is made from the outputs.
             let read = Pass { unread: false, ..pass };
+            if rows.is_empty() && !ops::is_native(x) {
+                // Only own kernels compute with no row at all, and where no gradient follows nothing has to be.
+                if pass.decode {
+                    continue;
+                }
+                idle.push(block.forward(&x.narrow(0, 0, 1)?, Some(&Arc::new(vec![0])), read)?);
+                continue;
+            }
+            let index = Tensor::from_slice(rows, rows.len(), x.device())?;
             outputs.push(block.forward(&x.index_select(&index, 0)?, Some(rows), read)?);
         }
         let outputs = match outputs.is_empty() {
             true => Tensor::zeros((0, x.dim(1)?), x.dtype(), x.device())?,
             false => Tensor::cat(&outputs, 0)?,
         };
-        let sum = ops::combine_experts(&outputs, &weights, choice)?;
+        let mut sum = ops::combine_experts(&outputs, &weights, choice)?;
+        // Nothing of them, so that their gradients are there and zero.
+        if !idle.is_empty() {
+            sum = sum.broadcast_add(&ops::nothing_of(&Tensor::cat(&idle, 0)?)?)?;
+        }
         match &self.shared {
             Some(shared) => sum + shared.forward(x, None, pass)?,
             None => Ok(sum),

@@ -59,7 +59,8 @@ impl Linear {
             None => ops::frozen_linear(x, &self.weight)?,
         };
         match &self.bias {
-            Some(bias) => y.broadcast_add(bias),
+            Some(bias) if ops::is_native(&y) => y.broadcast_add(bias),
+            Some(bias) => ops::add_to_rows(&y, bias),
             None => Ok(y),
         }
     }

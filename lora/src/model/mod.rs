@@ -7,6 +7,7 @@ mod linear;
 mod norm;
 mod recompute;
 mod site;
+mod stand_in;
 
 use crate::arithmetic::{Arithmetic, ArithmeticError};
 use crate::batch::Batch;
@@ -16,6 +17,7 @@ use crate::files::write_atomically;
 use crate::identity::base_model_hash;
 use crate::lora::{Adapter, Pair};
 use crate::ops::{self, AttentionShape};
+use crate::placement::{Placement, moved};
 use crate::quant::{FrozenWeight, Precision};
 use crate::random::Random;
 use crate::rope::RopeTable;
@@ -24,7 +26,7 @@ pub(crate) use assembly::shapes as tensor_shapes;
 use assembly::{EMBEDDINGS, HEAD, NORM, Parts, is_buffer, is_unread, layer_path, linear_names, shapes};
 use attention::Attention;
 pub(crate) use attention::Heads;
-use candle_core::{Device, Result as TensorResult, Tensor, Var};
+use candle_core::{DType, Device, Result as TensorResult, Tensor, Var};
 use feed_forward::FeedForward;
 use half::bf16;
 use linear::Linear;
@@ -47,6 +49,7 @@ pub struct Model {
     content_hash: Option<ContentHash>,
     precision: Precision,
     arithmetic: Arithmetic,
+    placement: Placement,
     embeddings: FrozenWeight,
     layers: Vec<Layer>,
     norm: Norm,
@@ -107,10 +110,24 @@ impl Model {
         precision: Precision,
         arithmetic: Arithmetic,
     ) -> Result<Self, LoadError> {
-        arithmetic.check()?;
         if !device.is_cpu() {
             return Err(LoadError::Device { device: format!("{device:?}") });
         }
+        Self::load_on(dir, precision, arithmetic, Placement::CPU)
+    }
+
+    /// [`Model::load_with`], anywhere: on a GPU, or on the processor in another kind of numbers than f32.
+    ///
+    /// Errors: also a device that this build or this machine does not have, and `det-f32-v1` anywhere but on the processor
+    /// in f32. Cost: each tensor is moved as it is read, so that one at a time is in the memory of the processor.
+    pub fn load_on(
+        dir: &Path,
+        precision: Precision,
+        arithmetic: Arithmetic,
+        placement: Placement,
+    ) -> Result<Self, LoadError> {
+        arithmetic.check_at(placement)?;
+        placement.device()?;
         let config = ModelConfig::from_dir(dir)?;
         let stored = ModelConfig::stored_precision(dir)?;
         if let Some(stored) = stored.filter(|stored| *stored != precision) {
@@ -134,25 +151,26 @@ impl Model {
                     FrozenWeight::new(values, *rows, *columns, Precision::F32)
                         .map_err(|source| LoadError::Quant { name: name.into(), source })?
                 }
-                (Stored::Plain(values), _) => Tensor::from_vec(values, shape, device)?.into(),
+                (Stored::Plain(values), _) => Tensor::from_vec(values, shape, &Device::Cpu)?.into(),
                 (Stored::Nf4(matrix), _) if linear.contains(name) => FrozenWeight::Nf4(Arc::new(matrix)),
                 (Stored::Nf4(_), _) => {
                     let reason = "only the linear layers of the decoder may be packed, not embeddings or head".into();
                     return Err(LoadError::PackedTensor { name: name.into(), source: QuantError::Saved { reason } });
                 }
             };
-            parameters.insert(name.to_owned(), weight);
+            parameters.insert(name.to_owned(), placed(name, weight, placement)?);
             Ok(())
         })?;
         let mut model = Self::assemble(config, parameters)?;
         model.precision = precision;
         model.arithmetic = arithmetic;
+        model.placement = placement;
         model.content_hash = Some(base_model_hash(dir)?);
         Ok(model)
     }
 
-    /// A copy of the model with its linear layers held as `precision` says. It keeps [`Model::content_hash`], which
-    /// names what the parameters were before.
+    /// A copy of the model with its linear layers held as `precision` says, where the model is. It keeps
+    /// [`Model::content_hash`], which names what the parameters were before.
     ///
     /// Errors: an element that is not finite, if it is to be quantised.
     pub fn with_precision(&self, precision: Precision) -> Result<Self, LoadError> {
@@ -162,8 +180,9 @@ impl Model {
             let weight = if linear.contains(&name) {
                 let (rows, columns) = weight.dims()?;
                 let values = ops::with_elements(&weight.to_dense()?, |values| Ok(values.to_vec()))?;
-                FrozenWeight::new(values, rows, columns, precision)
-                    .map_err(|source| LoadError::Quant { name: name.clone(), source })?
+                let weight = FrozenWeight::new(values, rows, columns, precision)
+                    .map_err(|source| LoadError::Quant { name: name.clone(), source })?;
+                placed(&name, weight, self.placement)?
             } else {
                 weight.detach()
             };
@@ -172,6 +191,30 @@ impl Model {
         let mut model = Self::assemble(self.config.clone(), parameters)?;
         model.precision = precision;
         model.arithmetic = self.arithmetic;
+        model.placement = self.placement;
+        model.content_hash = self.content_hash;
+        Ok(model)
+    }
+
+    /// A copy of the model that lies and computes where `placement` says. Packed layers keep their bytes.
+    ///
+    /// Errors: a device that this build or this machine does not have; `det-f32-v1` anywhere but on the processor in f32
+    /// (see [`Model::with_arithmetic`]); a model that is not on the processor in f32.
+    pub fn placed(&self, placement: Placement) -> Result<Self, LoadError> {
+        self.arithmetic.check_at(placement)?;
+        if !self.placement.is_native() {
+            return Err(LoadError::Placed { placement: self.placement });
+        }
+        placement.device()?;
+        let mut parameters = BTreeMap::new();
+        for (name, weight) in self.parameters() {
+            let weight = placed(&name, weight, placement)?;
+            parameters.insert(name, weight);
+        }
+        let mut model = Self::assemble(self.config.clone(), parameters)?;
+        model.precision = self.precision;
+        model.arithmetic = self.arithmetic;
+        model.placement = placement;
         model.content_hash = self.content_hash;
         Ok(model)
     }
@@ -181,18 +224,12 @@ impl Model {
     /// nothing yet.
     pub fn random(config: ModelConfig, seed: u64) -> Result<Self, LoadError> {
         let mut random = Random::new(seed, "model parameters");
-        let residual = 1.0 / ((2 * config.layers) as f32).sqrt();
         let mut tensors = BTreeMap::new();
         for (name, shape) in shapes(&config) {
             let count = shape.iter().product();
-            let inputs = shape.last().copied().unwrap_or(1) as f32;
-            let writes_to_residual =
-                ["o_proj.weight", "down_proj.weight", ".w2.weight"].iter().any(|end| name.ends_with(end));
-            let deviation = if writes_to_residual { residual } else { 1.0 } / inputs.sqrt();
-            let values = if name.ends_with("norm.weight") {
-                vec![1.0 - config.family().norm_offset(); count]
-            } else {
-                (0..count).map(|_| deviation * random.normal()).collect()
+            let values = match deviation(&config, &name, &shape) {
+                None => vec![1.0 - config.family().norm_offset(); count],
+                Some(deviation) => (0..count).map(|_| deviation * random.normal()).collect(),
             };
             tensors.insert(name, Tensor::from_vec(values, shape, &Device::Cpu)?.into());
         }
@@ -219,6 +256,7 @@ impl Model {
             content_hash: None,
             precision: Precision::F32,
             arithmetic: Arithmetic::default(),
+            placement: Placement::CPU,
             layers,
             config,
         })
@@ -244,11 +282,16 @@ impl Model {
         self.arithmetic
     }
 
+    /// Where the model lies, and what it computes with.
+    pub fn placement(&self) -> Placement {
+        self.placement
+    }
+
     /// The model under another profile.
     ///
-    /// Errors: a profile that this machine cannot keep.
+    /// Errors: a profile that this machine cannot keep where the model lies.
     pub fn with_arithmetic(mut self, arithmetic: Arithmetic) -> Result<Self, ArithmeticError> {
-        arithmetic.check()?;
+        arithmetic.check_at(self.placement)?;
         self.arithmetic = arithmetic;
         Ok(self)
     }
@@ -263,9 +306,9 @@ impl Model {
         self.parameters().iter().map(|(_, weight)| weight.bytes()).sum()
     }
 
-    /// Logits of every position, `[positions, vocab_size]`. Cost: `O(positions · vocab_size)` memory.
+    /// Logits of every position, `[positions, vocab_size]`, f32. Cost: `O(positions · vocab_size)` memory.
     pub fn logits(&self, batch: &Batch, adapter: Option<&Adapter>) -> TensorResult<Tensor> {
-        ops::frozen_linear(&self.hidden(batch, adapter)?, self.head_matrix())
+        ops::frozen_linear(&self.hidden(batch, adapter)?, self.head_matrix())?.to_dtype(DType::F32)
     }
 
     /// Sum of the losses of the batch's trained positions, a scalar that gradients flow back from.
@@ -274,7 +317,7 @@ impl Model {
     }
 
     /// Makes a variable of every parameter and returns them with their names, in order of name. Quantised layers are
-    /// unpacked first.
+    /// unpacked first. All parameters of a model are trained on the processor in f32 only: it comes back there.
     pub fn into_trainable(self) -> TensorResult<(Self, Vec<(String, Var)>)> {
         let mut variables = BTreeMap::new();
         let mut tensors = BTreeMap::new();
@@ -349,7 +392,7 @@ impl Model {
         linears
     }
 
-    /// A copy of the model, all f32, in which the adapter's update is part of the weights: `W + scale·B·A`, rows brought
+    /// A copy of the model, all f32 on the processor, in which the adapter's update is part of the weights: `W + scale·B·A`, rows brought
     /// to the trained lengths for DoRA. Quantised weights are unpacked and not packed again.
     pub fn merged(&self, adapter: &Adapter) -> TensorResult<Self> {
         let pairs = self.adapted(adapter);
@@ -434,5 +477,27 @@ impl Model {
             layer.feed_forward.visit(&mut add);
         }
         all
+    }
+}
+
+/// Deviation of a random parameter, as [`Model::random`] says; `None` for the weight of a norm.
+fn deviation(config: &ModelConfig, name: &str, shape: &[usize]) -> Option<f32> {
+    if name.ends_with("norm.weight") {
+        return None;
+    }
+    let residual = 1.0 / ((2 * config.layers) as f32).sqrt();
+    let inputs = shape.last().copied().unwrap_or(1) as f32;
+    let writes_to_residual = ["o_proj.weight", "down_proj.weight", ".w2.weight"].iter().any(|end| name.ends_with(end));
+    Some(if writes_to_residual { residual } else { 1.0 } / inputs.sqrt())
+}
+
+/// A parameter where `placement` says. What is no parameter stays f32 at least: it decides, and multiplies nothing.
+fn placed(name: &str, weight: FrozenWeight, placement: Placement) -> Result<FrozenWeight, LoadError> {
+    if placement.is_native() {
+        return Ok(weight);
+    }
+    match &weight {
+        FrozenWeight::Dense(tensor) if is_buffer(name) => Ok(moved(tensor, &placement.device()?, DType::F32)?.into()),
+        _ => Ok(weight.placed(placement)?),
     }
 }

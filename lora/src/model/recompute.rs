@@ -12,9 +12,9 @@ use super::Model;
 use super::linear::Pass;
 use crate::batch::Batch;
 use crate::lora::Adapter;
-use crate::ops;
+use crate::ops::{self, Composed};
 use candle_core::backprop::GradStore;
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, Var};
+use candle_core::{DType, Result, Tensor, Var};
 
 impl Model {
     /// Sum of the losses of the batch's trained positions, with its gradients for all variables that it depends on.
@@ -140,7 +140,7 @@ impl Gradients {
         if !output.track_op() {
             return Ok(());
         }
-        let mut found = output.apply_op1(Seed { gradient })?.backward()?;
+        let mut found = ops::apply(Seed { gradient }, &[output])?.backward()?;
         self.of_output = found.remove(input);
         self.of_variables.extend(found)
     }
@@ -151,16 +151,14 @@ struct Seed {
     gradient: Tensor,
 }
 
-impl CustomOp1 for Seed {
-    fn name(&self) -> &'static str {
-        "seed"
+impl Composed for Seed {
+    const NAME: &'static str = "seed";
+
+    fn forward(&self, args: &[&Tensor]) -> Result<Tensor> {
+        Tensor::zeros((), DType::F32, args[0].device())
     }
 
-    fn cpu_fwd(&self, _x: &CpuStorage, _at: &Layout) -> Result<(CpuStorage, Shape)> {
-        Ok((CpuStorage::F32(vec![0.0]), Shape::from(())))
-    }
-
-    fn bwd(&self, _x: &Tensor, _y: &Tensor, _dy: &Tensor) -> Result<Option<Tensor>> {
-        Ok(Some(self.gradient.clone()))
+    fn backward(&self, _: &[&Tensor], _: &Tensor, _: &[bool]) -> Result<Vec<Option<Tensor>>> {
+        Ok(vec![Some(self.gradient.clone())])
     }
 }

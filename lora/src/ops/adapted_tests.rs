@@ -1,9 +1,10 @@
 //! Adapted layers beside the formulas written out in f64, their gradients beside finite differences of those.
 
-use super::{dora_linear, frozen_linear, lora_linear, row_norms};
+use super::{dora_linear, frozen_linear, lora_linear, row_norms, unread_frozen_linear, unread_lora_linear};
 use crate::noise::{Dropout, Noise};
+use crate::placement::Placement;
 use crate::quant::{FrozenWeight, Precision};
-use candle_core::{Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use std::sync::Arc;
 
 const ROWS: usize = 5;
@@ -64,14 +65,19 @@ fn dropout() -> Dropout {
     noise.dropout("layer", 0.4).unwrap()
 }
 
-fn compare(precision: Precision, dora: bool, drop: bool) {
+fn compare(placement: Placement, precision: Precision, dora: bool, drop: bool) {
+    let device = placement.device().unwrap();
     let weight = FrozenWeight::new(numbers(OUTPUT * INPUT, 0.2), OUTPUT, INPUT, precision).unwrap();
+    let weight = weight.placed(placement).unwrap();
     let dense: Vec<f32> = weight.to_dense().unwrap().flatten_all().unwrap().to_vec1().unwrap();
     let shapes: [&[usize]; 4] = [&[ROWS, INPUT], &[RANK, INPUT], &[OUTPUT, RANK], &[OUTPUT]];
     let values: Vec<Vec<f32>> =
         shapes.iter().enumerate().map(|(i, shape)| numbers(shape.iter().product(), 2.0 + i as f32)).collect();
     let variables: Vec<Var> =
-        values.iter().zip(shapes).map(|(v, shape)| Var::from_vec(v.clone(), shape, &Device::Cpu).unwrap()).collect();
+        values.iter().zip(shapes).map(|(v, shape)| Var::from_vec(v.clone(), shape, &device).unwrap()).collect();
+    let mut variables = variables;
+    // Adapters are f32 everywhere, inputs what the model computes with.
+    variables[0] = Var::from_tensor(&variables[0].as_detached_tensor().to_dtype(placement.dtype()).unwrap()).unwrap();
     let [x, a, b, m]: [&Tensor; 4] = variables.iter().map(Var::as_tensor).collect::<Vec<_>>().try_into().unwrap();
     let mut mask = vec![1f32; ROWS * INPUT];
     if drop {
@@ -89,15 +95,15 @@ fn compare(precision: Precision, dora: bool, drop: bool) {
         true => dora_linear(x, &weight, (a, b, m), SCALE, left_out),
         false => lora_linear(x, &weight, a, b, SCALE, left_out),
     };
-    let loss = (y.unwrap() * Tensor::from_slice(&direction, (ROWS, OUTPUT), &Device::Cpu).unwrap()).unwrap();
-    let loss = loss.sum_all().unwrap();
+    let along = Tensor::from_slice(&direction, (ROWS, OUTPUT), &device).unwrap().to_dtype(placement.dtype()).unwrap();
+    let loss = (y.unwrap() * along).unwrap().sum_all().unwrap().to_dtype(DType::F32).unwrap();
     let (mut point, direction): (Vec<Vec<f64>>, _) = (values.iter().map(|v| wide(v)).collect(), wide(&direction));
     let expected = oracle.loss(&point, &direction);
     assert!((f64::from(loss.to_scalar::<f32>().unwrap()) - expected).abs() < 1e-4, "{precision:?} {dora} {drop}");
     let gradients = loss.backward().unwrap();
     for (index, variable) in variables.iter().enumerate() {
         let gradient: Vec<f32> = match gradients.get(variable) {
-            Some(gradient) => gradient.flatten_all().unwrap().to_vec1().unwrap(),
+            Some(gradient) => gradient.flatten_all().unwrap().to_dtype(DType::F32).unwrap().to_vec1().unwrap(),
             None => vec![0.0; variable.elem_count()],
         };
         assert_eq!(gradient.iter().any(|g| *g != 0.0), index < 3 || dora);
@@ -117,28 +123,66 @@ fn compare(precision: Precision, dora: bool, drop: bool) {
     }
 }
 
-#[test]
-fn every_method_follows_its_formula_and_its_gradient_the_slope() {
+on_devices!(
+    every_method_follows_its_formula_and_its_gradient_the_slope,
+    lengths_are_those_of_the_summed_rows,
+    layers_that_nobody_reads_have_the_same_gradient
+);
+
+fn every_method_follows_its_formula_and_its_gradient_the_slope(placement: Placement) {
     for precision in [Precision::F32, Precision::Nf4, Precision::Nf4Double] {
         for dora in [false, true] {
             for drop in [false, true] {
-                compare(precision, dora, drop);
+                compare(placement, precision, dora, drop);
             }
         }
     }
 }
 
-#[test]
-fn lengths_are_those_of_the_summed_rows() {
+fn lengths_are_those_of_the_summed_rows(placement: Placement) {
+    let device = placement.device().unwrap();
     let weight = FrozenWeight::new(numbers(OUTPUT * INPUT, 0.2), OUTPUT, INPUT, Precision::F32).unwrap();
-    let tensor = |count: usize, shape: (usize, usize), seed| {
-        Tensor::from_vec(numbers(count, seed), shape, &Device::Cpu).unwrap()
-    };
+    let tensor =
+        |count: usize, shape: (usize, usize), seed| Tensor::from_vec(numbers(count, seed), shape, &device).unwrap();
     let (a, b) = (tensor(RANK * INPUT, (RANK, INPUT), 3.0), tensor(OUTPUT * RANK, (OUTPUT, RANK), 4.0));
-    let sum = (weight.to_dense().unwrap() + (b.matmul(&a).unwrap() * f64::from(SCALE)).unwrap()).unwrap();
+    let update = (b.matmul(&a).unwrap() * f64::from(SCALE)).unwrap().to_device(&Device::Cpu).unwrap();
+    let sum = (weight.to_dense().unwrap() + update).unwrap();
     let expected: Vec<f32> = sum.sqr().unwrap().sum(1).unwrap().sqrt().unwrap().to_vec1().unwrap();
-    let found = row_norms(&weight, Some((&a, &b, SCALE))).unwrap();
+    let found = row_norms(&weight.placed(placement).unwrap(), Some((&a, &b, SCALE))).unwrap();
     assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6));
+}
+
+fn layers_that_nobody_reads_have_the_same_gradient(placement: Placement) {
+    let device = placement.device().unwrap();
+    let along = Tensor::from_vec(numbers(ROWS * OUTPUT, 9.0), (ROWS, OUTPUT), &device).unwrap();
+    let along = along.to_dtype(placement.dtype()).unwrap();
+    let (a, b) = (numbers(RANK * INPUT, 3.0), numbers(OUTPUT * RANK, 4.0));
+    let a = Tensor::from_vec(a, (RANK, INPUT), &device).unwrap();
+    let b = Tensor::from_vec(b, (OUTPUT, RANK), &device).unwrap();
+    for precision in [Precision::F32, Precision::Nf4Double] {
+        let weight = FrozenWeight::new(numbers(OUTPUT * INPUT, 0.2), OUTPUT, INPUT, precision).unwrap();
+        let weight = weight.placed(placement).unwrap();
+        let gradient = |layer: &dyn Fn(&Tensor) -> candle_core::Result<Tensor>| {
+            let x = Tensor::from_vec(numbers(ROWS * INPUT, 1.0), (ROWS, INPUT), &device).unwrap();
+            let x = Var::from_tensor(&x.to_dtype(placement.dtype()).unwrap()).unwrap();
+            let y = layer(x.as_tensor()).unwrap();
+            let gradients = (&y * &along).unwrap().sum_all().unwrap().backward().unwrap();
+            let values =
+                |tensor: &Tensor| tensor.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
+            (values(gradients.get(&x).unwrap()), values(&y))
+        };
+        let pairs = [
+            (gradient(&|x| frozen_linear(x, &weight)), gradient(&|x| unread_frozen_linear(x, &weight))),
+            (
+                gradient(&|x| lora_linear(x, &weight, &a, &b, SCALE, Some(dropout()))),
+                gradient(&|x| unread_lora_linear(x, &weight, &a, &b, SCALE, Some(dropout()))),
+            ),
+        ];
+        for ((read_dx, read_y), (unread_dx, unread_y)) in pairs {
+            assert_eq!(read_dx, unread_dx);
+            assert!(read_y.iter().any(|y| y.abs() > 0.1) && unread_y.iter().all(|y| *y == 0.0));
+        }
+    }
 }
 
 /// A packed weight of several tiles, whose rows end inside blocks, gives what the unpacked one gives.

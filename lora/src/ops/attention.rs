@@ -2,7 +2,7 @@
 
 use super::gemm::{Into, Threads, View, product};
 use super::math::{dot, exp, max, sum};
-use super::{elements, with_elements};
+use super::{composed, elements, is_native, with_elements};
 use crate::rope::RopeTable;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
@@ -46,7 +46,7 @@ impl AttentionShape {
     }
 
     /// The first position that `position` sees.
-    fn first_seen(&self, position: usize) -> usize {
+    pub(super) fn first_seen(&self, position: usize) -> usize {
         self.window.map_or(0, |window| (position + 1).saturating_sub(window))
     }
 
@@ -54,7 +54,7 @@ impl AttentionShape {
         head / (self.heads / self.kv_heads)
     }
 
-    fn scale(&self) -> f32 {
+    pub(super) fn scale(&self) -> f32 {
         1.0 / (self.head_dim as f32).sqrt()
     }
 }
@@ -75,6 +75,9 @@ pub(crate) fn causal_attention(
 ) -> Result<Tensor> {
     if let Some(longest) = lengths.iter().max().filter(|n| **n > rope.positions()) {
         bail!("a sequence of {longest} tokens exceeds the model's {} positions", rope.positions());
+    }
+    if !is_native(q) {
+        return composed::causal_attention(q, k, v, shape, lengths, rope);
     }
     q.apply_op3(k, v, CausalAttention { shape, lengths: lengths.clone(), rope: rope.clone() })
 }

@@ -1,9 +1,11 @@
 //! Attention beside its formula in f64, over sequences of several blocks.
 
-use super::{AttentionShape, causal_attention};
+use super::{AttentionShape, attend_cached, attend_placed, causal_attention, composed, is_native};
 use crate::config::ModelConfig;
+use crate::ops::{LayerCache, PlacedCache};
+use crate::placement::Placement;
 use crate::rope::RopeTable;
-use candle_core::{Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 use std::sync::Arc;
 
 fn numbers(count: usize, seed: f32) -> Vec<f32> {
@@ -53,9 +55,11 @@ fn rotated(values: &[f32], width: usize, lengths: &[usize], rope: &RopeTable) ->
     values.iter().map(|value| f64::from(*value)).collect()
 }
 
-#[test]
-fn blocks_make_up_the_whole_and_gradients_follow_the_slope() {
-    let rope = rope();
+on_devices!(blocks_make_up_the_whole_and_gradients_follow_the_slope, new_positions_attend_as_in_the_whole_sequence);
+
+fn blocks_make_up_the_whole_and_gradients_follow_the_slope(placement: Placement) {
+    let (rope, device) = (rope(), placement.device().unwrap());
+    let flat = |tensor: &Tensor| tensor.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
     for (lengths, window) in [(vec![150, 1, 64], None), (vec![65, 130], Some(70)), (vec![9, 140], Some(3))] {
         let shape = AttentionShape { heads: 4, kv_heads: 2, head_dim: 4, value_dim: 4, window };
         let positions: usize = lengths.iter().sum();
@@ -63,26 +67,35 @@ fn blocks_make_up_the_whole_and_gradients_follow_the_slope() {
             [16, 8, 8].iter().enumerate().map(|(i, width)| numbers(positions * width, i as f32)).collect();
         let variables: Vec<Var> = values
             .iter()
-            .map(|v| Var::from_vec(v.clone(), (positions, v.len() / positions), &Device::Cpu).unwrap())
+            .map(|v| Tensor::from_slice(v, (positions, v.len() / positions), &device).unwrap())
+            .map(|v| Var::from_tensor(&v.to_dtype(placement.dtype()).unwrap()).unwrap())
             .collect();
         let lengths = Arc::new(lengths);
-        let y = causal_attention(&variables[0], &variables[1], &variables[2], shape, &lengths, &rope).unwrap();
+        let [q, k, v] = [0, 1, 2].map(|i| variables[i].as_tensor());
+        let y = match is_native(q) {
+            true => causal_attention(q, k, v, shape, &lengths, &rope),
+            // Blocks of a few queries, as long sequences have.
+            false => composed::attention_within((q, k, v), shape, &lengths, &rope, 4 * 64 * 30),
+        };
+        let y = y.unwrap();
         let oracle = |values: &[Vec<f32>]| {
             let (q, k) = (rotated(&values[0], 16, &lengths, &rope), rotated(&values[1], 8, &lengths, &rope));
             let v: Vec<f64> = values[2].iter().map(|v| f64::from(*v)).collect();
             expected(&q, &k, &v, &shape, &lengths)
         };
-        let found: Vec<f32> = y.flatten_all().unwrap().to_vec1().unwrap();
+        let found = flat(&y);
         let worst = found.iter().zip(oracle(&values)).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
         // Sums of up to 150 terms below 1 in f32.
         assert!(worst < 2e-6, "{lengths:?} {window:?}: {worst}");
 
         let direction = numbers(found.len(), 5.0);
-        let loss = (y * Tensor::from_slice(&direction, (positions, 16), &Device::Cpu).unwrap()).unwrap();
+        let along =
+            Tensor::from_slice(&direction, (positions, 16), &device).unwrap().to_dtype(placement.dtype()).unwrap();
+        let loss = (y * along).unwrap();
         let gradients = loss.sum_all().unwrap().backward().unwrap();
         let mut values = values;
         for (variable, var) in variables.iter().enumerate() {
-            let gradient: Vec<f32> = gradients.get(var).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+            let gradient = flat(gradients.get(var).unwrap());
             // Elements of first, last and middle blocks.
             for element in [0, gradient.len() / 3, gradient.len() / 2 + 1, gradient.len() - 1] {
                 let kept = values[variable][element];
@@ -98,5 +111,35 @@ fn blocks_make_up_the_whole_and_gradients_follow_the_slope() {
                 assert!(error < 1e-3, "{lengths:?} {window:?}, {variable} {element}: {} {slope}", gradient[element]);
             }
         }
+    }
+}
+
+fn new_positions_attend_as_in_the_whole_sequence(placement: Placement) {
+    let (rope, device) = (rope(), placement.device().unwrap());
+    for window in [None, Some(5)] {
+        let shape = AttentionShape { heads: 4, kv_heads: 2, head_dim: 4, value_dim: 4, window };
+        let tensor = |width: usize| {
+            let values = Tensor::from_vec(numbers(24 * width, width as f32), (24, width), &device).unwrap();
+            values.to_dtype(placement.dtype()).unwrap()
+        };
+        let (q, k, v) = (tensor(16), tensor(8), (tensor(8) * 0.7).unwrap());
+        let flat =
+            |tensor: &Tensor| tensor.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let whole = causal_attention(&q, &k, &v, shape, &Arc::new(vec![24]), &rope).unwrap();
+        let (mut cache, mut placed) = (LayerCache::default(), PlacedCache::default());
+        let (mut first, mut found) = (0, Vec::new());
+        // A prompt, single tokens, several at once.
+        for count in [9, 1, 1, 1, 7, 1, 4] {
+            let rows = |of: &Tensor| of.narrow(0, first, count).unwrap().contiguous().unwrap();
+            let (q, k, v) = (rows(&q), rows(&k), rows(&v));
+            found.extend(match placement.is_native() {
+                true => attend_cached(&flat(&q), &flat(&k), &flat(&v), &shape, &rope, &mut cache),
+                false => flat(&attend_placed((&q, &k, &v), &shape, &rope, &mut placed).unwrap()),
+            });
+            first += count;
+        }
+        let worst = found.iter().zip(flat(&whole)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        // Sums of up to 24 terms below 1 in another order.
+        assert!(worst < 1e-6, "{window:?}: {worst}");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::gemm::{Into, Threads, View, product};
 use super::math::exp_shifted;
-use super::{elements, is_tracked, with_elements};
+use super::{composed, elements, is_native, is_tracked, with_elements};
 use crate::quant::FrozenWeight;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
@@ -25,6 +25,9 @@ pub(crate) fn next_token_loss(x: &Tensor, head: &FrozenWeight, targets: Vec<u32>
     }
     if let Some(beyond) = targets.iter().find(|t| **t != IGNORED && **t as usize >= vocabulary) {
         bail!("target {beyond} is not in a vocabulary of {vocabulary}");
+    }
+    if !is_native(x) {
+        return composed::next_token_loss(x, head, &targets);
     }
     let tracked = matches!(head, FrozenWeight::Dense(head) if is_tracked(head));
     let wanted = Wanted { x: is_tracked(x), head: tracked };
@@ -200,6 +203,7 @@ impl CustomOp2 for NextTokenLoss {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::placement::Placement;
     use crate::quant::Precision;
     use candle_core::{Device, Var};
 
@@ -227,5 +231,47 @@ mod tests {
         let worst = dx.iter().zip(&dense_dx).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(worst < 1e-6, "{worst}");
         assert!(dx[..features].iter().all(|value| *value == 0.0));
+    }
+
+    on_devices!(the_loss_and_its_gradient_follow_the_formula);
+
+    /// Chunks of three rows in the forms of GPUs, and both backward passes: the first takes what is kept.
+    fn the_loss_and_its_gradient_follow_the_formula(placement: Placement) {
+        let (rows, features, vocabulary) = (11, 6, 9);
+        let device = placement.device().unwrap();
+        let numbers =
+            |count: usize, seed: f32| (0..count).map(|i| libm::sinf(seed + 1.3 * i as f32)).collect::<Vec<f32>>();
+        let (x, w) = (numbers(rows * features, 0.2), numbers(vocabulary * features, 2.0));
+        let targets: Vec<u32> = (0..rows as u32).map(|i| if i % 4 == 1 { IGNORED } else { i * 7 % 9 }).collect();
+        let (mut expected, mut slopes) = (0f64, vec![0f64; rows * features]);
+        for (row, target) in targets.iter().enumerate().filter(|(_, target)| **target != IGNORED) {
+            let logit = |word: usize| -> f64 {
+                (0..features).map(|f| f64::from(x[row * features + f]) * f64::from(w[word * features + f])).sum()
+            };
+            let total: f64 = (0..vocabulary).map(|word| logit(word).exp()).sum();
+            expected += total.ln() - logit(*target as usize);
+            for word in 0..vocabulary {
+                let p = logit(word).exp() / total - f64::from(u8::from(word == *target as usize));
+                (0..features).for_each(|f| slopes[row * features + f] += 3.0 * p * f64::from(w[word * features + f]));
+            }
+        }
+        let head = FrozenWeight::Dense(Tensor::from_slice(&w, (vocabulary, features), &Device::Cpu).unwrap());
+        let head = head.placed(placement).unwrap();
+        let x = Tensor::from_slice(&x, (rows, features), &device).unwrap();
+        let x = Var::from_tensor(&x.to_dtype(placement.dtype()).unwrap()).unwrap();
+        let loss = match is_native(&x) {
+            true => next_token_loss(&x, &head, targets.clone()),
+            false => composed::loss_within(&x, &head, &targets, 3 * vocabulary),
+        };
+        let loss = (loss.unwrap() * 3.0).unwrap();
+        assert!((f64::from(loss.to_scalar::<f32>().unwrap()) - 3.0 * expected).abs() < 1e-4);
+        for _ in 0..2 {
+            let gradients = loss.backward().unwrap();
+            let dx = gradients.get(&x).unwrap().to_dtype(candle_core::DType::F64).unwrap();
+            let dx: Vec<f64> = dx.flatten_all().unwrap().to_vec1().unwrap();
+            let worst = dx.iter().zip(&slopes).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            // f32 sums of nine products.
+            assert!(worst < 2e-6, "{worst}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use super::dropout::dropped;
 use super::gemm::{Into, Threads, View, product};
 use super::linear::{frozen_linear, lora_linear};
-use super::{elements, math, with_elements};
+use super::{composed, elements, is_native, math, with_elements};
 use crate::noise::Dropout;
 use crate::quant::{FrozenWeight, tile_rows};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
@@ -23,6 +23,9 @@ pub(crate) fn dora_linear(
     scale: f32,
     dropout: Option<Dropout>,
 ) -> Result<Tensor> {
+    if !is_native(x) {
+        return composed::dora_linear(x, weight, (a, b, magnitude), scale, dropout);
+    }
     let lengths = row_norms(weight, Some((a, b, scale)))?;
     let Some(dropout) = dropout else {
         return scaled_columns(&lora_linear(x, weight, a, b, scale, None)?, magnitude, lengths);
@@ -36,6 +39,9 @@ pub(crate) fn dora_linear(
 
 /// Lengths of the rows of `W`, or of `W + scale·B·A` for an update `(A, B, scale)`; one tile of it exists at a time.
 pub(crate) fn row_norms(weight: &FrozenWeight, update: Option<(&Tensor, &Tensor, f32)>) -> Result<Vec<f32>> {
+    if !weight.is_native() {
+        return composed::row_norms(weight, update);
+    }
     let (output, input) = weight.dims()?;
     let mut norms = Vec::with_capacity(output);
     let mut sum = Vec::new();

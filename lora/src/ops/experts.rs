@@ -1,7 +1,7 @@
 //! Choice of experts, their weights, and the sum of what they compute.
 
 use super::math::{dot, exp_shifted, sigmoid};
-use super::{elements, is_tracked, with_elements};
+use super::{composed, elements, is_native, is_tracked, with_elements, with_values};
 use crate::config::{Experts, Groups, Routing, Scores};
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct Choice {
     /// Experts of a position.
-    chosen: usize,
+    pub(super) chosen: usize,
     /// The experts of each position, ascending: `[positions, chosen]`.
-    experts: Vec<usize>,
+    pub(super) experts: Vec<usize>,
     /// The positions of each expert, ascending.
     positions: Vec<Arc<Vec<u32>>>,
     /// Where the output for each choice is, if those of the experts follow each other: `[positions, chosen]`.
-    rows: Vec<usize>,
+    pub(super) rows: Vec<usize>,
 }
 
 impl Choice {
@@ -48,11 +48,11 @@ impl Choice {
 /// Source: transformers' `MixtralTopKRouter`, `DeepseekV2TopkRouter` and `DeepseekV3TopkRouter`.
 pub(crate) fn choose_experts(logits: &Tensor, correction: Option<&Tensor>, config: &Experts) -> Result<Arc<Choice>> {
     let correction = match correction {
-        Some(correction) => with_elements(correction, |values| Ok(values.to_vec()))?,
+        Some(correction) => with_values(correction, |values| Ok(values.to_vec()))?,
         None => vec![0.0; config.count],
     };
     let mut experts = Vec::new();
-    with_elements(logits, |logits| {
+    with_values(logits, |logits| {
         for logits in logits.chunks_exact(config.count) {
             let mut scores = scores(logits, config.routing.scores);
             scores.iter_mut().zip(&correction).for_each(|(score, correction)| *score += correction);
@@ -112,6 +112,9 @@ fn scores(logits: &[f32], kind: Scores) -> Vec<f32> {
 ///
 /// Shapes: `logits [positions, experts]` -> `[positions, chosen]`. The gradient is exact, through softmax and sum too.
 pub(crate) fn expert_weights(logits: &Tensor, choice: &Arc<Choice>, routing: Routing) -> Result<Tensor> {
+    if !is_native(logits) {
+        return composed::expert_weights(logits, choice, routing);
+    }
     logits.apply_op1(ExpertWeights { choice: choice.clone(), routing })
 }
 
@@ -121,7 +124,7 @@ struct ExpertWeights {
 }
 
 /// Added to the sum that scores are divided by, where they can all vanish (transformers' `DeepseekV3TopkRouter`).
-const SUM_MIN: f32 = 1e-20;
+pub(super) const SUM_MIN: f32 = 1e-20;
 
 impl ExpertWeights {
     /// What the scores of the chosen are divided by.
@@ -192,6 +195,9 @@ impl CustomOp1 for ExpertWeights {
 /// Shapes: `outputs [positions·chosen, features]`, those of an expert after those of the one before it, each in order of
 /// position; `weights [positions, chosen]` -> `[positions, features]`.
 pub(crate) fn combine_experts(outputs: &Tensor, weights: &Tensor, choice: Arc<Choice>) -> Result<Tensor> {
+    if !is_native(outputs) {
+        return composed::combine_experts(outputs, weights, choice);
+    }
     outputs.apply_op2(weights, Combine { choice })
 }
 

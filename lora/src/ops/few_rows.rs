@@ -4,7 +4,7 @@
 //! once for up to four rows. Each element is the sum of eight chains of fused multiply-adds, the `i`-th over the inner
 //! indices congruent to `i` modulo 8, added in one fixed tree: neither the number of rows nor that of threads changes it.
 
-use super::with_elements;
+use super::{composed, is_native, with_elements};
 use crate::quant::{Bf16Matrix, FrozenWeight};
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
@@ -88,6 +88,9 @@ pub(crate) fn decode_linear(
     if rows == 0 {
         return Tensor::zeros((0, output), x.dtype(), x.device());
     }
+    if !is_native(&x) {
+        return composed::decode_linear(&x, weight, update);
+    }
     let y = with_elements(&x, |x| {
         let mut y = weight_product(x, rows, weight)?;
         if let Some((a, b, scale)) = update {
@@ -120,6 +123,7 @@ fn weight_product(x: &[f32], rows: usize, weight: &FrozenWeight) -> Result<Vec<f
             let matrix: &Bf16Matrix = matrix;
             products(x, rows, matrix.row_bits(part * stretch, out.len() / rows), input, out);
         }),
+        FrozenWeight::PlacedNf4(_) => candle_core::bail!("a weight that own kernels do not read"),
         FrozenWeight::Nf4(matrix) => parts.for_each_init(
             || vec![0f32; stretch * input],
             |tile, (part, out)| {

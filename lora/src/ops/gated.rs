@@ -1,12 +1,15 @@
 //! The gate of the feed-forward block.
 
 use super::math::sigmoid;
-use super::{elements, with_elements};
+use super::{composed, elements, is_native, with_elements};
 use crate::config::Activation;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
 /// `y = activation(gate) · up`, element by element. Source: arXiv 2002.05202, equation 6.
 pub(crate) fn gated(gate: &Tensor, up: &Tensor, activation: Activation) -> Result<Tensor> {
+    if !is_native(gate) {
+        return composed::gated(gate, up, activation);
+    }
     gate.apply_op2(up, Gated { activation })
 }
 
@@ -15,12 +18,12 @@ struct Gated {
 }
 
 /// `0.5·x·(1 + tanh(u)) = x·sigmoid(2u)` with `u = sqrt(2/π)·(x + 0.044715·x³)`. Source: arXiv 1606.08415, section 2.
-mod gelu {
+pub(super) mod gelu {
     use super::sigmoid;
 
     /// `2·sqrt(2/π)`
-    const OUTER: f32 = 1.595_769;
-    const CUBIC: f32 = 0.044_715;
+    pub(in crate::ops) const OUTER: f32 = 1.595_769;
+    pub(in crate::ops) const CUBIC: f32 = 0.044_715;
 
     /// The factor of `x`: `sigmoid(2u)`.
     #[inline(always)]

@@ -1,7 +1,7 @@
 //! Linear layers `y = x·Wᵀ`, plain and with a low-rank update.
 
 use super::gemm::{Into, Threads, View, product};
-use super::{elements, is_tracked, with_elements};
+use super::{composed, elements, is_native, is_tracked, with_elements};
 use crate::noise::Dropout;
 use crate::quant::FrozenWeight;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
@@ -9,14 +9,18 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, S
 /// Applies a linear layer: `y = x·Wᵀ`.
 ///
 /// Shapes: `x [positions, in]`, `W [out, in]` -> `[positions, out]`.
-/// The weight's gradient is computed only if `W` is a variable.
+/// The weight's gradient is computed only if `W` is a variable, and own kernels read it.
 pub(crate) fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    if !is_native(x) {
+        return composed::linear(x, &weight.clone().into(), false);
+    }
     x.apply_op2(weight, Linear)
 }
 
 /// [`linear`] with a weight that may be packed; a packed one is unpacked tile by tile and gets no gradient.
 pub(crate) fn frozen_linear(x: &Tensor, weight: &FrozenWeight) -> Result<Tensor> {
     match weight {
+        _ if !is_native(x) => composed::linear(x, weight, false),
         FrozenWeight::Dense(weight) => linear(x, weight),
         packed => x.apply_op1(PackedLinear { weight: packed.clone() }),
     }
@@ -35,6 +39,9 @@ pub(crate) fn lora_linear(
     scale: f32,
     dropout: Option<Dropout>,
 ) -> Result<Tensor> {
+    if !is_native(x) {
+        return composed::lora_linear(x, weight, (a, b), scale, dropout, false);
+    }
     x.apply_op3(a, b, LoraLinear { weight: weight.clone(), scale, dropout })
 }
 

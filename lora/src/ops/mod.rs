@@ -2,7 +2,8 @@
 //!
 //! candle's own fused operations drop gradients without an error, and its plain ones keep every intermediate and compute
 //! the weight gradient of frozen layers. These keep only what the gradient needs and compute only what somebody reads.
-//! All work on contiguous f32 in CPU memory, over *packed* rows `[positions, features]`: the sequences of a batch follow
+//! Own kernels work on contiguous f32 in CPU memory; what lies elsewhere or is of another kind goes through [`composed`]
+//! forms of the same operations. Both are over *packed* rows `[positions, features]`: the sequences of a batch follow
 //! each other without padding.
 
 #[cfg(test)]
@@ -10,6 +11,7 @@ mod adapted_tests;
 mod attention;
 #[cfg(test)]
 mod attention_tests;
+mod composed;
 mod cross_entropy;
 mod dora;
 mod dropout;
@@ -23,6 +25,7 @@ mod rms_norm;
 mod unread;
 
 pub(crate) use attention::{AttentionShape, LayerCache, attend_cached, causal_attention};
+pub(crate) use composed::{Composed, PlacedCache, add_to_rows, apply, attend_cached as attend_placed, nothing_of};
 pub(crate) use cross_entropy::{IGNORED, next_token_loss};
 pub(crate) use dora::{dora_linear, row_norms};
 pub(crate) use experts::{choose_experts, combine_experts, expert_weights};
@@ -33,7 +36,7 @@ pub(crate) use linear::{frozen_linear, linear, lora_linear, low_rank_sum};
 pub(crate) use rms_norm::rms_norm;
 pub(crate) use unread::{unread_frozen_linear, unread_lora_linear};
 
-use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, bail};
+use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor, bail};
 
 /// The elements of one argument of an operation.
 fn elements<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
@@ -53,6 +56,20 @@ pub(crate) fn with_elements<R>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> Res
         Storage::Cpu(storage) => read(elements(storage, layout)?),
         _ => bail!("expected a tensor in CPU memory"),
     }
+}
+
+/// Whether own kernels compute with `x`: f32 in CPU memory.
+pub(crate) fn is_native(x: &Tensor) -> bool {
+    x.device().is_cpu() && x.dtype() == DType::F32
+}
+
+/// [`with_elements`] of a tensor wherever it lies and of whatever kind: in f32, copied where they are not. For what is small
+/// or rare beside a step's work.
+pub(crate) fn with_values<R>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
+    if is_native(tensor) {
+        return with_elements(tensor, read);
+    }
+    read(&tensor.detach().to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?)
 }
 
 /// Whether a gradient of `tensor` will be read: it is a variable, or was computed from one.

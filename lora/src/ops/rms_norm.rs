@@ -1,7 +1,7 @@
 //! Root-mean-square normalisation.
 
 use super::math::dot;
-use super::{elements, is_tracked, with_elements};
+use super::{composed, elements, is_native, is_tracked, with_elements};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
 /// Scales every row to unit root mean square, then by `weight + offset`: `y = x / sqrt(mean(x²) + epsilon) · (weight + offset)`.
@@ -9,6 +9,9 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 /// Shapes: `x [positions, k·features]`, `weight [features]` -> that of `x`; each stretch of `features` on its own.
 /// Source: arXiv 1910.07467, equation 4.
 pub(crate) fn rms_norm(x: &Tensor, weight: &Tensor, epsilon: f32, offset: f32) -> Result<Tensor> {
+    if !is_native(x) {
+        return composed::rms_norm(x, weight, epsilon, offset);
+    }
     x.apply_op2(weight, RmsNorm { epsilon, offset })
 }
 

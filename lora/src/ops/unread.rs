@@ -1,5 +1,7 @@
 //! Linear layers of which only the gradient is wanted, because nobody reads what comes out.
 
+use super::composed;
+use super::is_native;
 use super::linear::{Linear, LoraLinear, PackedLinear};
 use crate::noise::Dropout;
 use crate::quant::FrozenWeight;
@@ -7,6 +9,9 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, S
 
 /// As [`super::frozen_linear`], with zeros in place of the product.
 pub(crate) fn unread_frozen_linear(x: &Tensor, weight: &FrozenWeight) -> Result<Tensor> {
+    if !is_native(x) {
+        return composed::linear(x, weight, true);
+    }
     let shape = (x.dim(0)?, weight.dims()?.0);
     match weight {
         FrozenWeight::Dense(weight) => x.apply_op2(weight, Unread { of: Linear, shape }),
@@ -23,6 +28,9 @@ pub(crate) fn unread_lora_linear(
     scale: f32,
     dropout: Option<Dropout>,
 ) -> Result<Tensor> {
+    if !is_native(x) {
+        return composed::lora_linear(x, weight, (a, b), scale, dropout, true);
+    }
     let shape = (x.dim(0)?, weight.dims()?.0);
     x.apply_op3(a, b, Unread { of: LoraLinear { weight: weight.clone(), scale, dropout }, shape })
 }

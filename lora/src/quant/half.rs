@@ -1,5 +1,7 @@
 //! A matrix of bf16.
 
+use candle_core::{Device, Result, Tensor};
+use half::bf16;
 use rayon::prelude::*;
 
 /// A matrix whose elements are all bf16, as the files of most models have them: half the memory of f32, and the same
@@ -31,6 +33,12 @@ impl Bf16Matrix {
     /// Bytes that the matrix takes.
     pub(crate) fn bytes(&self) -> usize {
         2 * self.bits.len()
+    }
+
+    /// The matrix as a tensor of bf16.
+    pub(crate) fn to_tensor(&self) -> Result<Tensor> {
+        let values: Vec<bf16> = self.bits.iter().map(|bits| bf16::from_bits(*bits)).collect();
+        Tensor::from_vec(values, (self.rows, self.columns), &Device::Cpu)
     }
 
     /// The high halves of the bits of `count` rows from `first` on.

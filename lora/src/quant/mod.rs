@@ -8,6 +8,7 @@ pub(crate) mod bitsandbytes;
 mod half;
 mod matrix;
 mod nf4;
+mod placed;
 mod scales;
 mod weight;
 

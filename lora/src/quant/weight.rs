@@ -2,9 +2,11 @@
 
 use super::half::Bf16Matrix;
 use super::matrix::Nf4Matrix;
+use super::placed::PlacedNf4;
 use crate::error::QuantError;
-use crate::ops::{CHUNK, with_elements};
-use candle_core::{Device, Result as TensorResult, Tensor};
+use crate::ops::{CHUNK, is_native, with_elements};
+use crate::placement::{Placement, moved};
+use candle_core::{DType, Device, Result as TensorResult, Tensor};
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
 use std::sync::Arc;
@@ -29,12 +31,14 @@ const TILE: usize = 1 << 18;
 /// The weight `[out, in]` of a linear layer.
 #[derive(Clone, Debug)]
 pub(crate) enum FrozenWeight {
-    /// f32; a variable if the whole model is trained.
+    /// f32 in CPU memory, a variable if the whole model is trained; or wherever and whatever a [`Placement`] says.
     Dense(Tensor),
     /// Packed; unpacked tile by tile where it is used, never as a whole.
     Nf4(Arc<Nf4Matrix>),
     /// Of bf16; made f32 tile by tile.
     Bf16(Arc<Bf16Matrix>),
+    /// Packed, where own kernels do not compute.
+    PlacedNf4(Arc<PlacedNf4>),
 }
 
 impl From<Tensor> for FrozenWeight {
@@ -65,6 +69,7 @@ impl FrozenWeight {
             Self::Dense(tensor) => tensor.dims2(),
             Self::Nf4(matrix) => Ok((matrix.rows(), matrix.columns())),
             Self::Bf16(matrix) => Ok((matrix.rows(), matrix.columns())),
+            Self::PlacedNf4(matrix) => Ok((matrix.rows(), matrix.columns())),
         }
     }
 
@@ -74,18 +79,65 @@ impl FrozenWeight {
             Self::Dense(tensor) => tensor.elem_count() * tensor.dtype().size_in_bytes(),
             Self::Nf4(matrix) => matrix.bytes(),
             Self::Bf16(matrix) => matrix.bytes(),
+            Self::PlacedNf4(matrix) => matrix.bytes(),
         }
     }
 
-    /// The whole weight as f32, detached. Only for writing files and merging, one weight at a time.
+    /// The whole weight as f32 in CPU memory, detached. Only for writing files and merging, one weight at a time.
     pub(crate) fn to_dense(&self) -> TensorResult<Tensor> {
         match self {
-            Self::Dense(tensor) => Ok(tensor.detach()),
+            Self::Dense(tensor) => moved(tensor, &Device::Cpu, DType::F32),
+            Self::PlacedNf4(matrix) => matrix.dequantise()?.to_device(&Device::Cpu),
             Self::Nf4(_) | Self::Bf16(_) => {
                 let mut values = vec![0f32; self.elem_count()];
                 self.rows_into(0, &mut values)?;
                 Tensor::from_vec(values, self.dims()?, &Device::Cpu)
             }
+        }
+    }
+
+    /// The same weight where `placement` says, detached. Packed ones stay packed; others become of the placement's kind.
+    ///
+    /// Errors: a weight that lies where own kernels do not compute already.
+    pub(crate) fn placed(&self, placement: Placement) -> TensorResult<Self> {
+        if placement.is_native() {
+            return Ok(self.detach());
+        }
+        let (device, dtype) = (placement.device().map_err(candle_core::Error::wrap)?, placement.dtype());
+        match self {
+            Self::Dense(tensor) => Ok(Self::Dense(moved(tensor, &device, dtype)?)),
+            Self::Bf16(matrix) => Ok(Self::Dense(moved(&matrix.to_tensor()?, &device, dtype)?)),
+            Self::Nf4(matrix) => Ok(Self::PlacedNf4(Arc::new(PlacedNf4::new(matrix, &device, dtype)?))),
+            Self::PlacedNf4(_) => candle_core::bail!("a packed weight that lies on a device already"),
+        }
+    }
+
+    /// Where the weight lies, and in what numbers it is computed with.
+    pub(crate) fn place(&self) -> (Device, DType) {
+        match self {
+            Self::Dense(tensor) => (tensor.device().clone(), tensor.dtype()),
+            Self::PlacedNf4(matrix) => (matrix.device().clone(), matrix.dtype()),
+            Self::Nf4(_) | Self::Bf16(_) => (Device::Cpu, DType::F32),
+        }
+    }
+
+    /// Whether own kernels read the weight.
+    pub(crate) fn is_native(&self) -> bool {
+        match self {
+            Self::Dense(tensor) => is_native(tensor),
+            Self::PlacedNf4(_) => false,
+            Self::Nf4(_) | Self::Bf16(_) => true,
+        }
+    }
+
+    /// The whole weight where it lies, detached, for operations that own kernels do not compute.
+    ///
+    /// Errors: a packed weight in CPU memory.
+    pub(crate) fn matrix(&self, dtype: DType) -> TensorResult<Tensor> {
+        match self {
+            Self::Dense(tensor) => tensor.detach().to_dtype(dtype),
+            Self::PlacedNf4(matrix) => matrix.dequantise()?.to_dtype(dtype),
+            Self::Nf4(_) | Self::Bf16(_) => candle_core::bail!("a packed weight in CPU memory, and an input elsewhere"),
         }
     }
 
@@ -101,10 +153,14 @@ impl FrozenWeight {
     ///
     /// Errors: a row beyond the weight.
     pub(crate) fn select(&self, rows: &[u32]) -> TensorResult<Tensor> {
+        let (count, columns) = self.dims()?;
         if let Self::Dense(tensor) = self {
+            // The processor looks itself; GPUs read whatever lies there.
+            if let Some(row) = rows.iter().find(|row| !tensor.device().is_cpu() && **row as usize >= count) {
+                candle_core::bail!("row {row} of a matrix with {count} rows");
+            }
             return tensor.index_select(&Tensor::new(rows, tensor.device())?, 0);
         }
-        let (count, columns) = self.dims()?;
         let mut values = vec![0f32; rows.len() * columns];
         for (row, out) in rows.iter().zip(values.chunks_exact_mut(columns)) {
             if *row as usize >= count {
@@ -133,6 +189,7 @@ impl FrozenWeight {
                 matrix.rows_into(first, out);
                 Ok(())
             }
+            Self::PlacedNf4(_) => candle_core::bail!("a weight that own kernels do not read"),
         }
     }
 
@@ -155,6 +212,7 @@ impl FrozenWeight {
             Self::Dense(tensor) => tensor.elem_count(),
             Self::Nf4(matrix) => matrix.rows() * matrix.columns(),
             Self::Bf16(matrix) => matrix.rows() * matrix.columns(),
+            Self::PlacedNf4(matrix) => matrix.rows() * matrix.columns(),
         }
     }
 
@@ -163,6 +221,7 @@ impl FrozenWeight {
     pub(crate) fn each_tile(&self, mut visit: impl FnMut(usize, &[f32]) -> TensorResult<()>) -> TensorResult<()> {
         match self {
             Self::Dense(tensor) => with_elements(tensor, |values| visit(0, values)),
+            Self::PlacedNf4(_) => candle_core::bail!("a weight that own kernels do not read"),
             Self::Nf4(_) | Self::Bf16(_) => {
                 let (rows, columns) = self.dims()?;
                 let tile_rows = tile_rows(columns).min(rows);

@@ -1,16 +1,21 @@
 //! Loading and generation without an adapter.
 
-use crate::{Reference, fixture, golden_samples, stories, values, worst};
-use tributary_lora::{Batch, Generation, Model, SamplingConfig, sample_loss};
+use crate::{Reference, fixture, golden_samples, stories_at, values, worst};
+use tributary_lora::{Batch, Generation, Model, Placement, SamplingConfig, sample_loss};
+
+on_devices!(
+    greedy_text_equals_that_of_llama2_c,
+    logits_ids_and_losses_equal_those_of_transformers,
+    packed_sequences_do_not_see_each_other,
+);
 
 fn greedy(model: &Model, prompt: &[u32], stops: &[u32], tokens_max: usize) -> Vec<u32> {
     let config = SamplingConfig { tokens_max, ..Default::default() };
     Generation::new(model, None, prompt, stops, config).unwrap().map(Result::unwrap).collect()
 }
 
-#[test]
-fn greedy_text_equals_that_of_llama2_c() {
-    let Some((model, tokenizer)) = stories() else { return };
+fn greedy_text_equals_that_of_llama2_c(placement: Placement) {
+    let Some((model, tokenizer)) = stories_at(placement) else { return };
     let expected = std::fs::read_to_string(fixture("stories260K").unwrap().join("expected_greedy.txt")).unwrap();
     // llama2.c generates 200 tokens after the one that begins a sequence, which would also end it.
     let text = tokenizer.decode(&greedy(&model, &[1], &[1], 200)).unwrap();
@@ -18,9 +23,8 @@ fn greedy_text_equals_that_of_llama2_c() {
     println!("greedy text: {} characters equal", text.len());
 }
 
-#[test]
-fn logits_ids_and_losses_equal_those_of_transformers() {
-    let Some((model, tokenizer)) = stories() else { return };
+fn logits_ids_and_losses_equal_those_of_transformers(placement: Placement) {
+    let Some((model, tokenizer)) = stories_at(placement) else { return };
     let reference = Reference::open(&fixture("golden-stories260K").unwrap().join("base/reference.safetensors"));
     let ids = reference.ids("input_ids");
     assert_eq!(tokenizer.encode("Once upon a time, there was a little girl named Lily.").unwrap(), ids);
@@ -35,9 +39,8 @@ fn logits_ids_and_losses_equal_those_of_transformers() {
     assert!(worst("base sample losses", &losses, &reference.get("sample_loss")) < 1e-4);
 }
 
-#[test]
-fn packed_sequences_do_not_see_each_other() {
-    let Some((model, tokenizer)) = stories() else { return };
+fn packed_sequences_do_not_see_each_other(placement: Placement) {
+    let Some((model, tokenizer)) = stories_at(placement) else { return };
     let samples = golden_samples(&tokenizer);
     let batch = Batch::new(&samples);
     let together = model.loss_sum(&batch, None).unwrap().to_scalar::<f32>().unwrap();

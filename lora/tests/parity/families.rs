@@ -1,10 +1,13 @@
 //! Every family of models beside transformers.
 
-use crate::{Reference, fixture, values, worst};
+use crate::{Reference, fixture, load, values, worst};
 use candle_core::Device;
 use tributary_lora::{
-    Adapter, Batch, Family, Generation, LoadError, LoraConfig, Model, ModelConfig, SamplingConfig, Targets,
+    Adapter, Batch, Family, Generation, LoadError, LoraConfig, Model, ModelConfig, Placement, Precision,
+    SamplingConfig, Targets,
 };
+
+on_devices!(logits_and_greedy_ids_equal_those_of_transformers);
 
 /// The folders, with what is in them and the linear layers of their second decoder layer, in PEFT's names.
 const FOLDERS: &[(&str, Family, &[&str])] = &[
@@ -54,12 +57,11 @@ fn last_row(model: &Model, tokens: &[u32]) -> Vec<f64> {
     logits[logits.len() - model.config().vocab_size..].to_vec()
 }
 
-#[test]
-fn logits_and_greedy_ids_equal_those_of_transformers() {
+fn logits_and_greedy_ids_equal_those_of_transformers(placement: Placement) {
     let Some(families) = fixture("golden-tiny-families") else { return };
     let mut worse = Vec::new();
     for (folder, family, _) in FOLDERS {
-        let model = Model::load(&families.join(folder), &Device::Cpu).unwrap();
+        let model = load(&families.join(folder), Precision::F32, placement);
         assert_eq!(model.config().family(), *family);
         assert_eq!(model.parameter_count() as u64, parameters(folder), "{folder}");
         let reference = Reference::open(&families.join(folder).join("reference.safetensors"));

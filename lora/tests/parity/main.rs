@@ -4,6 +4,10 @@
 //! CPU thread), `golden-tiny-families` (tools/make_tiny_families.py, same versions) and llama2.c's own texts.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[macro_use]
+#[path = "../common/devices.rs"]
+mod devices;
+
 mod base;
 #[path = "../common/mod.rs"]
 mod common;
@@ -11,11 +15,11 @@ mod families;
 mod methods;
 mod peft;
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use common::fixture;
 use safetensors::{Dtype, SafeTensors};
 use std::path::Path;
-use tributary_lora::{EncodedSample, Model, ModelConfig, Tokenizer};
+use tributary_lora::{Arithmetic, EncodedSample, Model, ModelConfig, Placement, Precision, Tokenizer};
 use tributary_protocol::ContentHash;
 
 /// Numbers from a safetensors file.
@@ -52,10 +56,22 @@ impl Reference {
     }
 }
 
-fn stories() -> Option<(Model, Tokenizer)> {
+/// The model in a folder, where a test wants it; only on the processor in f32 a profile is defined.
+fn load(dir: &Path, precision: Precision, placement: Placement) -> Model {
+    let arithmetic = if placement == Placement::CPU { Arithmetic::DetF32V1 } else { Arithmetic::Fast };
+    let model = Model::load_on(dir, precision, arithmetic, placement).unwrap();
+    assert_eq!((model.placement(), model.arithmetic()), (placement, arithmetic));
+    model
+}
+
+fn stories_at(placement: Placement) -> Option<(Model, Tokenizer)> {
     let dir = fixture("stories260K")?.join("hf");
     let tokenizer = Tokenizer::from_dir(&dir, &ModelConfig::from_dir(&dir).unwrap()).unwrap();
-    Some((Model::load(&dir, &Device::Cpu).unwrap(), tokenizer))
+    Some((load(&dir, Precision::F32, placement), tokenizer))
+}
+
+fn stories() -> Option<(Model, Tokenizer)> {
+    stories_at(Placement::CPU)
 }
 
 /// The eight texts of make_golden.py; every token but the first is trained on.

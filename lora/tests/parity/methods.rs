@@ -3,16 +3,22 @@
 //! Reference values: `reference/make_methods.py` on stories260K, with the versions that `reference/numbers.json` names
 //! (torch, transformers, peft, bitsandbytes on one CPU thread in f32), and `golden-stories260K/nf4`.
 
-use crate::{Reference, fixture, stories, values, worst};
+use crate::{Reference, fixture, load, stories, stories_at, values, worst};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tributary_lora::{
-    AdamWConfig, Adapter, Batch, CONFIG_FILE, Dataset, Decay, EncodedSample, Model, Nf4Matrix, Nf4Scales, Precision,
-    Targets, Tokenizer, TrainConfig, TrainingRun, sample_gradient,
+    AdamWConfig, Adapter, Batch, CONFIG_FILE, Dataset, Decay, EncodedSample, Model, Nf4Matrix, Nf4Scales, Placement,
+    Precision, Targets, Tokenizer, TrainConfig, TrainingRun, sample_gradient,
 };
 use tributary_protocol::ContentHash;
+
+on_devices!(
+    dora_with_rslora_trains_as_in_peft,
+    lora_plus_trains_as_in_peft,
+    qlora_trains_as_peft_does_on_the_unpacked_base,
+);
 
 fn reference(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/reference").join(file)
@@ -125,9 +131,8 @@ fn double_quantised_scales_are_those_of_bitsandbytes() {
     assert_eq!(hashes.len(), 35);
 }
 
-#[test]
-fn dora_with_rslora_trains_as_in_peft() {
-    let Some((model, tokenizer)) = stories() else { return };
+fn dora_with_rslora_trains_as_in_peft(placement: Placement) {
+    let Some((model, tokenizer)) = stories_at(placement) else { return };
     let model = Arc::new(model);
     let numbers = numbers();
     // DoRA's lengths begin as those of the base.
@@ -166,19 +171,17 @@ fn dora_with_rslora_trains_as_in_peft() {
     assert!(worst("DoRA gradients", &ours, &theirs_flat) < 1e-4 * scale.max(1.0));
 }
 
-#[test]
-fn lora_plus_trains_as_in_peft() {
-    let Some((model, tokenizer)) = stories() else { return };
+fn lora_plus_trains_as_in_peft(placement: Placement) {
+    let Some((model, tokenizer)) = stories_at(placement) else { return };
     let adamw = AdamWConfig { lora_plus_ratio: Some(8.0), weight_decay: 0.05, ..Default::default() };
     let (losses, _) = losses(Arc::new(model), &tokenizer, 2e-3, adamw);
     assert!(worst("LoRA+ losses", &losses, &list(&numbers()["lora_plus_losses"])) < 1e-4);
 }
 
-#[test]
-fn qlora_trains_as_peft_does_on_the_unpacked_base() {
-    let Some((model, tokenizer)) = stories() else { return };
+fn qlora_trains_as_peft_does_on_the_unpacked_base(placement: Placement) {
+    let Some((model, tokenizer)) = stories_at(placement) else { return };
     let dir = fixture("stories260K").unwrap().join("hf");
-    let packed = Model::load_as(&dir, &candle_core::Device::Cpu, Precision::Nf4Double).unwrap();
+    let packed = load(&dir, Precision::Nf4Double, placement);
     assert_eq!(packed.content_hash(), model.content_hash());
     println!("parameters: {} bytes as f32, {} packed", model.parameter_bytes(), packed.parameter_bytes());
     let numbers = numbers();

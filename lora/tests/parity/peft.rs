@@ -1,19 +1,26 @@
 //! Adapters: PEFT's files, its training, its gradients.
 
-use crate::{Reference, fixture, golden_samples, stories, values, worst};
+use crate::{Reference, fixture, golden_samples, stories_at, values, worst};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tributary_lora::{
-    AdamWConfig, Adapter, Batch, CONFIG_FILE, Dataset, Decay, TrainConfig, TrainingRun, sample_gradient, sample_loss,
+    AdamWConfig, Adapter, Batch, CONFIG_FILE, Dataset, Decay, Placement, TrainConfig, TrainingRun, sample_gradient,
+    sample_loss,
 };
+
+on_devices!(
+    adapter_and_merged_logits_equal_those_of_peft,
+    forty_steps_give_pefts_losses,
+    sample_gradients_and_their_products_equal_those_of_peft,
+    written_adapter_reads_back_and_has_one_hash,
+);
 
 fn golden() -> Option<PathBuf> {
     Some(fixture("golden-stories260K")?.join("lora"))
 }
 
-#[test]
-fn adapter_and_merged_logits_equal_those_of_peft() {
-    let (Some((model, _)), Some(golden)) = (stories(), golden()) else { return };
+fn adapter_and_merged_logits_equal_those_of_peft(placement: Placement) {
+    let (Some((model, _)), Some(golden)) = (stories_at(placement), golden()) else { return };
     let adapter = Adapter::load(&golden, &model).unwrap();
     let reference = Reference::open(&golden.join("reference.safetensors"));
     let ids = Reference::open(&golden.join("../base/reference.safetensors")).ids("input_ids");
@@ -24,9 +31,8 @@ fn adapter_and_merged_logits_equal_those_of_peft() {
     assert!(worst("merged logits", &merged, &reference.get("logits_merged")) < 1e-4);
 }
 
-#[test]
-fn forty_steps_give_pefts_losses() {
-    let (Some((model, tokenizer)), Some(golden)) = (stories(), golden()) else { return };
+fn forty_steps_give_pefts_losses(placement: Placement) {
+    let (Some((model, tokenizer)), Some(golden)) = (stories_at(placement), golden()) else { return };
     let config = std::fs::read(golden.join(CONFIG_FILE)).unwrap();
     let start = Adapter::from_peft(&config, &std::fs::read(golden.join("init.safetensors")).unwrap(), &model).unwrap();
     let dataset = Dataset::divide(golden_samples(&tokenizer), 0).unwrap();
@@ -55,9 +61,8 @@ fn forty_steps_give_pefts_losses() {
     }
 }
 
-#[test]
-fn sample_gradients_and_their_products_equal_those_of_peft() {
-    let (Some((model, tokenizer)), Some(golden)) = (stories(), golden()) else { return };
+fn sample_gradients_and_their_products_equal_those_of_peft(placement: Placement) {
+    let (Some((model, tokenizer)), Some(golden)) = (stories_at(placement), golden()) else { return };
     let adapter = Adapter::load(&golden, &model).unwrap();
     let reference = Reference::open(&golden.join("reference.safetensors"));
     let expected = Reference::open(&golden.join("per_sample_grads.safetensors"));
@@ -85,9 +90,8 @@ fn sample_gradients_and_their_products_equal_those_of_peft() {
     assert!(worst("adapter sample losses", &losses, &reference.get("sample_loss")) < 1e-4);
 }
 
-#[test]
-fn written_adapter_reads_back_and_has_one_hash() {
-    let (Some((model, _)), Some(golden)) = (stories(), golden()) else { return };
+fn written_adapter_reads_back_and_has_one_hash(placement: Placement) {
+    let (Some((model, _)), Some(golden)) = (stories_at(placement), golden()) else { return };
     let adapter = Adapter::load(&golden, &model).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let hash = adapter.save(dir.path(), "stories260K").unwrap();

@@ -1,17 +1,23 @@
 //! What a session does with a run in a folder: events, pauses, evaluations, bad numbers, kills.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[macro_use]
+#[path = "../common/devices.rs"]
+mod devices;
+
 mod control;
 mod estimate;
 mod failure;
 mod kill;
+mod placement;
 mod recompute;
 
 use std::path::Path;
 use std::sync::Arc;
 use tributary_lora::{
-    Activity, Adapter, Architecture, Control, Dataset, EncodedSample, Event, LoraConfig, Model, ModelConfig, Outcome,
-    RopeConfig, RopeScaling, Session, SessionConfig, Summary, Targets, TrainConfig, TrainError, TrainingRun,
+    Activity, Adapter, Architecture, Arithmetic, Control, Dataset, EncodedSample, Event, LoraConfig, Model,
+    ModelConfig, Outcome, Placement, RopeConfig, RopeScaling, Session, SessionConfig, Summary, Targets, TrainConfig,
+    TrainError, TrainingRun,
 };
 use tributary_protocol::ContentHash;
 
@@ -39,6 +45,14 @@ fn model_config() -> ModelConfig {
 
 fn model() -> Arc<Model> {
     Arc::new(Model::random(model_config(), 4).unwrap())
+}
+
+/// The model where a test wants it; only on the processor in f32 a profile is defined.
+fn placed(model: Model, placement: Placement) -> Model {
+    match placement == Placement::CPU {
+        true => model,
+        false => model.with_arithmetic(Arithmetic::Fast).unwrap().placed(placement).unwrap(),
+    }
 }
 
 fn sample(row: u32) -> EncodedSample {

@@ -1,10 +1,10 @@
 //! Activation checkpointing.
 
-use crate::{lora, model_config, settings, start};
+use crate::{lora, model_config, placed, settings, start};
 use std::sync::Arc;
 use tributary_lora::{
-    Architecture, Experts, Family, LoraConfig, Model, ModelConfig, Precision, Routing, Scores, Targets, TrainConfig,
-    TrainingRun,
+    Architecture, Experts, Family, LoraConfig, Model, ModelConfig, Placement, Precision, Routing, Scores, Targets,
+    TrainConfig, TrainingRun,
 };
 use tributary_protocol::ContentHash;
 
@@ -23,8 +23,9 @@ fn experts() -> ModelConfig {
     ModelConfig { architecture, ..model_config() }
 }
 
-#[test]
-fn computing_again_gives_the_same_bits() {
+on_devices!(computing_again_gives_the_same_bits);
+
+fn computing_again_gives_the_same_bits(placement: Placement) {
     let all = LoraConfig { dropout: 0.2, weight_decomposed: true, rank_stabilised: true, ..lora() };
     let late = LoraConfig { targets: Targets::Pattern(r".*layers\.[12]\.self_attn\.o_proj".into()), ..lora() };
     let early = LoraConfig { targets: Targets::Pattern(r".*layers\.0\.mlp\.up_proj".into()), ..lora() };
@@ -38,7 +39,8 @@ fn computing_again_gives_the_same_bits() {
         (&families[2], Precision::F32, lora()),
         (&families[2], Precision::F32, LoraConfig { dropout: 0.2, ..lora() }),
     ] {
-        let model = Arc::new(Model::random(config.clone(), 4).unwrap().with_precision(precision).unwrap());
+        let model = Model::random(config.clone(), 4).unwrap().with_precision(precision).unwrap();
+        let model = Arc::new(placed(model, placement));
         let with = |activation_checkpointing| {
             let config = TrainConfig { activation_checkpointing, neftune_alpha: Some(5.0), ..settings() };
             bits(start(&model, lora.clone(), config))
