@@ -4,6 +4,7 @@
 mod control;
 mod estimate;
 mod failure;
+mod included;
 mod kill;
 mod recompute;
 
