@@ -249,17 +249,17 @@ fn checked_order(scores: &Scores<'_>) -> Result<Vec<usize>, AnswerError> {
         return Err(AnswerError::UnknownGroup { sample: *id, group: *group });
     }
     let mut keyed: Vec<(&SampleScore, usize)> = samples.iter().zip(0..).collect();
-    keyed.sort_unstable_by(|(a, _), (b, _)| a.id.cmp(&b.id));
+    keyed.sort_unstable_by_key(|(sample, _)| sample.id);
     if let Some([(twice, _), _]) = keyed.array_windows().find(|[(a, _), (b, _)]| a.id == b.id) {
         return Err(AnswerError::Twice { sample: twice.id });
     }
-    keyed.sort_unstable_by(|(a, _), (b, _)| a.cluster.cmp(&b.cluster).then_with(|| key(a).cmp(&key(b))));
+    keyed.sort_unstable_by_key(|(sample, _)| (sample.cluster, sample.group));
     if let Some([(torn, _), _]) =
         keyed.array_windows().find(|[(a, _), (b, _)]| a.cluster == b.cluster && a.group != b.group)
     {
         return Err(AnswerError::TornCluster { cluster: torn.cluster });
     }
-    keyed.sort_unstable_by(|(a, _), (b, _)| key(a).cmp(&key(b)));
+    keyed.sort_unstable_by_key(|(sample, _)| key(sample));
     Ok(keyed.into_iter().map(|(_, place)| place).collect())
 }
 

@@ -181,7 +181,7 @@ impl Tangents {
             let (found, expected) = (gradient.len(), self.parameters);
             return Err(TangentError::Parameters { what: "the gradient", found, expected });
         }
-        let of_rows = |rows: &Rows| -> Vec<f64> { rows.iter().map(|row| row.dot(gradient)).collect() };
+        let of_rows = |rows: &Rows| rows.dots(gradient);
         let halves = || self.halves.as_ref().map(of_rows).ok_or(TangentError::NoHalves);
         let scores = match tangent {
             Tangent::LeaveOneOut => of_rows(&self.leave_one_out),

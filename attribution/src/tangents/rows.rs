@@ -1,5 +1,7 @@
 //! Directions in the adapter's parameters, at eight bits each.
 
+use rayon::prelude::*;
+
 /// Parameters that share a scale.
 pub(super) const BLOCK: usize = 256;
 /// Sums that are made side by side; a fixed number, so that every machine adds in the same order.
@@ -35,6 +37,12 @@ impl Rows {
     pub(super) fn iter(&self) -> impl Iterator<Item = &Row> {
         self.0.iter()
     }
+
+    /// The inner product of every direction with `gradient`. A thread computes whole ones, so that the bits do not depend on
+    /// how many there are.
+    pub(super) fn dots(&self, gradient: &[f32]) -> Vec<f64> {
+        self.0.par_iter().map(|row| row.dot(gradient)).collect()
+    }
 }
 
 impl Row {
@@ -60,10 +68,18 @@ impl Row {
         let blocks = self.values.chunks(BLOCK).zip(gradient.chunks(BLOCK));
         blocks.zip(&self.scales).fold(0f64, |sum, ((values, gradient), scale)| {
             let mut lanes = [0f32; LANES];
-            for (values, gradient) in values.chunks(LANES).zip(gradient.chunks(LANES)) {
-                for ((lane, value), gradient) in lanes.iter_mut().zip(values).zip(gradient) {
-                    *lane += f32::from(*value) * gradient;
+            let mut add = |values: &[i8; LANES], gradient: &[f32; LANES]| {
+                for lane in 0..LANES {
+                    lanes[lane] += f32::from(values[lane]) * gradient[lane];
                 }
+            };
+            let ((values, values_left), (gradient, gradient_left)) = (values.as_chunks(), gradient.as_chunks());
+            values.iter().zip(gradient).for_each(|(values, gradient)| add(values, gradient));
+            if !values_left.is_empty() {
+                let (mut last_values, mut last_gradient) = ([0i8; LANES], [0f32; LANES]);
+                last_values[..values_left.len()].copy_from_slice(values_left);
+                last_gradient[..gradient_left.len()].copy_from_slice(gradient_left);
+                add(&last_values, &last_gradient);
             }
             sum + f64::from(*scale) * lanes.iter().map(|lane| f64::from(*lane)).sum::<f64>()
         })

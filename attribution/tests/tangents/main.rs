@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod accuracy;
+mod answer;
 mod file;
 mod retrain;
 
