@@ -190,9 +190,11 @@ fn main() {
     show("  at midpoints", lds(&midpoint, &members, &losses));
     show("  the true differences", lds(&truth, &members, &losses));
 
-    // Samples inside a group: the product of gradients, the plainest estimator there is.
+    // Samples inside a group: products with the gradients that samples and ghosts have before the first step, the plainest
+    // estimator that treats both alike. At the end, samples that were learnt have small gradients, and ghosts do not.
+    let start = Adapter::new(&model, lora.clone(), 1).unwrap();
     let gradients_of = |samples: &[EncodedSample]| -> Vec<Vec<f32>> {
-        samples.iter().map(|sample| sample_gradient(&model, &result, sample).unwrap()).collect()
+        samples.iter().map(|sample| sample_gradient(&model, &start, sample).unwrap()).collect()
     };
     let (of_samples, of_ghosts) = (gradients_of(samples), gradients_of(dataset.validation()));
     let dots = |gradient: &[f32], others: &[Vec<f32>]| -> Vec<f64> {
@@ -230,12 +232,24 @@ fn main() {
         })
         .collect();
     show("  gradient products alone", lds(&plain, &members, &losses));
+    let inside = |scores: &[Vec<f64>]| -> Vec<Vec<f64>> {
+        let pairs = scores.iter().zip(&gradients);
+        pairs.map(|(totals, gradient)| by_contributor(totals, &dots(gradient, &of_samples))).collect()
+    };
     for (kind, scores) in kinds.iter().zip(&linear) {
-        let found: Vec<Vec<f64>> = (scores.iter().zip(&gradients))
-            .map(|(totals, gradient)| by_contributor(totals, &dots(gradient, &of_samples)))
-            .collect();
-        show(&format!("  {kind:?}"), lds(&found, &members, &losses));
+        show(&format!("  {kind:?}"), lds(&inside(scores), &members, &losses));
     }
+    show("  losses", lds(&inside(&exact), &members, &losses));
+    let without: Vec<Vec<bool>> =
+        (0..contributors).map(|out| owners.iter().map(|owner| *owner != out).collect()).collect();
+    let truth: Vec<Vec<f64>> = (losses_of(&without).into_iter().zip(&queries))
+        .map(|(losses, query)| losses.iter().map(|without| without - loss(&result, query)).collect())
+        .collect();
+    show("  the true differences", lds(&truth, &members, &losses));
+    println!("rank correlation with leaving each contributor out");
+    show("  gradient products alone", correlation(&plain, &truth));
+    show("  LeaveOneOut", correlation(&inside(&linear[0]), &truth));
+    show("  losses", correlation(&inside(&exact), &truth));
 
     // Who is paid for the questions.
     let holds = |sample: &EncodedSample, text: &str| {
@@ -252,7 +266,7 @@ fn main() {
             }
             asked += 1;
             let gradient = &gradients[question];
-            let totals = &linear[kinds.len() - 1][question];
+            let totals = &exact[question];
             let (scores, ghosts) = (dots(gradient, &of_samples), dots(gradient, &of_ghosts));
             let sample_scores = SampleScores::Floats { samples: &scores, ghosts: &ghosts };
             let answer = Answer { groups: &groups, clusters: None, group_scores: totals, sample_scores };

@@ -347,7 +347,7 @@ mod tests {
     fn text(topic: u32, number: u32) -> EncodedSample {
         let word = |i: u32| {
             let drawn = (number * 7919 + i * 104_729) % 97;
-            if i % 3 == 0 { drawn % 11 } else { 100 + 50 * topic + drawn % 20 }
+            if i.is_multiple_of(3) { drawn % 11 } else { 100 + 50 * topic + drawn % 20 }
         };
         let id = ContentHash::of(&(1_000 * topic + number).to_le_bytes());
         EncodedSample::new(id, (0..24).map(word).collect(), 1)

@@ -50,9 +50,11 @@ pub struct Rule {
 impl Rule {
     /// The rule for a model whose attribution was measured to be so accurate.
     ///
-    /// Ghosts up to the 99th percentile earn nothing; a sample gets at most half, so that no single estimate decides all.
+    /// Ghosts up to the 90th percentile earn nothing: those held out from the same data may say what a sample says, and the
+    /// highest of them would take the floor above the sample. A sample gets at most half, so that no single estimate decides
+    /// all.
     pub const fn new(attributed: Ppm) -> Self {
-        Self { floor_quantile: Ppm::from_percent(99), sample_max: Ppm::from_percent(50), attributed }
+        Self { floor_quantile: Ppm::from_percent(90), sample_max: Ppm::from_percent(50), attributed }
     }
 }
 

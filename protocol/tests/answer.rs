@@ -27,7 +27,7 @@ fn alone(samples: &[(u16, i64)]) -> Vec<SampleScore> {
     samples.iter().enumerate().map(sample).collect()
 }
 
-const ALL: Rule = Rule { sample_max: Ppm::ONE, ..Rule::new(Ppm::ONE) };
+const ALL: Rule = Rule { floor_quantile: Ppm::from_percent(99), sample_max: Ppm::ONE, attributed: Ppm::ONE };
 
 fn shared(rule: &Rule, groups: &[i64], samples: &[SampleScore], ghosts: &[i64]) -> Shares {
     share(rule, &Scores { groups, samples, ghosts }).unwrap()

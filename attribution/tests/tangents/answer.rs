@@ -11,7 +11,7 @@ use tributary_protocol::{
     stream::SHARE_UNITS,
 };
 
-const RULE: Rule = Rule { sample_max: Ppm::ONE, ..Rule::new(Ppm::ONE) };
+const RULE: Rule = Rule { floor_quantile: Ppm::from_percent(99), sample_max: Ppm::ONE, attributed: Ppm::ONE };
 
 /// A trained task with the gradients of its samples, which score inside the groups.
 struct Trained {
@@ -158,7 +158,8 @@ fn one_sample_of_one_contributor_gets_what_is_attributed() {
     };
     let found = answer(&[0.25]).share(&RULE).unwrap();
     assert_eq!((found.shares.units, found.shares.base), (vec![SHARE_UNITS], 0));
-    let found = answer(&[0.25]).share(&Rule::new(Ppm::from_percent(60))).unwrap();
+    let half = Rule { sample_max: Ppm::from_percent(50), attributed: Ppm::from_percent(60), ..RULE };
+    let found = answer(&[0.25]).share(&half).unwrap();
     assert_eq!((found.shares.units, found.shares.base), (vec![300_000_000], 700_000_000));
     assert_eq!(answer(&[-0.25]).share(&RULE).unwrap().shares.fallback, Some(Fallback::NoGroup));
 }
