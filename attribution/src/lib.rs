@@ -14,28 +14,39 @@
 //!
 //! # Reading order
 //! [`Corpus`] (whose sample is it), [`Estimator`] and [`TracInCp`] (scores), [`apportion_scores`] (units),
-//! [`AttributionReport`] (evidence and root), [`recompute`] (checking somebody else's), [`spans`] (which words of an answer
-//! stand in whose samples).
+//! [`AttributionReport`] (evidence and root), [`recompute`] (checking somebody else's). For single answers: [`Groups`]
+//! (samples that say similar things), [`Tangents`] (what each group did to the adapter), [`Answer`] (shares of one answer),
+//! [`accuracy`] (how right all that is), [`spans`] (which words of an answer stand in whose samples).
 //!
 //! # Invariant
 //! Synchronous: no tokio, no network, no chain, no file.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod accuracy;
+mod answer;
 mod corpus;
 pub mod duplicates;
 mod error;
 mod estimator;
 mod exact;
+mod groups;
 mod recompute;
 mod report;
 pub mod spans;
+mod tangents;
 mod tracin;
 mod units;
 
+pub use answer::{Answer, AnswerShares, ContributionShare, SampleScores, ShareError, to_integers};
 pub use corpus::{ContributionHashes, ContributionSamples, Corpus, Finding, OwnedSample, Part, Resemblance};
 pub use error::{AttributionError, EvidenceError, SpanError};
 pub use estimator::{Estimator, Inputs, Observer, Progress, estimator, unobserved};
+pub use groups::{DIMENSIONS, GroupError, GroupSettings, Groups};
 pub use recompute::{Comparison, UNITS_TOLERANCE, recompute};
 pub use report::{AttributionReport, CheckpointEvidence, ContributionEvidence, SampleScore, attribute};
+pub use tangents::{
+    RetrainObserver, RetrainProgress, RetrainRecipe, Retrained, Retrainer, Tangent, TangentError, TangentSettings,
+    Tangents, parameters, random_coalitions, random_halves,
+};
 pub use tracin::TracInCp;
 pub use units::{ContributionUnits, apportion_scores};

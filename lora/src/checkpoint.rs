@@ -210,6 +210,10 @@ impl TrainingRun {
             add(b"packing");
             add(&(positions as u64).to_le_bytes());
         }
+        if let Some(included) = self.included() {
+            add(b"included");
+            add(&included.iter().map(|included| u8::from(*included)).collect::<Vec<u8>>());
+        }
         for samples in [self.dataset().training(), self.dataset().validation()] {
             add(&(samples.len() as u64).to_le_bytes());
             for sample in samples {

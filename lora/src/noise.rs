@@ -15,8 +15,8 @@ pub(crate) struct Noise {
     pub seed: u64,
     /// Steps done before this one.
     pub step: u64,
-    /// Place of the micro batch's first sample in the step.
-    pub first_sample: usize,
+    /// Place in the step of each of the micro batch's samples.
+    pub places: Arc<Vec<usize>>,
     /// NEFTune's alpha; 0: embeddings stay as they are.
     pub embedding_alpha: f32,
     /// Positions of each packed sequence.
@@ -60,7 +60,7 @@ impl Noise {
     ) {
         for (index, length) in self.lengths.iter().enumerate() {
             let (sequence, rest) = values.split_at_mut(length * width);
-            let (step, sample) = (self.step, self.first_sample + index);
+            let (step, sample) = (self.step, self.places[index]);
             change(&mut Random::new(self.seed, &format!("{purpose} step {step} sample {sample}")), sequence);
             values = rest;
         }
@@ -109,7 +109,8 @@ mod tests {
     use super::*;
 
     fn noise(first_sample: usize, lengths: &[usize]) -> Noise {
-        Noise { seed: 7, step: 3, first_sample, embedding_alpha: 5.0, lengths: Arc::new(lengths.to_vec()) }
+        let places = Arc::new((first_sample..first_sample + lengths.len()).collect());
+        Noise { seed: 7, step: 3, places, embedding_alpha: 5.0, lengths: Arc::new(lengths.to_vec()) }
     }
 
     #[test]

@@ -9,14 +9,15 @@ use crate::data::pack;
 use crate::dataset::{Dataset, positions_of};
 use crate::random::Random;
 use crate::train::TrainConfig;
+use std::sync::Arc;
 
 /// Samples that are computed at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MicroBatch {
     /// Indices of the samples.
     pub samples: Vec<usize>,
-    /// Place of the first of them in the step.
-    pub first: usize,
+    /// Place of each of them in the step, those that are left out counted too.
+    pub places: Vec<usize>,
 }
 
 /// The steps of a run: they depend on the samples' lengths, seed and settings only, so that a run that was interrupted goes
@@ -33,6 +34,8 @@ pub(crate) struct Plan {
     batch_size: usize,
     micro_batch_size: usize,
     steps_per_epoch: u64,
+    /// Whether each training sample is computed; `None`: all are.
+    included: Option<Arc<[bool]>>,
     /// The last epoch that was asked for, with its rows.
     cached: Option<(u64, Vec<Vec<usize>>)>,
 }
@@ -62,8 +65,14 @@ impl Plan {
             batch_size: config.batch_size,
             micro_batch_size: config.micro_batch_size,
             steps_per_epoch: config.steps_per_epoch(rows),
+            included: None,
             cached: None,
         }
+    }
+
+    /// The same steps without the samples that `included` says no to. The others keep their steps and places.
+    pub(crate) fn including(self, included: Option<Arc<[bool]>>) -> Self {
+        Self { included, ..self }
     }
 
     /// Steps of one pass over the training samples.
@@ -71,22 +80,35 @@ impl Plan {
         self.steps_per_epoch
     }
 
-    /// What step `index`, counted from 0, computes; the last step of an epoch may have fewer rows than the others.
+    /// What step `index`, counted from 0, computes; the last step of an epoch may have fewer rows than the others. Micro
+    /// batches that have no sample because all are left out do not appear.
     pub(crate) fn step(&mut self, index: u64) -> Vec<MicroBatch> {
+        let included = self.included.clone();
+        let is_in = |sample: &usize| included.as_ref().is_none_or(|included| included[*sample]);
+        let (mut first, micro_batch_size) = (0, self.micro_batch_size);
+        let micro_batch = |rows: &[Vec<usize>]| {
+            let places = rows.iter().flatten().copied().zip(first..);
+            let (samples, places): (Vec<_>, Vec<_>) = places.filter(|(sample, _)| is_in(sample)).unzip();
+            first += rows.iter().map(Vec::len).sum::<usize>();
+            MicroBatch { samples, places }
+        };
+        let micro_batches = self.rows_of_step(index).chunks(micro_batch_size).map(micro_batch);
+        micro_batches.filter(|micro| !micro.samples.is_empty()).collect()
+    }
+
+    /// The samples of step `index`, counted from 0, that are left out.
+    pub(crate) fn left_out(&mut self, index: u64) -> Vec<usize> {
+        let Some(included) = self.included.clone() else { return Vec::new() };
+        self.rows_of_step(index).iter().flatten().copied().filter(|sample| !included[*sample]).collect()
+    }
+
+    fn rows_of_step(&mut self, index: u64) -> &[Vec<usize>] {
         let (epoch, within) = (index / self.steps_per_epoch, (index % self.steps_per_epoch) as usize);
         if self.cached.as_ref().is_none_or(|(cached, _)| *cached != epoch) {
             self.cached = Some((epoch, self.rows_of(epoch)));
         }
         let rows = self.cached.as_ref().map(|(_, rows)| rows.as_slice()).unwrap_or_default();
-        let step = &rows[within * self.batch_size..((within + 1) * self.batch_size).min(rows.len())];
-        let mut first = 0;
-        step.chunks(self.micro_batch_size)
-            .map(|rows| {
-                let micro = MicroBatch { samples: rows.concat(), first };
-                first += micro.samples.len();
-                micro
-            })
-            .collect()
+        &rows[within * self.batch_size..((within + 1) * self.batch_size).min(rows.len())]
     }
 
     /// Indices of the validation samples that are computed at once, in their order or in packs.
@@ -141,6 +163,10 @@ mod tests {
         TrainConfig { seed: 7, batch_size, micro_batch_size, ..TrainConfig::default() }
     }
 
+    fn micro(samples: &[usize], places: &[usize]) -> MicroBatch {
+        MicroBatch { samples: samples.to_vec(), places: places.to_vec() }
+    }
+
     fn samples(steps: impl IntoIterator<Item = Vec<MicroBatch>>) -> Vec<usize> {
         steps.into_iter().flatten().flat_map(|micro| micro.samples).collect()
     }
@@ -165,17 +191,26 @@ mod tests {
     fn micro_batches_divide_a_step_and_know_their_place_in_it() {
         let config = TrainConfig { shuffle: false, ..config(5, 2) };
         let step = Plan::new(&dataset(&[3; 10], None), &config).step(1);
-        let micro = |samples: &[usize], first| MicroBatch { samples: samples.to_vec(), first };
-        assert_eq!(step, [micro(&[5, 6], 0), micro(&[7, 8], 2), micro(&[9], 4)]);
+        assert_eq!(step, [micro(&[5, 6], &[0, 1]), micro(&[7, 8], &[2, 3]), micro(&[9], &[4])]);
     }
 
     #[test]
     fn rows_of_a_packed_dataset_hold_several_samples() {
         let config = TrainConfig { shuffle: false, ..config(2, 1) };
         let mut plan = Plan::new(&dataset(&[6, 2, 5, 4, 3], Some(10)), &config);
-        let micro = |samples: &[usize], first| MicroBatch { samples: samples.to_vec(), first };
         assert_eq!(plan.steps_per_epoch(), 1);
-        assert_eq!(plan.step(0), [micro(&[0, 3], 0), micro(&[1, 2, 4], 2)]);
+        assert_eq!(plan.step(0), [micro(&[0, 3], &[0, 1]), micro(&[1, 2, 4], &[2, 3, 4])]);
+    }
+
+    #[test]
+    fn who_is_left_out_moves_nobody_else() {
+        let config = TrainConfig { shuffle: false, ..config(5, 2) };
+        let included: Vec<bool> = [1, 0, 1, 1, 1, 0, 0, 1, 0, 1].iter().map(|included| *included == 1).collect();
+        let mut plan = Plan::new(&dataset(&[3; 10], None), &config).including(Some(included.into()));
+        assert_eq!(plan.step(0), [micro(&[0], &[0]), micro(&[2, 3], &[2, 3]), micro(&[4], &[4])]);
+        assert_eq!(plan.step(1), [micro(&[7], &[2]), micro(&[9], &[4])]);
+        assert_eq!((plan.left_out(0), plan.left_out(1)), (vec![1], vec![5, 6, 8]));
+        assert_eq!(plan.steps_per_epoch(), 2);
     }
 
     #[test]

@@ -59,6 +59,8 @@ pub struct TrainingRun {
     dataset: Dataset,
     config: TrainConfig,
     plan: Plan,
+    /// Whether each training sample takes part; `None`: all do.
+    included: Option<Arc<[bool]>>,
     schedule: Schedule,
     pub(crate) optimiser: AdamW,
     pub(crate) trace: Vec<StepRecord>,
@@ -107,6 +109,7 @@ impl TrainingRun {
         Ok(Self {
             plan,
             optimiser,
+            included: None,
             trace: Vec::new(),
             evaluations: Vec::new(),
             best_adapter: None,
@@ -117,6 +120,47 @@ impl TrainingRun {
             config,
             schedule,
         })
+    }
+
+    /// The same run without some training samples: `included` says of each, in the order of [`Dataset::training`], whether it
+    /// takes part. It is the counterfactual that attribution asks for.
+    ///
+    /// Everything else stays: the number of steps, which samples a step has and in what order, the random draws of each
+    /// sample, the learning rates. A sample that is left out is not computed, and adds nothing to loss and gradient. The
+    /// gradient of a step is still divided by the trained tokens of *all* its samples, so that leaving one out takes its
+    /// part away and does not make those of the others larger; a step of which all samples are left out has the gradient 0.
+    /// The loss that a step reports is the mean over the samples that take part, 0 if there are none. Where all take part
+    /// the run gives the same bits as without this call.
+    ///
+    /// Errors: another number of samples, nobody left, a run that has begun.
+    pub fn including(mut self, included: &[bool]) -> Result<Self, TrainError> {
+        let samples = self.dataset.training.len();
+        let refuse = |value: String, expected: String| Err(TrainError::Setting { key: "included", value, expected });
+        if included.len() != samples {
+            return refuse(
+                format!("{} samples", included.len()),
+                format!("one entry for each of the {samples} samples"),
+            );
+        }
+        if !included.contains(&true) {
+            return refuse("no sample".into(), "at least one sample to train on".into());
+        }
+        if self.steps_done() > 0 {
+            return refuse(format!("samples after step {}", self.steps_done()), "a run that has not begun".into());
+        }
+        self.included = included.contains(&false).then(|| included.into());
+        self.plan = self.fresh_plan();
+        Ok(self)
+    }
+
+    /// Whether each training sample takes part; `None` if all do.
+    pub fn included(&self) -> Option<&[bool]> {
+        self.included.as_deref()
+    }
+
+    /// The run's plan, for whoever looks at other steps than the next.
+    fn fresh_plan(&self) -> Plan {
+        Plan::new(&self.dataset, &self.config).including(self.included.clone())
     }
 
     /// Number of steps of the whole run.
@@ -218,13 +262,15 @@ impl TrainingRun {
         let samples = || micro_batches.iter().flat_map(|micro| &micro.samples).map(|i| &self.dataset.training[*i]);
         let ids: Vec<ContentHash> = samples().map(EncodedSample::id).collect();
         let tokens: usize = samples().map(EncodedSample::trained_tokens).sum();
+        let left_out = self.plan.left_out(index).into_iter();
+        let tokens_of_all = tokens + left_out.map(|i| self.dataset.training[i].trained_tokens()).sum::<usize>();
         let not_finite = |what, value| TrainError::NotFinite { what, value, step: index + 1, samples: ids.clone() };
 
         let (mut loss_sum, mut positions) = (0f64, 0);
         let mut gradients: Vec<Option<Tensor>> = vec![None; self.parameters.len()];
         for micro in &micro_batches {
             let samples = micro.samples.iter().map(|sample| &self.dataset.training[*sample]);
-            let batch = self.noisy(Batch::new(samples), micro.first);
+            let batch = self.noisy(Batch::new(samples), &micro.places);
             positions += batch.positions();
             let adapter = self.adapter.as_ref();
             let (loss, found) = self.model.loss_gradients(&batch, adapter, self.config.activation_checkpointing)?;
@@ -244,12 +290,12 @@ impl TrainingRun {
         let mut square = 0f64;
         let squares = self.squares(&gradients)?;
         for (((name, _), gradient), part) in self.parameters.iter().zip(&gradients).zip(squares) {
-            if index == 0 && (gradient.is_none() || !part.is_finite()) {
+            if index == 0 && tokens > 0 && (gradient.is_none() || !part.is_finite()) {
                 return Err(TrainError::NoGradient { name: name.clone() });
             }
             square += part;
         }
-        let gradient_norm = libm::sqrt(square) / tokens as f64;
+        let gradient_norm = libm::sqrt(square) / tokens_of_all as f64;
         if !gradient_norm.is_finite() {
             return Err(not_finite("gradient norm", gradient_norm));
         }
@@ -259,9 +305,9 @@ impl TrainingRun {
             None => 1.0,
         };
         let learning_rate = self.schedule.learning_rate(index);
-        self.move_parameters(&gradients, learning_rate, (shorten / tokens as f64) as f32)?;
+        self.move_parameters(&gradients, learning_rate, (shorten / tokens_of_all as f64) as f32)?;
 
-        let (loss, gradient_norm) = ((loss_sum / tokens as f64) as f32, gradient_norm as f32);
+        let (loss, gradient_norm) = ((loss_sum / tokens.max(1) as f64) as f32, gradient_norm as f32);
         let state = self.snapshot_due().map(|_| self.state_hash()).transpose()?;
         self.trace.push(StepRecord {
             step: u32::try_from(index + 1).unwrap_or(u32::MAX),
@@ -273,16 +319,16 @@ impl TrainingRun {
         Ok(StepMetrics { step: index + 1, loss, gradient_norm, learning_rate, tokens, positions })
     }
 
-    /// The batch with the next step's randomness, if the settings ask for any. `first_sample` is the place of its first
-    /// sample in the step.
-    fn noisy(&self, batch: Batch, first_sample: usize) -> Batch {
+    /// The batch with the next step's randomness, if the settings ask for any. `places` are those of its samples in the step.
+    fn noisy(&self, batch: Batch, places: &[usize]) -> Batch {
         let dropout = self.adapter.as_ref().is_some_and(|adapter| adapter.config().dropout > 0.0);
         if !dropout && self.config.neftune_alpha.is_none() {
             return batch;
         }
         let (seed, step) = (self.config.seed, self.steps_done());
         let embedding_alpha = self.config.neftune_alpha.unwrap_or(0.0);
-        batch.with_noise(|lengths| Noise { seed, step, first_sample, embedding_alpha, lengths })
+        let places = Arc::new(places.to_vec());
+        batch.with_noise(|lengths| Noise { seed, step, places, embedding_alpha, lengths })
     }
 
     /// Mean loss over the trained tokens of the validation samples; `None` if there are none.
@@ -346,7 +392,7 @@ impl TrainingRun {
 
     /// Number of tokens that the steps so far trained on.
     pub fn tokens_done(&self) -> u64 {
-        let mut plan = Plan::new(&self.dataset, &self.config);
+        let mut plan = self.fresh_plan();
         let samples = (0..self.steps_done()).flat_map(|step| plan.step(step)).flat_map(|micro| micro.samples);
         samples.map(|sample| self.dataset.training[sample].trained_tokens() as u64).sum()
     }
@@ -358,7 +404,7 @@ impl TrainingRun {
                 with_values(variable.as_tensor(), |values| Ok(values.iter().copied().find(|v| !v.is_finite())))?;
             if let Some(value) = found {
                 let step = self.steps_done();
-                let batches = Plan::new(&self.dataset, &self.config).step(step.saturating_sub(1)).into_iter();
+                let batches = self.fresh_plan().step(step.saturating_sub(1)).into_iter();
                 let samples = batches.flat_map(|micro| micro.samples).map(|sample| self.dataset.training[sample].id());
                 let samples = samples.collect();
                 return Err(TrainError::NotFinite { what: "parameter", value: value.into(), step, samples });
@@ -371,7 +417,7 @@ impl TrainingRun {
     /// that step ruined the parameters, whatever the samples are that show it.
     pub(crate) fn is_sound(&self) -> Result<bool, TrainError> {
         let Some(last) = self.steps_done().checked_sub(1) else { return Ok(true) };
-        for micro in Plan::new(&self.dataset, &self.config).step(last) {
+        for micro in self.fresh_plan().step(last) {
             let batch = Batch::new(micro.samples.iter().map(|sample| &self.dataset.training[*sample]));
             if !self.model.plain_loss_sum(&batch, self.adapter.as_ref())?.is_finite() {
                 return Ok(false);

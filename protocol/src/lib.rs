@@ -4,7 +4,7 @@
 //! returns them, the daemons decode them; golden cases in `vectors/` hold their meaning still for clients of other languages.
 //!
 //! Reading order: [`ids`], [`amount`], [`datanet`], [`grant`], [`model`], [`recipe`], [`job`], [`stream`] are the nouns;
-//! [`content`], [`sum_tree`], [`share`], [`trace`] are the commitments and the arithmetic; [`sample`] is how data looks.
+//! [`content`], [`sum_tree`], [`share`], [`answer`], [`trace`] are the commitments and the arithmetic; [`sample`] is how data looks.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::float_arithmetic))]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -13,6 +13,7 @@ extern crate alloc;
 
 pub mod access;
 pub mod amount;
+pub mod answer;
 pub mod content;
 pub mod datanet;
 pub mod epoch;

@@ -92,8 +92,8 @@ impl MachineSpeed {
             packed.rows_into(0, &mut rows);
             Ok(None)
         })?;
-        let lengths = Arc::new(vec![ROWS]);
-        let noise = Noise { seed: 0, step: 0, first_sample: 0, embedding_alpha: 0.0, lengths };
+        let (places, lengths) = (Arc::new(vec![0]), Arc::new(vec![ROWS]));
+        let noise = Noise { seed: 0, step: 0, places, embedding_alpha: 0.0, lengths };
         let random = match noise.dropout("speed", 0.1) {
             Some(dropout) => per_second((ROWS * WIDE) as f64, &mut || {
                 dropout.apply(&mut rows[..ROWS * WIDE], WIDE);

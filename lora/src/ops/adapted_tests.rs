@@ -61,7 +61,8 @@ impl Oracle {
 }
 
 fn dropout() -> Dropout {
-    let noise = Noise { seed: 3, step: 1, first_sample: 0, embedding_alpha: 0.0, lengths: Arc::new(vec![2, 3]) };
+    let (places, lengths) = (Arc::new(vec![0, 1]), Arc::new(vec![2, 3]));
+    let noise = Noise { seed: 3, step: 1, places, embedding_alpha: 0.0, lengths };
     noise.dropout("layer", 0.4).unwrap()
 }
 

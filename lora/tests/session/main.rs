@@ -8,6 +8,7 @@ mod devices;
 mod control;
 mod estimate;
 mod failure;
+mod included;
 mod kill;
 mod placement;
 mod recompute;

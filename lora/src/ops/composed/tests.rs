@@ -51,7 +51,8 @@ fn compare(name: &str, shapes: &[(usize, usize)], own: Operation<'_>, composed: 
 }
 
 fn dropout() -> Dropout {
-    let noise = Noise { seed: 3, step: 1, first_sample: 0, embedding_alpha: 0.0, lengths: Arc::new(vec![4, 5]) };
+    let (places, lengths) = (Arc::new(vec![0, 1]), Arc::new(vec![4, 5]));
+    let noise = Noise { seed: 3, step: 1, places, embedding_alpha: 0.0, lengths };
     noise.dropout("layer", 0.4).unwrap()
 }
 
