@@ -12,26 +12,37 @@
 //!   ([`Corpus`]), and splitting a contribution in two splits its score and makes none.
 //!
 //! # Reading order
-//! [`Corpus`] (whose sample is it), [`Estimator`] and [`TracInCp`] (scores), [`apportion_scores`] (units),
-//! [`AttributionReport`] (evidence and root), [`recompute`] (checking somebody else's).
+//! [`Corpus`] (whose sample is it), [`Estimator`] (scores of a training), [`Influence`] and its methods (scores of any
+//! text), [`Trajectory`] and [`Embeddings`] (what is kept for that), [`apportion_scores`] (units),
+//! [`AttributionReport`] (evidence and root), [`recompute`] (checking somebody else's), [`screen`] (samples that look wrong).
 //!
 //! # Invariant
-//! Synchronous: no tokio, no network, no chain, no file.
+//! Synchronous: no tokio, no network, no chain; no file but the trajectory's, which a caller names.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod corpus;
+mod embedding;
+mod embedding_scores;
 mod error;
 mod estimator;
 mod exact;
+mod influence;
+mod mislabel;
 mod recompute;
 mod report;
-mod tracin;
 mod units;
 
 pub use corpus::{ContributionHashes, ContributionSamples, Corpus, Part};
+pub use embedding::{EmbeddingError, Embeddings};
+pub use embedding_scores::integer_scores;
 pub use error::{AttributionError, EvidenceError};
 pub use estimator::{Estimator, Inputs, Observer, Progress, estimator, unobserved};
+pub use influence::{
+    CapturedRow, DataInf, DataValueEmbedding, EmbeddingSettings, Fitted, GradientCosine, GradientDot, Influence,
+    OnValidation, Quantised, QueryGradients, Sketch, SketchError, TracInCp, Trajectory, TrajectoryError,
+    TrajectoryRecorder, TrajectoryStep, Trak, embed, gradients_at, validation_scores,
+};
+pub use mislabel::{ScreenSettings, Suspicion, screen};
 pub use recompute::{Comparison, UNITS_TOLERANCE, recompute};
 pub use report::{AttributionReport, CheckpointEvidence, ContributionEvidence, SampleScore, attribute};
-pub use tracin::TracInCp;
 pub use units::{ContributionUnits, apportion_scores};

@@ -343,12 +343,7 @@ impl Adapter {
     }
 
     /// What is dropped of the input of the layer at this place.
-    pub(crate) fn dropout(
-        &self,
-        index: usize,
-        noise: Option<&Noise>,
-        rows: Option<&Arc<Vec<u32>>>,
-    ) -> Option<Dropout> {
+    pub(crate) fn dropout(&self, index: usize, noise: Option<&Noise>, rows: Option<&Arc<Vec<u32>>>) -> Option<Dropout> {
         let path = &self.layers.get(index)?.as_ref()?.path;
         Some(noise?.dropout(path, self.config.dropout)?.of_rows(rows.cloned()))
     }

@@ -132,14 +132,7 @@ fn trained(model: &Arc<Model>, lora: LoraConfig) -> Adapter {
 
 fn mixture() -> Arc<Model> {
     let routing = Routing { scores: Scores::Softmax, normalised: true, scale: 1.0, groups: None };
-    let experts = Experts {
-        count: 5,
-        chosen: 2,
-        intermediate_size: 20,
-        shared: 0,
-        first_layer: 0,
-        routing,
-    };
+    let experts = Experts { count: 5, chosen: 2, intermediate_size: 20, shared: 0, first_layer: 0, routing };
     let architecture = Architecture { family: Family::Mixtral, experts: Some(experts), ..Architecture::default() };
     Arc::new(Model::random(ModelConfig { architecture, ..config() }, 4).unwrap())
 }
@@ -150,9 +143,12 @@ fn one_backward_pass_gives_the_gradient_of_each_sample() {
     let together: Vec<&EncodedSample> = samples.iter().collect();
     let dora = LoraConfig { weight_decomposed: true, ..lora() };
     let some = LoraConfig { targets: [tributary_lora::Target::K, tributary_lora::Target::Down].into(), ..lora() };
-    for (name, model, lora) in
-        [("all layers", dense(), lora()), ("two layers", dense(), some), ("experts", mixture(), lora()), ("DoRA", dense(), dora)]
-    {
+    for (name, model, lora) in [
+        ("all layers", dense(), lora()),
+        ("two layers", dense(), some),
+        ("experts", mixture(), lora()),
+        ("DoRA", dense(), dora),
+    ] {
         let adapter = trained(&model, lora);
         let all = sample_gradients(&model, &adapter, &together).unwrap();
         for (sample, gradient) in samples.iter().zip(&all) {
@@ -170,9 +166,12 @@ fn one_backward_pass_gives_the_gradient_of_each_sample() {
 fn a_captured_run_has_the_same_bits() {
     let noisy = LoraConfig { dropout: 0.2, ..lora() };
     let dora = LoraConfig { weight_decomposed: true, ..noisy.clone() };
-    for (name, model, lora) in
-        [("LoRA", dense(), lora()), ("dropout", dense(), noisy), ("DoRA", dense(), dora), ("experts", mixture(), lora())]
-    {
+    for (name, model, lora) in [
+        ("LoRA", dense(), lora()),
+        ("dropout", dense(), noisy),
+        ("DoRA", dense(), dora),
+        ("experts", mixture(), lora()),
+    ] {
         for activation_checkpointing in [false, true] {
             let settings = TrainConfig { activation_checkpointing, neftune_alpha: Some(5.0), ..settings() };
             let (mut plain, mut captured) =
@@ -211,9 +210,12 @@ fn what_a_step_shows_adds_up_to_what_it_did() {
         let worst = difference(&after, &expected);
         assert!(worst < 1e-4, "{worst:e}");
         assert_eq!(step.samples.len(), step.tokens.len());
-        assert!(step.samples.iter().zip(&step.tokens).all(|(sample, tokens)| {
-            dataset().training()[*sample].trained_tokens() == *tokens
-        }));
+        assert!(
+            step.samples
+                .iter()
+                .zip(&step.tokens)
+                .all(|(sample, tokens)| { dataset().training()[*sample].trained_tokens() == *tokens })
+        );
     }
 }
 

@@ -12,12 +12,7 @@ use candle_core::{Result, Tensor, bail};
 /// Shapes: `x [positions, features]`, `head [vocabulary, features]`; `targets` and `uniform`, numbers in `[0, 1)`, one per
 /// position. The token is the first whose cumulative probability, added up in ascending order of tokens, exceeds the
 /// uniform number; the last token if rounding leaves none.
-pub(crate) fn sampled_targets(
-    x: &Tensor,
-    head: &FrozenWeight,
-    targets: &[u32],
-    uniform: &[f32],
-) -> Result<Vec<u32>> {
+pub(crate) fn sampled_targets(x: &Tensor, head: &FrozenWeight, targets: &[u32], uniform: &[f32]) -> Result<Vec<u32>> {
     let ((positions, features), vocabulary) = (x.dims2()?, head.dims()?.0);
     if targets.len() != positions || uniform.len() != positions {
         bail!("{} targets and {} random numbers for {positions} positions", targets.len(), uniform.len());
