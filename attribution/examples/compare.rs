@@ -270,7 +270,7 @@ fn main() {
         (" 0.1".into(), Box::new(DataInf::default())),
         (" 10".into(), Box::new(DataInf { damping: 10.0 })),
         (" 0.1".into(), Box::new(Trak::default())),
-        (" 1, 4096".into(), Box::new(Trak { dims: 4096, damping: 1.0, seed: 0 })),
+        (" 1".into(), Box::new(Trak { damping: 1.0, ..Trak::default() })),
         (" F×0".into(), Box::new(embedding(0.0))),
         (" F×0.3".into(), Box::new(embedding(0.3))),
         (" F×1".into(), Box::new(embedding(1.0))),

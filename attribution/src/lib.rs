@@ -40,7 +40,7 @@ pub use estimator::{Estimator, Inputs, Observer, Progress, estimator, unobserved
 pub use influence::{
     CapturedRow, DataInf, DataValueEmbedding, EmbeddingSettings, Fitted, GradientCosine, GradientDot, Influence,
     OnValidation, Quantised, QueryGradients, Sketch, SketchError, TracInCp, Trajectory, TrajectoryError,
-    TrajectoryRecorder, TrajectoryStep, Trak, embed, gradients_at, validation_scores,
+    TrajectoryRecorder, TrajectoryStep, Trak, embed, validation_scores,
 };
 pub use mislabel::{ScreenSettings, Suspicion, screen};
 pub use recompute::{Comparison, UNITS_TOLERANCE, recompute};

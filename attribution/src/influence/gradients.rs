@@ -93,7 +93,7 @@ impl QueryGradients {
 ///
 /// Cost: a forward and a backward pass; memory `4 · samples · parameters` bytes.
 /// Errors: a gradient that is not finite, with its sample.
-pub fn gradients_at(
+pub(super) fn gradients_at(
     inputs: &Inputs<'_>,
     snapshot: &Snapshot,
     done: &AtomicUsize,

@@ -30,7 +30,7 @@ pub use data_value_embedding::{DataValueEmbedding, EmbeddingSettings, embed};
 pub use datainf::DataInf;
 pub use gradient_cosine::GradientCosine;
 pub use gradient_dot::GradientDot;
-pub use gradients::{QueryGradients, gradients_at};
+pub use gradients::QueryGradients;
 pub use quantised::Quantised;
 pub use recorder::TrajectoryRecorder;
 pub use sketch::{Sketch, SketchError};

@@ -97,8 +97,8 @@ impl Sketch {
         scale.iter().enumerate().map(signed).collect()
     }
 
-    /// Adds the projection of `weights ⊙ values / signs` to `out`: block after block, each product and each sum rounded once
-    /// in f32. Panics if a length differs from [`Sketch::parameters`] or [`Sketch::dims`].
+    /// Adds the projection of `values` to `out`, each element times its weight ([`Sketch::weights`]): block after block, each
+    /// product and each sum rounded once in f32. Panics if a length differs from [`Sketch::parameters`] or [`Sketch::dims`].
     pub fn apply(&self, weights: &[f32], values: &[f32], out: &mut [f32]) {
         assert_eq!((weights.len(), values.len(), out.len()), (self.parameters, self.parameters, self.dims));
         let blocks = weights.chunks(self.dims).zip(values.chunks(self.dims)).zip(&self.rotations);

@@ -3,7 +3,9 @@
 
 mod datanet;
 mod embeddings;
+mod least_squares;
 mod methods;
+mod mislabel;
 mod trajectory;
 
 use std::path::Path;

@@ -1,5 +1,6 @@
 //! The trajectory estimator and what it is made from.
 
+use crate::least_squares::{LeastSquares, WIDTH, flat, product, stage};
 use crate::{Trained, correlation, dataset, sample, settings, solve, start};
 use std::{path::Path, sync::Arc};
 use tributary_attribution::{
@@ -7,16 +8,11 @@ use tributary_attribution::{
     QueryGradients, Trajectory, TrajectoryError, TrajectoryRecorder, embed, unobserved,
 };
 use tributary_lora::{
-    AdamWConfig, Capture, CapturedSample, CapturedStep, Control, Dataset, Outcome, Session, SessionConfig, TrainConfig,
-    TrainError, TrainingRun,
+    Capture, CapturedSample, CapturedStep, Control, Dataset, Outcome, Session, SessionConfig, TrainConfig, TrainError,
 };
 
 fn floats(row: &Quantised) -> Vec<f64> {
     row.values.iter().map(|value| f64::from(row.scale) * f64::from(*value)).collect()
-}
-
-fn product(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 /// The recursion of the module's documentation with dense matrices.
@@ -76,104 +72,30 @@ fn embeddings_follow_the_dense_recursion() {
     assert!(far.fold(1.0, f64::min) < 0.97);
 }
 
-/// Least squares by gradient descent, in the first parameters of an adapter that is otherwise at rest.
-struct LeastSquares {
-    inputs: Vec<Vec<f64>>,
-    targets: Vec<f64>,
-}
-
-const WIDTH: usize = 6;
-const BATCH: usize = 5;
-const STEPS: usize = 80;
-const RATE: f64 = 0.2;
-
-impl LeastSquares {
-    fn new(count: usize) -> Self {
-        let number = |i: usize| libm::sin(2.3 * i as f64 + 0.7 * (i * i % 17) as f64);
-        let inputs = (0..count).map(|row| (0..WIDTH).map(|column| number(row * WIDTH + column)).collect()).collect();
-        Self { inputs, targets: (0..count).map(|row| 2.0 * number(1000 + row)).collect() }
-    }
-
-    fn batch(&self, step: usize) -> Vec<usize> {
-        (0..BATCH).map(|place| (step * BATCH + place) % self.targets.len()).collect()
-    }
-
-    fn gradient(&self, at: &[f64], row: usize) -> Vec<f64> {
-        let residual = product(&self.inputs[row], at) - self.targets[row];
-        self.inputs[row].iter().map(|value| residual * value).collect()
-    }
-
-    /// The parameters after all steps without a row.
-    fn trained(&self, without: Option<usize>, mut each: impl FnMut(usize, &[f64])) -> Vec<f64> {
-        let mut at = vec![0f64; WIDTH];
-        for step in 0..STEPS {
-            each(step, &at);
-            let rows = self.batch(step).into_iter().filter(|row| Some(*row) != without);
-            let gradients: Vec<Vec<f64>> = rows.map(|row| self.gradient(&at, row)).collect();
-            for gradient in gradients {
-                at.iter_mut().zip(gradient).for_each(|(at, value)| *at -= RATE / BATCH as f64 * value);
-            }
-        }
-        at
-    }
-}
-
-/// A run of this many training samples without averages over steps, on which steps of another problem are put.
-fn stage(count: u32) -> TrainingRun {
-    let adamw = AdamWConfig { beta1: 0.0, ..AdamWConfig::default() };
-    let dataset = Dataset::divide((0..count).map(sample).collect(), 0).unwrap();
-    start(dataset, TrainConfig { adamw, ..settings() })
-}
-
 #[test]
 fn scores_are_what_leaving_a_sample_out_does() {
+    let number = |i: usize| libm::sin(2.3 * i as f64 + 0.7 * (i * i % 17) as f64);
     let count = 60;
-    let (run, problem) = (stage(count), LeastSquares::new(count as usize));
-    let parameters = run.adapter().unwrap().parameter_count();
-    // As many dimensions as parameters: the sketch loses nothing.
-    let mut recorder = TrajectoryRecorder::in_memory(&run, parameters, 1).unwrap();
-    let flat = |rows: &[Vec<f64>]| -> Vec<f32> {
-        let mut flat = vec![0f32; rows.len() * parameters];
-        for (out, row) in flat.chunks_mut(parameters).zip(rows) {
-            out.iter_mut().zip(row).for_each(|(out, value)| *out = *value as f32);
-        }
-        flat
-    };
-    let ids: Vec<_> = run.dataset().training().iter().map(|sample| sample.id()).collect();
-    let result = problem.trained(None, |step, at| {
-        let batch = problem.batch(step);
-        let captured = |row: &usize| CapturedSample { index: *row, id: ids[*row], tokens: 1 };
-        let gradients: Vec<Vec<f64>> = batch.iter().map(|row| problem.gradient(at, *row)).collect();
-        let factors: Vec<Vec<f64>> = batch.iter().map(|row| problem.inputs[*row].clone()).collect();
-        recorder
-            .step(&CapturedStep {
-                step: step as u64 + 1,
-                learning_rate: RATE,
-                keep: 1.0,
-                scale: 1.0 / BATCH as f64,
-                samples: &batch.iter().map(captured).collect::<Vec<_>>(),
-                gradients: &flat(&gradients),
-                factors: &flat(&factors),
-                preconditioner: &vec![1.0; parameters],
-            })
-            .unwrap();
-    });
-    let trajectory = recorder.trajectory();
+    let inputs: Vec<Vec<f64>> =
+        (0..count).map(|row| (0..WIDTH).map(|column| number(row * WIDTH + column)).collect()).collect();
+    let problem = LeastSquares { inputs, targets: (0..count).map(|row| 2.0 * number(1000 + row)).collect() };
+    let (trajectory, result) = problem.recorded();
     let query: Vec<f64> = (0..WIDTH).map(|i| libm::cos(1.1 * i as f64)).collect();
-    let exact: Vec<f64> = (0..count as usize)
+    let exact: Vec<f64> = (0..count)
         .map(|row| {
             let without = problem.trained(Some(row), |_, _| {});
             let moved: Vec<f64> = without.iter().zip(&result).map(|(a, b)| a - b).collect();
             product(&moved, &query)
         })
         .collect();
+    let parameters = trajectory.parameters();
     let scores = |fisher_scale| {
         let settings = EmbeddingSettings { fisher_scale };
         let embeddings = embed(&trajectory, &vec![1.0; parameters], settings, &unobserved).unwrap();
-        embeddings.scores(&embeddings.sketch(&flat(&[query.clone()])).unwrap())
+        embeddings.scores(&embeddings.sketch(&flat(&[query.clone()], parameters)).unwrap())
     };
     let (with, without) = (correlation(&scores(1.0), &exact), correlation(&scores(0.0), &exact));
-    let ratio = scores(1.0).iter().zip(&exact).map(|(a, b)| a * b).sum::<f64>() / product(&exact, &exact);
+    let ratio = product(&scores(1.0), &exact) / product(&exact, &exact);
     println!("correlation with leave-one-out {with:.4}, without later steps {without:.4}; size {ratio:.2}");
     assert!(with > 0.98 && with > without + 0.05, "{with} {without}");
     assert!((0.8..1.2).contains(&ratio), "{ratio}");
