@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn roots_round_to_the_nearest() {
-        for value in [1.0f32, 1.0039, 3.14159, 1e-20, 1e30] {
+        for value in [1.0f32, 1.0039, 3.7, 1e-20, 1e30] {
             let error = (from_bf16(to_bf16(value)) - value).abs() / value;
             assert!(error <= 1.0 / 256.0, "{value} {error}");
         }

@@ -76,7 +76,7 @@ pub fn embed(
             return Err(AttributionError::NotFinite { sample: *sample, step: last });
         }
     }
-    Ok(Embeddings::new(trajectory, preconditioner, &embeddings)?)
+    Embeddings::new(trajectory, preconditioner, &embeddings)
 }
 
 /// The learning rate of each step with what the first moment carries of its gradient into later ones.

@@ -122,8 +122,9 @@ fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
         right.swap(column, pivot);
         for row in column + 1..size {
             let factor = matrix[row][column] / matrix[column][column];
-            for k in column..size {
-                matrix[row][k] -= factor * matrix[column][k];
+            let (above, below) = matrix.split_at_mut(row);
+            for (entry, pivot) in below[0][column..].iter_mut().zip(&above[column][column..]) {
+                *entry -= factor * pivot;
             }
             right[row] -= factor * right[column];
         }

@@ -64,30 +64,42 @@ fn planted_mistakes_come_first() {
     assert!(leverage > 0.85 && leverage > length + 0.03, "{leverage} {length}");
 }
 
-/// The sum written out: `gᵀ (F + λI)^-1 g` by dense elimination, one window.
+/// `l / (1 + l)` with `l = vᵀ (Σ other·otherᵀ + λI)^-1 v`, by dense elimination, one window.
 #[test]
 fn leverage_is_the_dense_one() {
     let trained = Trained::new(dataset(), tributary_lora::TrainConfig { epochs: 1, ..settings() }, 24);
     let rows: Vec<_> = trained.trajectory.steps().iter().flat_map(|step| &step.rows).collect();
-    let floats = |row: &tributary_attribution::Quantised| -> Vec<f64> {
-        row.values.iter().map(|value| f64::from(row.scale) * f64::from(*value)).collect()
-    };
-    let mut fisher = vec![vec![0f64; 24]; 24];
-    for row in &rows {
-        let factor = floats(&row.factor);
-        for (i, line) in fisher.iter_mut().enumerate() {
-            let weight = factor[i] / f64::from(row.tokens) / rows.len() as f64;
-            line.iter_mut().zip(&factor).for_each(|(entry, value)| *entry += weight * value);
+    let vectors: Vec<Vec<f64>> = rows
+        .iter()
+        .map(|row| {
+            let scale = f64::from(row.gradient.scale) / f64::from(row.tokens).sqrt();
+            let vector: Vec<f64> = row.gradient.values.iter().map(|value| scale * f64::from(*value)).collect();
+            let length = product(&vector, &vector).sqrt();
+            vector.into_iter().map(|value| value / length.sqrt()).collect()
+        })
+        .collect();
+    // All samples are in the matrix, or every second one.
+    for others_max in [100, rows.len().div_ceil(2)] {
+        let chosen: Vec<usize> = match others_max {
+            100 => (0..rows.len()).collect(),
+            count => (0..count).map(|i| i * rows.len() / count).collect(),
+        };
+        let mean: f64 = chosen.iter().map(|i| product(&vectors[*i], &vectors[*i])).sum::<f64>() / chosen.len() as f64;
+        let found = screen(&trained.trajectory, ScreenSettings { damping: 0.3, others_max }).unwrap();
+        for (place, row) in rows.iter().enumerate() {
+            let mut matrix = vec![vec![0f64; 24]; 24];
+            for other in chosen.iter().filter(|other| **other != place) {
+                for (i, line) in matrix.iter_mut().enumerate() {
+                    let vector = &vectors[*other];
+                    line.iter_mut().zip(vector).for_each(|(entry, value)| *entry += vector[i] * value);
+                }
+            }
+            (0..24).for_each(|i| matrix[i][i] += 0.3 * mean);
+            let leverage = product(&vectors[place], &crate::solve(matrix, vectors[place].clone()));
+            let expected = leverage / (1.0 + leverage);
+            let suspicion = found.iter().find(|suspicion| suspicion.place == row.sample as usize).unwrap();
+            assert!((suspicion.score - expected).abs() < 1e-4, "{others_max}: {} {expected}", suspicion.score);
         }
-    }
-    let damping = 0.3 * (0..24).map(|i| fisher[i][i]).sum::<f64>() / 24.0;
-    (0..24).for_each(|i| fisher[i][i] += damping);
-    let found = screen(&trained.trajectory, ScreenSettings { damping: 0.3, ..ScreenSettings::default() }).unwrap();
-    for row in rows {
-        let gradient = floats(&row.gradient);
-        let expected = product(&gradient, &crate::solve(fisher.clone(), gradient.clone())) / f64::from(row.tokens);
-        let suspicion = found.iter().find(|suspicion| suspicion.place == row.sample as usize).unwrap();
-        assert!((suspicion.score - expected).abs() < 1e-3 * expected, "{} {expected}", suspicion.score);
     }
 }
 
@@ -98,7 +110,9 @@ fn settings_are_checked() {
         let error = screen(&trained.trajectory, ScreenSettings { damping, ..ScreenSettings::default() }).unwrap_err();
         assert!(matches!(error, AttributionError::Damping { .. }), "{error}");
     }
-    let few = ScreenSettings { factors_max: 2, ..ScreenSettings::default() };
+    let none = ScreenSettings { others_max: 0, ..ScreenSettings::default() };
+    assert!(screen(&trained.trajectory, none).is_err());
+    let few = ScreenSettings { others_max: 2, ..ScreenSettings::default() };
     assert_eq!(screen(&trained.trajectory, few).unwrap().len(), trained.trajectory.samples().len());
     let untrained = tributary_attribution::Trajectory::new(&trained.run, 8, 3).unwrap();
     let error = screen(&untrained, ScreenSettings::default()).unwrap_err();

@@ -92,7 +92,7 @@ fn scores_are_what_leaving_a_sample_out_does() {
     let scores = |fisher_scale| {
         let settings = EmbeddingSettings { fisher_scale };
         let embeddings = embed(&trajectory, &vec![1.0; parameters], settings, &unobserved).unwrap();
-        embeddings.scores(&embeddings.sketch(&flat(&[query.clone()], parameters)).unwrap())
+        embeddings.scores(&embeddings.sketch(&flat(std::slice::from_ref(&query), parameters)).unwrap())
     };
     let (with, without) = (correlation(&scores(1.0), &exact), correlation(&scores(0.0), &exact));
     let ratio = product(&scores(1.0), &exact) / product(&exact, &exact);
