@@ -1,5 +1,9 @@
 //! One error type per operation.
 
+use crate::{
+    embedding::EmbeddingError,
+    influence::{SketchError, TrajectoryError},
+};
 use tributary_lora::{AdapterError, TrainError};
 use tributary_protocol::{ContentHash, ContributionId, sum_tree::SumTreeError};
 
@@ -20,6 +24,57 @@ pub enum AttributionError {
         /// The checkpoint's step.
         step: u64,
     },
+    /// A sample's gradient has elements that are not finite.
+    #[error("the gradient of sample {sample} at step {step} is not finite; hint: the training has diverged")]
+    GradientNotFinite {
+        /// The sample.
+        sample: ContentHash,
+        /// The checkpoint's step.
+        step: u64,
+    },
+    /// A query's gradient has elements that are not finite.
+    #[error("the query's gradient is not finite")]
+    QueryNotFinite,
+    /// There is nothing to score on.
+    #[error("there is no validation sample to score on")]
+    NoQuery,
+    /// The query's gradient is that of another adapter.
+    #[error("the query's gradient has {found} elements, the run's adapter has {expected} parameters")]
+    OtherQuery {
+        /// Elements of the gradient.
+        found: usize,
+        /// Parameters of the adapter.
+        expected: usize,
+    },
+    /// The query's gradient is not there at every checkpoint.
+    #[error("the query has gradients at {found} checkpoints, the method needs {expected}")]
+    QueryCheckpoints {
+        /// Checkpoints of the query.
+        found: usize,
+        /// Checkpoints of the run.
+        expected: usize,
+    },
+    /// A damping that is no positive number.
+    #[error("a damping of {found}; accepted are positive numbers")]
+    Damping {
+        /// What was asked for.
+        found: f64,
+    },
+    /// A matrix has no inverse.
+    #[error("the matrix of {method} has no inverse; hint: take a larger damping")]
+    Singular {
+        /// The method.
+        method: &'static str,
+    },
+    /// The embeddings cannot be made or asked.
+    #[error(transparent)]
+    Embedding(#[from] EmbeddingError),
+    /// The trajectory cannot be used.
+    #[error(transparent)]
+    Trajectory(#[from] TrajectoryError),
+    /// The sketch has sizes that it cannot have.
+    #[error(transparent)]
+    Sketch(#[from] SketchError),
     /// A training sample belongs to no contribution.
     #[error("sample {sample} was trained on but belongs to no contribution")]
     Unowned {

@@ -1,6 +1,6 @@
 //! What a method of attribution is.
 
-use crate::{error::AttributionError, tracin::TracInCp};
+use crate::{error::AttributionError, influence::TracInCp};
 use std::ops::ControlFlow;
 use tributary_lora::{Dataset, Model, Snapshot};
 use tributary_protocol::recipe::AttributionMethod;

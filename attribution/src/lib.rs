@@ -13,40 +13,52 @@
 //!   by [`duplicates`].
 //!
 //! # Reading order
-//! [`Corpus`] (whose sample is it), [`Estimator`] and [`TracInCp`] (scores), [`apportion_scores`] (units),
-//! [`AttributionReport`] (evidence and root), [`recompute`] (checking somebody else's). For single answers: [`Groups`]
-//! (samples that say similar things), [`Tangents`] (what each group did to the adapter), [`Answer`] (shares of one answer),
-//! [`accuracy`] (how right all that is), [`spans`] (which words of an answer stand in whose samples).
+//! [`Corpus`] (whose sample is it), [`Estimator`] (scores of a training), [`Influence`] and its methods (scores of any
+//! text), [`Trajectory`] and [`Embeddings`] (what is kept for that), [`apportion_scores`] (units),
+//! [`AttributionReport`] (evidence and root), [`recompute`] (checking somebody else's), [`screen`] (samples that look wrong).
+//! For single answers: [`Groups`] (samples that say similar things), [`Tangents`] (what each group did to the adapter),
+//! [`Answer`] (shares of one answer), [`accuracy`] (how right all that is), [`spans`] (which words of an answer stand in
+//! whose samples).
 //!
 //! # Invariant
-//! Synchronous: no tokio, no network, no chain, no file.
+//! Synchronous: no tokio, no network, no chain; no file but the trajectory's, which a caller names.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod accuracy;
 mod answer;
 mod corpus;
 pub mod duplicates;
+mod embedding;
+mod embedding_scores;
 mod error;
 mod estimator;
 mod exact;
 mod groups;
+mod influence;
+mod mislabel;
 mod recompute;
 mod report;
 pub mod spans;
 mod tangents;
-mod tracin;
 mod units;
 
 pub use answer::{Answer, AnswerShares, ContributionShare, SampleScores, ShareError, to_integers};
 pub use corpus::{ContributionHashes, ContributionSamples, Corpus, Finding, OwnedSample, Part, Resemblance};
+pub use embedding::{EmbeddingError, Embeddings};
+pub use embedding_scores::integer_scores;
 pub use error::{AttributionError, EvidenceError, SpanError};
 pub use estimator::{Estimator, Inputs, Observer, Progress, estimator, unobserved};
 pub use groups::{DIMENSIONS, GroupError, GroupSettings, Groups};
+pub use influence::{
+    CapturedRow, DataInf, DataValueEmbedding, EmbeddingSettings, Fitted, GradientCosine, GradientDot, Influence,
+    OnValidation, Quantised, QueryGradients, Sketch, SketchError, TracInCp, Trajectory, TrajectoryError,
+    TrajectoryRecorder, TrajectoryStep, Trak, embed, validation_scores,
+};
+pub use mislabel::{ScreenSettings, Suspicion, screen};
 pub use recompute::{Comparison, UNITS_TOLERANCE, recompute};
 pub use report::{AttributionReport, CheckpointEvidence, ContributionEvidence, SampleScore, attribute};
 pub use tangents::{
     RetrainObserver, RetrainProgress, RetrainRecipe, Retrained, Retrainer, Tangent, TangentError, TangentSettings,
     Tangents, parameters, random_coalitions, random_halves,
 };
-pub use tracin::TracInCp;
 pub use units::{ContributionUnits, apportion_scores};

@@ -119,6 +119,21 @@ impl Batch {
         self
     }
 
+    /// One of its sequences alone, with the randomness that it has here.
+    pub(crate) fn single(&self, index: usize) -> Self {
+        let first: usize = self.lengths[..index].iter().sum();
+        let positions = first..first + self.lengths[index];
+        let lengths = Arc::new(vec![self.lengths[index]]);
+        let noise = self.noise.as_ref().map(|noise| Noise {
+            places: Arc::new(vec![noise.places[index]]),
+            lengths: lengths.clone(),
+            ..noise.clone()
+        });
+        let targets = self.targets[positions.clone()].to_vec();
+        let trained = targets.iter().filter(|target| **target != IGNORED).count();
+        Self { tokens: self.tokens[positions].to_vec(), targets, lengths, trained, noise }
+    }
+
     /// Number of positions that are trained on.
     pub fn trained(&self) -> usize {
         self.trained

@@ -487,6 +487,12 @@ pub enum TrainError {
         /// What the system said.
         source: io::Error,
     },
+    /// Who listens to the run cannot go on.
+    #[error("the steps cannot be captured: {reason}")]
+    Capture {
+        /// Why not.
+        reason: String,
+    },
     /// The adapter could not be written or read.
     #[error(transparent)]
     Adapter(#[from] AdapterError),

@@ -22,6 +22,7 @@ mod devices;
 
 mod arithmetic;
 mod batch;
+mod capture;
 mod checkpoint;
 mod config;
 mod conformance;
@@ -37,11 +38,13 @@ mod gradients;
 mod identity;
 mod lora;
 mod machine;
+mod matrix;
 mod model;
 mod noise;
 mod ops;
 mod optim;
 mod peft;
+mod per_sample;
 mod placement;
 mod plan;
 pub mod pretrain;
@@ -60,6 +63,7 @@ mod weights;
 
 pub use arithmetic::{Arithmetic, ArithmeticError};
 pub use batch::{Batch, EncodedSample};
+pub use capture::{Capture, CapturedSample, CapturedStep};
 pub use checkpoint::CHECKPOINT_FILE;
 pub use config::{
     Architecture, Experts, Family, Groups, LatentAttention, ModelConfig, RopeConfig, RopeScaling, Routing, Scores,
@@ -78,9 +82,11 @@ pub use gradients::{sample_gradient, sample_loss};
 pub use identity::base_model_hash;
 pub use lora::{Adapter, LoraConfig, Target};
 pub use machine::available_bytes;
+pub use matrix::{Matrix, add_product};
 pub use model::Model;
 pub use optim::AdamWConfig;
 pub use peft::{CONFIG_FILE, WEIGHTS_FILE};
+pub use per_sample::sample_gradients;
 pub use placement::{Compute, DeviceChoice, Placement, PlacementError};
 pub use quant::{Nf4Matrix, Nf4Scales, Precision};
 pub use sampling::SamplingConfig;

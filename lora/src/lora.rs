@@ -338,12 +338,17 @@ impl Adapter {
         rows: Option<&Arc<Vec<u32>>>,
         unread: bool,
     ) -> TensorResult<Tensor> {
-        let Some(Some(Adapted { path, pair })) = self.layers.get(index) else {
+        let Some(pair) = self.pair(index) else {
             return if unread { ops::unread_frozen_linear(x, weight) } else { ops::frozen_linear(x, weight) };
         };
-        let dropout = noise.and_then(|noise| noise.dropout(path, self.config.dropout));
-        let dropout = dropout.map(|dropout| dropout.of_rows(rows.cloned()));
+        let dropout = self.dropout(index, noise, rows);
         pair.linear(x, weight, self.scale(), dropout, unread)
+    }
+
+    /// What is dropped of the input of the layer at this place.
+    pub(crate) fn dropout(&self, index: usize, noise: Option<&Noise>, rows: Option<&Arc<Vec<u32>>>) -> Option<Dropout> {
+        let path = &self.layers.get(index)?.as_ref()?.path;
+        Some(noise?.dropout(path, self.config.dropout)?.of_rows(rows.cloned()))
     }
 
     /// [`Adapter::linear`] for single positions of sequences, without gradients.

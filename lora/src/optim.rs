@@ -81,6 +81,15 @@ impl AdamW {
         self.steps += 1;
     }
 
+    /// By what the last step multiplied each element of a tensor's smoothed gradient, for a learning rate of 1:
+    /// `1 / (sqrt(second moment) + epsilon)`. `constants` are those of that step.
+    pub(crate) fn preconditioner(&self, step: &Step, index: usize) -> impl Iterator<Item = f32> {
+        let (scale, epsilon) = (step.second_scale, step.epsilon);
+        // The scale is infinite before the first step, and every moment is zero then.
+        let root = move |second: f32| if second == 0.0 { 0.0 } else { second.sqrt() * scale };
+        self.moments[index].second.iter().map(move |second| 1.0 / (root(*second) + epsilon))
+    }
+
     /// The constants of the current step for parameters with this learning rate.
     pub(crate) fn constants(&self, learning_rate: f64) -> Step {
         let AdamWConfig { beta1, beta2, epsilon, weight_decay, .. } = self.config;

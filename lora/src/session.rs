@@ -1,5 +1,6 @@
 //! Driving a run in a folder: checkpoints, evaluations, the best adapter, events, and somebody who can stop it.
 
+use crate::capture::Capture;
 use crate::checkpoint;
 use crate::error::TrainError;
 use crate::estimate::{Estimate, Plan};
@@ -148,6 +149,8 @@ pub struct Session {
     /// Whether this session has told that it began or went on.
     announced: bool,
     pace: Pace,
+    /// Is shown every step.
+    capture: Option<Box<dyn Capture>>,
 }
 
 /// Measured seconds, for people.
@@ -185,7 +188,17 @@ impl Session {
         }
         let written = resumed.then(|| run.steps_done());
         let (folder, handle, pace) = (folder.to_owned(), SessionHandle::default(), Pace::default());
-        Ok(Self { run, folder, config, log, handle, written, written_at: Instant::now(), announced: false, pace })
+        let written_at = Instant::now();
+        Ok(Self { run, folder, config, log, handle, written, written_at, announced: false, pace, capture: None })
+    }
+
+    /// The session with somebody who is shown every step. The result is the same.
+    ///
+    /// Errors: steps before this session are done, and `capture` does not know them.
+    pub fn captured(mut self, mut capture: Box<dyn Capture>) -> Result<Self, TrainError> {
+        capture.begin(self.run.steps_done())?;
+        self.capture = Some(capture);
+        Ok(self)
     }
 
     /// As [`Session::open`], but a checkpoint that is of no use any more (damaged, or of a run with other inputs) is removed
@@ -308,7 +321,10 @@ impl Session {
 
     fn step(&mut self, ear: &mut Ear<'_>) -> Result<(), TrainError> {
         let began = Instant::now();
-        let metrics = self.run.step()?;
+        let metrics = match &mut self.capture {
+            None => self.run.step()?,
+            Some(capture) => self.run.step_captured(capture.as_mut())?,
+        };
         let seconds = began.elapsed().as_secs_f64();
         // The snapshot before the checkpoint, which must not be resumed without it.
         if let Some(adapter) = self.run.save_snapshot(&self.folder, &self.config.base_name)? {
@@ -385,6 +401,9 @@ impl Session {
         self.run.check_parameters()?;
         // What is told about steps that are not computed again must not get lost.
         self.log.sync()?;
+        if let Some(capture) = &mut self.capture {
+            capture.settle()?;
+        }
         checkpoint::set_aside(&self.folder)?;
         self.run.checkpoint(&self.folder)?;
         (self.written, self.written_at) = (Some(step), Instant::now());

@@ -1,6 +1,7 @@
 //! The training loop.
 
 use crate::batch::{Batch, EncodedSample};
+use crate::capture::{Capture, CapturedSample, CapturedStep};
 use crate::dataset::Dataset;
 use crate::error::{DataError, TrainError};
 use crate::evaluation::{self, Evaluation};
@@ -9,7 +10,9 @@ use crate::model::Model;
 use crate::noise::Noise;
 use crate::ops::with_values;
 use crate::optim::AdamW;
+use crate::per_sample::captured_gradients;
 use crate::plan::Plan;
+use crate::random::Random;
 use crate::schedule::Schedule;
 pub use crate::settings::TrainConfig;
 use candle_core::{Tensor, Var};
@@ -250,10 +253,19 @@ impl TrainingRun {
     /// that no finite gradient reached.
     pub fn step(&mut self) -> Result<StepMetrics, TrainError> {
         // Among rayon's threads, operations need not wake one of them and wait for it, each time anew.
-        rayon::scope(|_| self.step_in_pool())
+        rayon::scope(|_| self.step_in_pool(None))
     }
 
-    fn step_in_pool(&mut self) -> Result<StepMetrics, TrainError> {
+    /// Does one optimiser step, with the same result, and shows it to `capture` sample by sample. Not both for the same run:
+    /// who captures sees all steps.
+    ///
+    /// Errors: also a run without an adapter, and what `capture` says; the parameters have moved by then.
+    /// Cost: about half a step more, and memory for two gradients of each of the step's samples.
+    pub fn step_captured(&mut self, capture: &mut dyn Capture) -> Result<StepMetrics, TrainError> {
+        rayon::scope(|_| self.step_in_pool(Some(capture)))
+    }
+
+    fn step_in_pool(&mut self, capture: Option<&mut dyn Capture>) -> Result<StepMetrics, TrainError> {
         if self.is_done() {
             return Err(TrainError::Finished { steps: self.steps_done() });
         }
@@ -268,12 +280,23 @@ impl TrainingRun {
 
         let (mut loss_sum, mut positions) = (0f64, 0);
         let mut gradients: Vec<Option<Tensor>> = vec![None; self.parameters.len()];
+        let mut of_samples = capture.is_some().then(|| (Vec::new(), Vec::new()));
         for micro in &micro_batches {
             let samples = micro.samples.iter().map(|sample| &self.dataset.training[*sample]);
             let batch = self.noisy(Batch::new(samples), &micro.places);
             positions += batch.positions();
             let adapter = self.adapter.as_ref();
-            let (loss, found) = self.model.loss_gradients(&batch, adapter, self.config.activation_checkpointing)?;
+            let (loss, found) = match &mut of_samples {
+                None => self.model.loss_gradients(&batch, adapter, self.config.activation_checkpointing)?,
+                Some((gradients, factors)) => {
+                    let adapter = adapter.ok_or(TrainError::NoAdapter)?;
+                    let uniform = self.uniform(&batch, &micro.places);
+                    let mut captured = captured_gradients(&self.model, adapter, &batch, &uniform)?;
+                    gradients.append(&mut captured.gradients);
+                    factors.append(&mut captured.factors);
+                    (captured.loss, captured.sum)
+                }
+            };
             loss_sum += f64::from(loss);
             if !loss_sum.is_finite() {
                 return Err(not_finite("loss", loss_sum));
@@ -307,6 +330,24 @@ impl TrainingRun {
         let learning_rate = self.schedule.learning_rate(index);
         self.move_parameters(&gradients, learning_rate, (shorten / tokens_of_all as f64) as f32)?;
 
+        if let (Some(capture), Some((gradients, factors))) = (capture, of_samples) {
+            let captured = |index: &usize| {
+                let sample = &self.dataset.training[*index];
+                CapturedSample { index: *index, id: sample.id(), tokens: sample.trained_tokens() }
+            };
+            let samples: Vec<_> = micro_batches.iter().flat_map(|micro| &micro.samples).map(captured).collect();
+            capture.step(&CapturedStep {
+                step: index + 1,
+                learning_rate,
+                keep: 1.0 - learning_rate * self.config.adamw.weight_decay,
+                scale: shorten / tokens_of_all as f64,
+                samples: &samples,
+                gradients: &gradients,
+                factors: &factors,
+                preconditioner: &self.preconditioner(),
+            })?;
+        }
+
         let (loss, gradient_norm) = ((loss_sum / tokens.max(1) as f64) as f32, gradient_norm as f32);
         let state = self.snapshot_due().map(|_| self.state_hash()).transpose()?;
         self.trace.push(StepRecord {
@@ -317,6 +358,29 @@ impl TrainingRun {
             state,
         });
         Ok(StepMetrics { step: index + 1, loss, gradient_norm, learning_rate, tokens, positions })
+    }
+
+    /// By what the last step multiplied each parameter's smoothed gradient, apart from the learning rate, flattened in the
+    /// order of [`Adapter::variables`]: see [`CapturedStep::preconditioner`]. Before the first step, that of gradients that
+    /// are all zero.
+    pub fn preconditioner(&self) -> Vec<f32> {
+        let constants = self.optimiser.constants(0.0);
+        let of_tensor = |(index, (name, _)): (usize, &(String, Var))| {
+            let ratio = self.config.adamw.rate_of(name, 1.0) as f32;
+            self.optimiser.preconditioner(&constants, index).map(move |value| value * ratio)
+        };
+        self.parameters.iter().enumerate().flat_map(of_tensor).collect()
+    }
+
+    /// A number in `[0, 1)` for every position of a batch whose samples have these places in the step: what labels are drawn
+    /// with.
+    fn uniform(&self, batch: &Batch, places: &[usize]) -> Vec<f32> {
+        let (seed, step) = (self.config.seed, self.steps_done());
+        let of_sample = |(length, sample): (&usize, &usize)| {
+            let mut random = Random::new(seed, &format!("labels step {step} sample {sample}"));
+            (0..*length).map(|_| random.unit()).collect::<Vec<_>>()
+        };
+        batch.lengths().iter().zip(places).flat_map(of_sample).collect()
     }
 
     /// The batch with the next step's randomness, if the settings ask for any. `places` are those of its samples in the step.

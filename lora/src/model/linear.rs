@@ -4,6 +4,7 @@ use super::assembly::Visit;
 use crate::lora::Adapter;
 use crate::noise::Noise;
 use crate::ops;
+use crate::per_sample::Tape;
 use crate::quant::FrozenWeight;
 use candle_core::{Result, Tensor};
 use std::sync::Arc;
@@ -19,6 +20,8 @@ pub(crate) struct Pass<'a> {
     pub unread: bool,
     /// A position of each of several sequences whose past is cached, without gradients: see [`ops::decode_linear`].
     pub decode: bool,
+    /// Writes down the gradients of single samples.
+    pub tape: Option<&'a Tape>,
 }
 
 /// A linear layer `y = x·Wᵀ + b`.
@@ -54,7 +57,16 @@ impl Linear {
         let y = match pass.adapter {
             Some(adapter) if pass.decode => adapter.decode(x, &self.weight, self.index)?,
             None if pass.decode => ops::decode_linear(x, &self.weight, None)?,
-            Some(adapter) => adapter.linear(x, &self.weight, self.index, pass.noise, rows, unread)?,
+            Some(adapter) => {
+                let y = adapter.linear(x, &self.weight, self.index, pass.noise, rows, unread)?;
+                match (pass.tape, adapter.pair(self.index)) {
+                    (Some(tape), Some(pair)) => {
+                        let dropout = adapter.dropout(self.index, pass.noise, rows);
+                        tape.tap(y, x, self.index, pair, dropout, rows)?
+                    }
+                    _ => y,
+                }
+            }
             None if unread => ops::unread_frozen_linear(x, &self.weight)?,
             None => ops::frozen_linear(x, &self.weight)?,
         };

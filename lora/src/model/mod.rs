@@ -17,6 +17,7 @@ use crate::files::write_atomically;
 use crate::identity::base_model_hash;
 use crate::lora::{Adapter, Pair};
 use crate::ops::{self, AttentionShape};
+use crate::per_sample::Tape;
 use crate::placement::{Placement, moved};
 use crate::quant::{FrozenWeight, Precision};
 use crate::random::Random;
@@ -308,12 +309,12 @@ impl Model {
 
     /// Logits of every position, `[positions, vocab_size]`, f32. Cost: `O(positions · vocab_size)` memory.
     pub fn logits(&self, batch: &Batch, adapter: Option<&Adapter>) -> TensorResult<Tensor> {
-        ops::frozen_linear(&self.hidden(batch, adapter)?, self.head_matrix())?.to_dtype(DType::F32)
+        ops::frozen_linear(&self.hidden(batch, adapter, None)?, self.head_matrix())?.to_dtype(DType::F32)
     }
 
     /// Sum of the losses of the batch's trained positions, a scalar that gradients flow back from.
     pub fn loss_sum(&self, batch: &Batch, adapter: Option<&Adapter>) -> TensorResult<Tensor> {
-        ops::next_token_loss(&self.hidden(batch, adapter)?, self.head_matrix(), batch.targets().to_vec())
+        ops::next_token_loss(&self.hidden(batch, adapter, None)?, self.head_matrix(), batch.targets().to_vec())
     }
 
     /// Makes a variable of every parameter and returns them with their names, in order of name. Quantised layers are
@@ -423,9 +424,9 @@ impl Model {
         self.head.as_ref().unwrap_or(&self.embeddings)
     }
 
-    /// The normalised output of the last layer for every position of the batch.
-    fn hidden(&self, batch: &Batch, adapter: Option<&Adapter>) -> TensorResult<Tensor> {
-        let pass = Pass { adapter, noise: batch.noise(), unread: false, decode: false };
+    /// The normalised output of the last layer for every position of the batch. Backward passes write to the tape.
+    pub(crate) fn hidden(&self, batch: &Batch, adapter: Option<&Adapter>, tape: Option<&Tape>) -> TensorResult<Tensor> {
+        let pass = Pass { adapter, noise: batch.noise(), unread: false, decode: false, tape };
         self.run(batch.tokens(), pass, |_, shape, heads| {
             ops::causal_attention(&heads.q, &heads.k, &heads.v, *shape, batch.lengths(), &self.rope)
         })

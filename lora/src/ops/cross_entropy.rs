@@ -12,7 +12,7 @@ use std::sync::Mutex;
 pub(crate) const IGNORED: u32 = u32::MAX;
 
 /// Rows of logits held at once: the whole `[positions, vocabulary]` matrix never exists.
-const CHUNK_ROWS: usize = 128;
+pub(super) const CHUNK_ROWS: usize = 128;
 
 /// Sum over the trained positions of `-log softmax(x·Wᵀ)[target]`, a scalar.
 ///

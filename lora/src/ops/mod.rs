@@ -22,6 +22,7 @@ pub(crate) mod gemm;
 mod linear;
 pub(crate) mod math;
 mod rms_norm;
+mod sampled_targets;
 mod unread;
 
 pub(crate) use attention::{AttentionShape, LayerCache, attend_cached, causal_attention};
@@ -34,12 +35,13 @@ pub(crate) use gated::gated;
 pub(crate) use gemm::{Backend, CHUNK};
 pub(crate) use linear::{frozen_linear, linear, lora_linear, low_rank_sum};
 pub(crate) use rms_norm::rms_norm;
+pub(crate) use sampled_targets::sampled_targets;
 pub(crate) use unread::{unread_frozen_linear, unread_lora_linear};
 
 use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor, bail};
 
 /// The elements of one argument of an operation.
-fn elements<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+pub(crate) fn elements<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     let CpuStorage::F32(values) = storage else {
         bail!("expected f32 elements");
     };

@@ -33,6 +33,11 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Number of columns.
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
+    }
+
     /// Where element `(row, column)` lies, for an element inside the matrix.
     pub(super) fn at(&self, row: usize, column: usize) -> *const f32 {
         debug_assert!(row < self.rows && column < self.columns);

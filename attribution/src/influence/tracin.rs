@@ -3,6 +3,10 @@
 //! Source: Pruthi, Liu, Sundararajan, Kale, "Estimating Training Data Influence by Tracing Gradient Descent", NeurIPS 2020,
 //! arXiv 2002.08484, section 3.3: `TracInCP(z, z') = sum_i lr_i * grad l(w_i, z) . grad l(w_i, z')`.
 
+use super::{
+    Fitted, Influence,
+    gradients::{QueryGradients, finite, gradients_at, ids, last_step},
+};
 use crate::{
     error::AttributionError,
     estimator::{Estimator, Inputs, Observer, Progress},
@@ -10,7 +14,7 @@ use crate::{
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tributary_lora::{EncodedSample, Snapshot, sample_gradient};
-use tributary_protocol::recipe::AttributionMethod;
+use tributary_protocol::{ContentHash, recipe::AttributionMethod};
 
 /// TracInCP on the gradients of the adapter's parameters, against the mean gradient of the validation samples.
 ///
@@ -88,4 +92,46 @@ fn weighted(snapshot: &Snapshot, sample: &EncodedSample, product: f64) -> Result
 
 fn dot(target: &[f64], gradient: &[f32]) -> f64 {
     target.iter().zip(gradient).map(|(target, value)| target * f64::from(*value)).sum()
+}
+
+/// Against single texts: the gradients of all samples at all checkpoints stay in memory,
+/// `4 · checkpoints · samples · parameters` bytes, and a query costs as many multiply-adds as there are numbers.
+impl Influence for TracInCp {
+    fn name(&self) -> &'static str {
+        "TracInCP"
+    }
+
+    fn fit(&self, inputs: &Inputs<'_>, observer: Observer<'_>) -> Result<Box<dyn Fitted>, AttributionError> {
+        if inputs.snapshots.is_empty() {
+            return Err(AttributionError::NoCheckpoints);
+        }
+        let (done, total) = (AtomicUsize::new(0), inputs.snapshots.len() * inputs.dataset.training().len());
+        let point = |snapshot: &Snapshot| {
+            let rows = gradients_at(inputs, snapshot, &done, total, observer)?;
+            Ok((snapshot.point.learning_rate, rows))
+        };
+        let points = inputs.snapshots.iter().map(point).collect::<Result<_, AttributionError>>()?;
+        Ok(Box::new(FittedTracIn { points, ids: ids(inputs), step: last_step(inputs) }))
+    }
+}
+
+struct FittedTracIn {
+    /// Learning rate and gradients of each checkpoint.
+    points: Vec<(f64, Vec<Vec<f32>>)>,
+    ids: Vec<ContentHash>,
+    step: u64,
+}
+
+impl Fitted for FittedTracIn {
+    fn scores(&self, query: &QueryGradients) -> Result<Vec<f64>, AttributionError> {
+        let parameters = self.points.first().and_then(|(_, rows)| rows.first()).map_or(0, Vec::len);
+        query.check(parameters, self.points.len())?;
+        let mut scores = vec![0f64; self.ids.len()];
+        for (checkpoint, (rate, rows)) in self.points.iter().enumerate() {
+            let query = query.at(checkpoint).unwrap_or_default();
+            let products: Vec<f64> = rows.par_iter().map(|row| super::gradients::dot(row, query)).collect();
+            scores.iter_mut().zip(products).for_each(|(score, product)| *score += rate * product);
+        }
+        finite(scores, &self.ids, self.step)
+    }
 }

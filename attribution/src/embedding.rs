@@ -1,0 +1,279 @@
+//! Embeddings of the training samples, and queries against them.
+//!
+//! # File
+//! All numbers little-endian.
+//! ```text
+//! magic "TRIBEMB\0" · version u32 = 1 · dims u32 · samples u32 · seed u64 · parameters u64 · exponent i32
+//! samples × hash [32]            in the dataset's order
+//! samples × units u32            what a step of the sample's row is worth, in 2^exponent
+//! samples × dims × i8            the rows, from -127 to 127
+//! parameters × bf16              the root of AdamW's preconditioner at the end of the run, positive
+//! BLAKE3 of all that [32]
+//! ```
+//! A query's gradient is multiplied by those roots, sketched ([`Sketch`](crate::Sketch), of the file's seed and sizes) and
+//! rounded to int8 as a row is. From there on everything is integers: [`integer_scores`](crate::integer_scores).
+
+use crate::{
+    embedding_scores::integer_scores,
+    error::AttributionError,
+    influence::{Quantised, Sketch, SketchError, Trajectory},
+};
+use tributary_protocol::ContentHash;
+
+const MAGIC: &[u8; 8] = b"TRIBEMB\0";
+const VERSION: u32 = 1;
+const HEAD_BYTES: usize = 8 + 3 * 4 + 2 * 8 + 4;
+const HASH_BYTES: usize = 32;
+
+/// Exponents of two that scores are written with; f32 needs no others.
+const EXPONENTS: std::ops::RangeInclusive<i32> = -300..=300;
+
+/// Why embeddings cannot be read or made.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddingError {
+    /// The file is none of embeddings, or damaged.
+    #[error("not whole embeddings: {reason}")]
+    Malformed {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The preconditioner does not fit.
+    #[error("a preconditioner of {found} numbers for {expected} parameters; accepted are positive finite numbers")]
+    Preconditioner {
+        /// How many of its numbers are positive and finite.
+        found: usize,
+        /// Parameters of the adapter.
+        expected: usize,
+    },
+    /// The gradient of a query does not fit.
+    #[error("a gradient of {found} numbers for {expected} parameters; accepted are finite numbers")]
+    Query {
+        /// How many of its numbers are finite.
+        found: usize,
+        /// Parameters of the adapter.
+        expected: usize,
+    },
+    /// The sketch has sizes that it cannot have.
+    #[error(transparent)]
+    Sketch(#[from] SketchError),
+}
+
+/// A row of int8 for every training sample, whose inner product with a query's is how much the sample helped it.
+#[derive(Clone, Debug)]
+pub struct Embeddings {
+    sketch: Sketch,
+    samples: Vec<ContentHash>,
+    units: Vec<u32>,
+    exponent: i32,
+    /// `[samples, dims]`
+    rows: Vec<i8>,
+    /// bf16
+    roots: Vec<u16>,
+}
+
+impl Embeddings {
+    /// From the rows `[samples, dims]` in f32, which are finite.
+    pub(crate) fn new(trajectory: &Trajectory, preconditioner: &[f32], rows: &[f32]) -> Result<Self, AttributionError> {
+        let expected = trajectory.parameters();
+        let sound = preconditioner.iter().filter(|value| **value > 0.0 && value.is_finite()).count();
+        if (sound, preconditioner.len()) != (expected, expected) {
+            return Err(EmbeddingError::Preconditioner { found: sound, expected }.into());
+        }
+        let sketch = Sketch::new(trajectory.seed(), expected, trajectory.dims()).map_err(EmbeddingError::Sketch)?;
+        let quantised: Vec<Quantised> = rows.chunks_exact(sketch.dims()).filter_map(Quantised::new).collect();
+        let largest = quantised.iter().fold(0f32, |largest, row| largest.max(row.scale));
+        let exponent = exponent_of(largest) - 31;
+        let unit = |row: &Quantised| (f64::from(row.scale) * power_of_two(-exponent)).round_ties_even() as u32;
+        Ok(Self {
+            samples: trajectory.samples().to_vec(),
+            units: quantised.iter().map(unit).collect(),
+            exponent,
+            rows: quantised.into_iter().flat_map(|row| row.values).collect(),
+            roots: preconditioner.iter().map(|value| to_bf16(value.sqrt())).collect(),
+            sketch,
+        })
+    }
+
+    /// Hashes of the training samples, in the order of scores.
+    pub fn samples(&self) -> &[ContentHash] {
+        &self.samples
+    }
+
+    /// Numbers of a row.
+    pub fn dims(&self) -> usize {
+        self.sketch.dims()
+    }
+
+    /// Parameters of the adapter.
+    pub fn parameters(&self) -> usize {
+        self.sketch.parameters()
+    }
+
+    /// The row of the sample with this place, and how much a step of it is worth.
+    pub fn row(&self, sample: usize) -> Option<(&[i8], u32)> {
+        let from = sample.checked_mul(self.dims())?;
+        Some((self.rows.get(from..from + self.dims())?, *self.units.get(sample)?))
+    }
+
+    /// A query's gradient as a row. Scores are linear in the gradient, so its length is left out.
+    ///
+    /// Cost: two multiply-adds per parameter. Errors: another number of parameters; elements that are not finite.
+    pub fn sketch(&self, gradient: &[f32]) -> Result<Quantised, EmbeddingError> {
+        let refused = || {
+            let found = gradient.iter().filter(|value| value.is_finite()).count();
+            EmbeddingError::Query { found, expected: self.parameters() }
+        };
+        if gradient.len() != self.parameters() {
+            return Err(refused());
+        }
+        let roots: Vec<f32> = self.roots.iter().map(|root| from_bf16(*root)).collect();
+        let mut sketched = vec![0f32; self.dims()];
+        self.sketch.apply(&self.sketch.weights(&roots), gradient, &mut sketched);
+        Quantised::new(&sketched).ok_or_else(refused)
+    }
+
+    /// How much each sample helped (above 0) or hurt (below 0) on the query: integers that anybody gets who has the rows
+    /// and the query's int8. Cost: `samples · dims` multiply-adds of bytes.
+    pub fn integer_scores(&self, query: &[i8]) -> Option<Vec<i64>> {
+        integer_scores(&self.rows, &self.units, query)
+    }
+
+    /// The same in nats of the query's loss, as the estimator means them.
+    pub fn scores(&self, query: &Quantised) -> Vec<f64> {
+        let step = f64::from(query.scale) * power_of_two(self.exponent);
+        let scores = self.integer_scores(&query.values).unwrap_or_default();
+        scores.into_iter().map(|score| step * score as f64).collect()
+    }
+
+    /// Bytes of the file that each further sample adds.
+    pub fn bytes_per_sample(&self) -> usize {
+        HASH_BYTES + 4 + self.dims()
+    }
+
+    /// The file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend((self.dims() as u32).to_le_bytes());
+        bytes.extend((self.samples.len() as u32).to_le_bytes());
+        bytes.extend(self.sketch.seed().to_le_bytes());
+        bytes.extend((self.parameters() as u64).to_le_bytes());
+        bytes.extend(self.exponent.to_le_bytes());
+        self.samples.iter().for_each(|sample| bytes.extend(sample.0));
+        self.units.iter().for_each(|unit| bytes.extend(unit.to_le_bytes()));
+        bytes.extend(self.rows.iter().map(|value| value.to_le_bytes()[0]));
+        self.roots.iter().for_each(|root| bytes.extend(root.to_le_bytes()));
+        bytes.extend(blake3::hash(&bytes).as_bytes());
+        bytes
+    }
+
+    /// BLAKE3 of the file.
+    pub fn hash(&self) -> ContentHash {
+        ContentHash::of(&self.to_bytes())
+    }
+
+    /// Reads a file. Nothing is allocated before the length of the file is what its head says.
+    ///
+    /// Errors: another format or length, a checksum that does not hold, numbers that no writer writes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, EmbeddingError> {
+        let malformed = |reason: String| EmbeddingError::Malformed { reason };
+        let Some((head, rest)) = bytes.split_at_checked(HEAD_BYTES) else {
+            return Err(malformed(format!("{} bytes are less than a head", bytes.len())));
+        };
+        if !head.starts_with(MAGIC) {
+            return Err(malformed("it does not begin as them".into()));
+        }
+        let u32_at = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        let u64_at = |at: usize| u64::from(u32_at(at)) | u64::from(u32_at(at + 4)) << 32;
+        let version = u32_at(8);
+        if version != VERSION {
+            return Err(malformed(format!("it has version {version}, this program reads {VERSION}")));
+        }
+        let (dims, count) = (u32_at(12) as usize, u32_at(16) as usize);
+        let (seed, parameters, exponent) = (u64_at(20), u64_at(28), u32_at(36).cast_signed());
+        let parameters = usize::try_from(parameters).unwrap_or(usize::MAX);
+        if !EXPONENTS.contains(&exponent) {
+            return Err(malformed(format!("its exponent is {exponent}; accepted are -300 to 300")));
+        }
+        let expected = dims
+            .checked_add(HASH_BYTES + 4)
+            .and_then(|of_sample| of_sample.checked_mul(count))
+            .and_then(|of_samples| of_samples.checked_add(parameters.checked_mul(2)?)?.checked_add(HASH_BYTES));
+        if expected != Some(rest.len()) {
+            let found = rest.len();
+            return Err(malformed(format!(
+                "{found} bytes follow a head of {count} samples, {dims} dimensions and {parameters} parameters"
+            )));
+        }
+        let (content, checksum) = bytes.split_at(bytes.len() - HASH_BYTES);
+        if blake3::hash(content).as_bytes() != checksum {
+            return Err(malformed("its checksum does not hold".into()));
+        }
+        let (ids, rest) = rest.split_at(HASH_BYTES * count);
+        let (units, rest) = rest.split_at(4 * count);
+        let (rows, rest) = rest.split_at(dims * count);
+        let (roots, _) = rest.split_at(2 * parameters);
+        let rows: Vec<i8> = rows.iter().map(|byte| i8::from_le_bytes([*byte])).collect();
+        let roots: Vec<u16> = roots.as_chunks().0.iter().map(|root| u16::from_le_bytes(*root)).collect();
+        if rows.contains(&i8::MIN) {
+            return Err(malformed("a row holds -128; accepted are -127 to 127".into()));
+        }
+        if roots.iter().any(|root| !(from_bf16(*root) >= 0.0 && from_bf16(*root).is_finite())) {
+            return Err(malformed("a root of the preconditioner is no number from 0 on".into()));
+        }
+        Ok(Self {
+            sketch: Sketch::new(seed, parameters, dims)?,
+            samples: ids.as_chunks().0.iter().map(|id| ContentHash(*id)).collect(),
+            units: units.as_chunks().0.iter().map(|unit| u32::from_le_bytes(*unit)).collect(),
+            exponent,
+            rows,
+            roots,
+        })
+    }
+}
+
+/// The `e` with `2^e <= value < 2^(e + 1)`; that of 1 for zero. Read from the bits, so that it is exact.
+fn exponent_of(value: f32) -> i32 {
+    match value {
+        0.0 => 0,
+        // Subnormal numbers become normal ones in f64.
+        _ => ((f64::from(value).to_bits() >> 52) & 0x7FF) as i32 - 1023,
+    }
+}
+
+/// Exact, for the exponents of a file.
+fn power_of_two(exponent: i32) -> f64 {
+    f64::from_bits(((1023 + i64::from(exponent)) as u64) << 52)
+}
+
+/// The nearest bf16 to a positive finite number, ties to even; the largest instead of infinity.
+fn to_bf16(value: f32) -> u16 {
+    let bits = value.to_bits();
+    ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).min(0x7F7F) as u16
+}
+
+fn from_bf16(bits: u16) -> f32 {
+    f32::from_bits(u32::from(bits) << 16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exponents_are_exact() {
+        for (value, exponent) in [(1.0, 0), (1.99, 0), (2.0, 1), (0.75, -1), (f32::from_bits(1), -149), (0.0, 0)] {
+            assert_eq!(exponent_of(value), exponent, "{value}");
+        }
+        assert_eq!((power_of_two(-31), power_of_two(0), power_of_two(10)), (2f64.powi(-31), 1.0, 1024.0));
+    }
+
+    #[test]
+    fn roots_round_to_the_nearest() {
+        for value in [1.0f32, 1.0039, 3.7, 1e-20, 1e30] {
+            let error = (from_bf16(to_bf16(value)) - value).abs() / value;
+            assert!(error <= 1.0 / 256.0, "{value} {error}");
+        }
+        assert!(from_bf16(to_bf16(f32::MAX)).is_finite());
+    }
+}

@@ -1,0 +1,343 @@
+//! What is kept of a training run, step by step, in compressed form.
+//!
+//! # File
+//! All integers and floats little-endian.
+//! ```text
+//! magic "TRIBTRJ\0" · version u32 = 1 · dims u32 · seed u64 · parameters u64 · samples u32 · beta1 f64
+//! samples × hash [32]
+//! BLAKE3 of all that [32]
+//! per step: step u64 · learning rate f64 · keep f64 · scale f64 · rows u32
+//!           rows × (sample u32 · tokens u32 · scale f32 · dims × i8 · scale f32 · dims × i8)
+//!           BLAKE3 of the step's bytes [32]
+//! ```
+//! A row is the sketch of a sample's gradient, then that of its gradient for drawn labels, both times the root of AdamW's
+//! preconditioner. Steps follow each other from 1. Bytes after the last whole step are those of one that was being
+//! written when the process ended.
+
+use super::{
+    quantised::Quantised,
+    sketch::{DIMS_MAX, PARAMETERS_MAX, Sketch, SketchError},
+};
+use std::path::PathBuf;
+use tributary_lora::{EncodedSample, TrainingRun};
+use tributary_protocol::ContentHash;
+
+const MAGIC: &[u8; 8] = b"TRIBTRJ\0";
+const VERSION: u32 = 1;
+const HASH_BYTES: usize = 32;
+const STEP_HEAD_BYTES: usize = 8 + 3 * 8 + 4;
+
+/// Why a trajectory cannot be read or used.
+#[derive(Debug, thiserror::Error)]
+pub enum TrajectoryError {
+    /// It is no file of a trajectory, or a damaged one.
+    #[error("not a whole trajectory: {reason}")]
+    Malformed {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It is one of another run.
+    #[error("the trajectory is that of another run: its {what} differ")]
+    OtherRun {
+        /// What differs.
+        what: &'static str,
+    },
+    /// It ends before the run did.
+    #[error(
+        "the trajectory has {found} of the run's {expected} steps; hint: train again with the capture on from the start"
+    )]
+    Incomplete {
+        /// Steps in it.
+        found: u64,
+        /// Steps of the run.
+        expected: u64,
+    },
+    /// The file cannot be read or written.
+    #[error("cannot access {path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The sketch has sizes that it cannot have.
+    #[error(transparent)]
+    Sketch(#[from] SketchError),
+}
+
+/// One sample of one step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CapturedRow {
+    /// Its place among the training samples.
+    pub sample: u32,
+    /// Tokens of it that are trained on.
+    pub tokens: u32,
+    /// Sketch of the gradient of the sum of its losses, times the root of the preconditioner.
+    pub gradient: Quantised,
+    /// The same for labels drawn from the model's predictions.
+    pub factor: Quantised,
+}
+
+/// One step: see [`CapturedStep`](tributary_lora::CapturedStep).
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrajectoryStep {
+    /// The step, from 1.
+    pub step: u64,
+    /// Its learning rate.
+    pub learning_rate: f64,
+    /// What weight decay leaves of the parameters.
+    pub keep: f64,
+    /// By what the sum of the samples' gradients was multiplied.
+    pub scale: f64,
+    /// Its samples, in their order.
+    pub rows: Vec<CapturedRow>,
+}
+
+/// What is kept of a run: for each step and each of its samples two sketches of `dims` bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trajectory {
+    dims: usize,
+    seed: u64,
+    parameters: usize,
+    /// How much of AdamW's first moment a step keeps.
+    beta1: f64,
+    samples: Vec<ContentHash>,
+    steps: Vec<TrajectoryStep>,
+}
+
+impl Trajectory {
+    /// An empty one for `run`, whose adapter's gradients are sketched in `dims` dimensions by `seed`.
+    ///
+    /// Errors: a run without an adapter; sizes that a sketch cannot have.
+    pub fn new(run: &TrainingRun, dims: usize, seed: u64) -> Result<Self, TrajectoryError> {
+        let parameters = run.adapter().map_or(0, |adapter| adapter.parameter_count());
+        Sketch::new(seed, parameters, dims)?;
+        let samples = run.dataset().training().iter().map(EncodedSample::id).collect();
+        Ok(Self { dims, seed, parameters, beta1: run.config().adamw.beta1, samples, steps: Vec::new() })
+    }
+
+    /// Dimensions of the sketches.
+    pub fn dims(&self) -> usize {
+        self.dims
+    }
+
+    /// Seed of the sketch.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Parameters of the adapter.
+    pub fn parameters(&self) -> usize {
+        self.parameters
+    }
+
+    /// Decay of AdamW's first moment.
+    pub fn beta1(&self) -> f64 {
+        self.beta1
+    }
+
+    /// Hashes of the training samples, in the dataset's order.
+    pub fn samples(&self) -> &[ContentHash] {
+        &self.samples
+    }
+
+    /// The steps, from the first.
+    pub fn steps(&self) -> &[TrajectoryStep] {
+        &self.steps
+    }
+
+    /// Bytes of the file.
+    pub fn bytes(&self) -> usize {
+        let row = 16 + 2 * self.dims;
+        let steps = self.steps.iter().map(|step| STEP_HEAD_BYTES + step.rows.len() * row + HASH_BYTES);
+        self.head_bytes().len() + steps.sum::<usize>()
+    }
+
+    /// The file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.head_bytes();
+        self.steps.iter().for_each(|step| bytes.extend(step_bytes(step)));
+        bytes
+    }
+
+    /// Reads a file. Nothing is allocated that the file is too short for.
+    ///
+    /// Errors: another format, a checksum that does not hold, rows that do not fit; bytes after the last whole step.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, TrajectoryError> {
+        let (trajectory, read) = Self::read(bytes)?;
+        match bytes.len() - read {
+            0 => Ok(trajectory),
+            rest => Err(malformed(format!("{rest} bytes after step {}", trajectory.steps.len()))),
+        }
+    }
+
+    /// As much as is whole, and the bytes of it.
+    pub(super) fn read(bytes: &[u8]) -> Result<(Self, usize), TrajectoryError> {
+        let mut reader = Reader { bytes, at: 0 };
+        let mut trajectory = reader.head().ok_or_else(|| malformed("it ends within its head".into()))??;
+        let mut whole = reader.at;
+        while let Some(step) = reader.step(&trajectory) {
+            trajectory.steps.push(step?);
+            whole = reader.at;
+        }
+        Ok((trajectory, whole))
+    }
+
+    pub(super) fn head_bytes(&self) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend((self.dims as u32).to_le_bytes());
+        bytes.extend(self.seed.to_le_bytes());
+        bytes.extend((self.parameters as u64).to_le_bytes());
+        bytes.extend((self.samples.len() as u32).to_le_bytes());
+        bytes.extend(self.beta1.to_le_bytes());
+        self.samples.iter().for_each(|sample| bytes.extend(sample.0));
+        sealed(bytes)
+    }
+
+    pub(super) fn push(&mut self, step: TrajectoryStep) {
+        self.steps.push(step);
+    }
+
+    pub(super) fn truncate(&mut self, steps: usize) {
+        self.steps.truncate(steps);
+    }
+
+    /// Errors: what makes it another run's.
+    pub(super) fn check_same_run(&self, other: &Self) -> Result<(), TrajectoryError> {
+        let differ = [
+            ("dimensions", self.dims != other.dims),
+            ("seeds", self.seed != other.seed),
+            ("adapters", self.parameters != other.parameters),
+            ("optimisers", self.beta1.to_bits() != other.beta1.to_bits()),
+            ("samples", self.samples != other.samples),
+        ];
+        match differ.into_iter().find(|(_, differ)| *differ) {
+            Some((what, _)) => Err(TrajectoryError::OtherRun { what }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn malformed(reason: String) -> TrajectoryError {
+    TrajectoryError::Malformed { reason }
+}
+
+/// The bytes with their checksum.
+fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.extend(blake3::hash(&bytes).as_bytes());
+    bytes
+}
+
+pub(super) fn step_bytes(step: &TrajectoryStep) -> Vec<u8> {
+    let mut bytes = step.step.to_le_bytes().to_vec();
+    [step.learning_rate, step.keep, step.scale].iter().for_each(|value| bytes.extend(value.to_le_bytes()));
+    bytes.extend((step.rows.len() as u32).to_le_bytes());
+    for row in &step.rows {
+        bytes.extend(row.sample.to_le_bytes());
+        bytes.extend(row.tokens.to_le_bytes());
+        for vector in [&row.gradient, &row.factor] {
+            bytes.extend(vector.scale.to_le_bytes());
+            bytes.extend(vector.values.iter().map(|value| value.to_le_bytes()[0]));
+        }
+    }
+    sealed(bytes)
+}
+
+/// Every read is `None` where the bytes end.
+struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let taken = self.bytes.get(self.at..self.at.checked_add(count)?)?;
+        self.at += count;
+        Some(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.try_into().ok()
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    fn f64(&mut self) -> Option<f64> {
+        self.array().map(f64::from_le_bytes)
+    }
+
+    fn quantised(&mut self, dims: usize) -> Option<Quantised> {
+        let scale = self.array().map(f32::from_le_bytes)?;
+        let values = self.take(dims)?.iter().map(|byte| i8::from_le_bytes([*byte])).collect();
+        Some(Quantised { scale, values })
+    }
+
+    /// Whether the bytes since `from` are those of the checksum that follows.
+    fn is_sealed(&mut self, from: usize) -> Option<bool> {
+        let hash = blake3::hash(&self.bytes[from..self.at]);
+        Some(self.take(HASH_BYTES)? == hash.as_bytes())
+    }
+
+    fn head(&mut self) -> Option<Result<Trajectory, TrajectoryError>> {
+        if self.take(MAGIC.len())? != MAGIC {
+            return Some(Err(malformed("it does not begin as one".into())));
+        }
+        let version = self.u32()?;
+        if version != VERSION {
+            return Some(Err(malformed(format!("it has version {version}, this program reads {VERSION}"))));
+        }
+        let (dims, seed, parameters) = (self.u32()? as usize, self.u64()?, self.u64()?);
+        let (count, beta1) = (self.u32()? as usize, self.f64()?);
+        let samples = self.take(count.checked_mul(32)?)?.as_chunks().0.iter().map(|hash| ContentHash(*hash)).collect();
+        if !self.is_sealed(0)? {
+            return Some(Err(malformed("the checksum of its head does not hold".into())));
+        }
+        let parameters = usize::try_from(parameters).unwrap_or(usize::MAX);
+        if !(1..=DIMS_MAX).contains(&dims) || !(1..=PARAMETERS_MAX).contains(&parameters) {
+            return Some(Err(SketchError { parameters, dims }.into()));
+        }
+        if !(0.0..1.0).contains(&beta1) {
+            return Some(Err(malformed(format!("beta1 is {beta1}; accepted is at least 0 and below 1"))));
+        }
+        Some(Ok(Trajectory { dims, seed, parameters, beta1, samples, steps: Vec::new() }))
+    }
+
+    fn step(&mut self, of: &Trajectory) -> Option<Result<TrajectoryStep, TrajectoryError>> {
+        let from = self.at;
+        let (step, learning_rate, keep, scale) = (self.u64()?, self.f64()?, self.f64()?, self.f64()?);
+        let count = self.u32()? as usize;
+        let rows = self.take(count.checked_mul(16 + 2 * of.dims)?)?;
+        if !self.is_sealed(from)? {
+            return Some(Err(malformed(format!("the checksum of step {step} does not hold"))));
+        }
+        let expected = of.steps.len() as u64 + 1;
+        if step != expected {
+            return Some(Err(malformed(format!("step {step} where step {expected} should be"))));
+        }
+        if ![learning_rate, keep, scale].iter().all(|value| value.is_finite() && *value >= 0.0) {
+            return Some(Err(malformed(format!("step {step} has a rate that is no number from 0 on"))));
+        }
+        let mut reader = Reader { bytes: rows, at: 0 };
+        let mut captured = Vec::with_capacity(count);
+        for _ in 0..count {
+            let (sample, tokens) = (reader.u32()?, reader.u32()?);
+            let (gradient, factor) = (reader.quantised(of.dims)?, reader.quantised(of.dims)?);
+            let sound = |vector: &Quantised| {
+                vector.scale.is_finite() && vector.scale >= 0.0 && !vector.values.contains(&i8::MIN)
+            };
+            let fits = (sample as usize) < of.samples.len() && tokens > 0;
+            if !(fits && sound(&gradient) && sound(&factor)) {
+                return Some(Err(malformed(format!("step {step} has a row that is none of a training sample"))));
+            }
+            captured.push(CapturedRow { sample, tokens, gradient, factor });
+        }
+        Some(Ok(TrajectoryStep { step, learning_rate, keep, scale, rows: captured }))
+    }
+}

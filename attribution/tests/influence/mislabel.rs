@@ -1,0 +1,120 @@
+//! Wrong labels stand out.
+
+use crate::least_squares::{LeastSquares, WIDTH, product};
+use crate::{Trained, dataset, settings};
+use tributary_attribution::{AttributionError, ScreenSettings, Suspicion, screen};
+
+/// Area under the curve: how often a wrong one stands before a right one.
+fn auc(order: &[usize], wrong: &[bool]) -> f64 {
+    let (mut before, mut pairs) = (0f64, 0f64);
+    for place in order {
+        match wrong[*place] {
+            true => before += 1.0,
+            false => pairs += before,
+        }
+    }
+    let wrongs = wrong.iter().filter(|wrong| **wrong).count() as f64;
+    pairs / wrongs / (wrong.len() as f64 - wrongs)
+}
+
+/// Inputs along some directions are ten times as long as along others, and every eighth target has the other sign.
+fn planted() -> (LeastSquares, Vec<bool>) {
+    let number = |i: usize| libm::sin(2.3 * i as f64 + 0.7 * (i * i % 17) as f64);
+    let size = |column: usize| if column.is_multiple_of(2) { 1.0 } else { 0.1 };
+    let inputs: Vec<Vec<f64>> = (0..80)
+        .map(|row| {
+            // Each sample lies along one direction more than along the others.
+            let of_column = |column: usize| if column == row % WIDTH { 1.0 } else { 0.2 };
+            (0..WIDTH).map(|column| size(column) * of_column(column) * (1.2 + number(row * WIDTH + column))).collect()
+        })
+        .collect();
+    let truth: Vec<f64> = (0..WIDTH).map(|column| 1.0 / size(column)).collect();
+    let wrong: Vec<bool> = (0..80).map(|row| row % 8 == 5).collect();
+    let targets = inputs.iter().zip(&wrong).map(|(input, wrong)| {
+        let target = product(input, &truth);
+        if *wrong { -target } else { target }
+    });
+    let targets = targets.collect();
+    (LeastSquares { inputs, targets }, wrong)
+}
+
+#[test]
+fn planted_mistakes_come_first() {
+    let (problem, wrong) = planted();
+    let (trajectory, _) = problem.recorded();
+    let suspicions = screen(&trajectory, ScreenSettings::default()).unwrap();
+    assert!(suspicions.windows(2).all(|pair| pair[0].score >= pair[1].score));
+    let order: Vec<usize> = suspicions.iter().map(|suspicion| suspicion.place).collect();
+    let mut all = order.clone();
+    all.sort_unstable();
+    assert_eq!(all, (0..80).collect::<Vec<_>>());
+    let of_samples = |Suspicion { place, sample, .. }: &Suspicion| trajectory.samples()[*place] == *sample;
+    assert!(suspicions.iter().all(of_samples));
+
+    let mut lengths = vec![0f64; 80];
+    for row in trajectory.steps().iter().flat_map(|step| &step.rows) {
+        let square: i64 = row.gradient.values.iter().map(|value| i64::from(*value).pow(2)).sum();
+        lengths[row.sample as usize] += f64::from(row.gradient.scale).powi(2) * square as f64;
+    }
+    let mut by_length: Vec<usize> = (0..80).collect();
+    by_length.sort_by(|a, b| lengths[*b].total_cmp(&lengths[*a]));
+    let (leverage, length) = (auc(&order, &wrong), auc(&by_length, &wrong));
+    println!("AUC {leverage:.3} by leverage, {length:.3} by the length of gradients");
+    // Not 1: where the target is next to nothing, so is the mistake.
+    assert!(leverage > 0.85 && leverage > length + 0.03, "{leverage} {length}");
+}
+
+/// `l / (1 + l)` with `l = vᵀ (Σ other·otherᵀ + λI)^-1 v`, by dense elimination, one window.
+#[test]
+fn leverage_is_the_dense_one() {
+    let trained = Trained::new(dataset(), tributary_lora::TrainConfig { epochs: 1, ..settings() }, 24);
+    let rows: Vec<_> = trained.trajectory.steps().iter().flat_map(|step| &step.rows).collect();
+    let vectors: Vec<Vec<f64>> = rows
+        .iter()
+        .map(|row| {
+            let scale = f64::from(row.gradient.scale) / f64::from(row.tokens).sqrt();
+            let vector: Vec<f64> = row.gradient.values.iter().map(|value| scale * f64::from(*value)).collect();
+            let length = product(&vector, &vector).sqrt();
+            vector.into_iter().map(|value| value / length.sqrt()).collect()
+        })
+        .collect();
+    // All samples are in the matrix, or every second one.
+    for others_max in [100, rows.len().div_ceil(2)] {
+        let chosen: Vec<usize> = match others_max {
+            100 => (0..rows.len()).collect(),
+            count => (0..count).map(|i| i * rows.len() / count).collect(),
+        };
+        let mean: f64 = chosen.iter().map(|i| product(&vectors[*i], &vectors[*i])).sum::<f64>() / chosen.len() as f64;
+        let found = screen(&trained.trajectory, ScreenSettings { damping: 0.3, others_max }).unwrap();
+        for (place, row) in rows.iter().enumerate() {
+            let mut matrix = vec![vec![0f64; 24]; 24];
+            for other in chosen.iter().filter(|other| **other != place) {
+                for (i, line) in matrix.iter_mut().enumerate() {
+                    let vector = &vectors[*other];
+                    line.iter_mut().zip(vector).for_each(|(entry, value)| *entry += vector[i] * value);
+                }
+            }
+            (0..24).for_each(|i| matrix[i][i] += 0.3 * mean);
+            let leverage = product(&vectors[place], &crate::solve(matrix, vectors[place].clone()));
+            let expected = leverage / (1.0 + leverage);
+            let suspicion = found.iter().find(|suspicion| suspicion.place == row.sample as usize).unwrap();
+            assert!((suspicion.score - expected).abs() < 1e-4, "{others_max}: {} {expected}", suspicion.score);
+        }
+    }
+}
+
+#[test]
+fn settings_are_checked() {
+    let trained = Trained::new(dataset(), settings(), 8);
+    for damping in [0.0, -1.0, f64::NAN] {
+        let error = screen(&trained.trajectory, ScreenSettings { damping, ..ScreenSettings::default() }).unwrap_err();
+        assert!(matches!(error, AttributionError::Damping { .. }), "{error}");
+    }
+    let none = ScreenSettings { others_max: 0, ..ScreenSettings::default() };
+    assert!(screen(&trained.trajectory, none).is_err());
+    let few = ScreenSettings { others_max: 2, ..ScreenSettings::default() };
+    assert_eq!(screen(&trained.trajectory, few).unwrap().len(), trained.trajectory.samples().len());
+    let untrained = tributary_attribution::Trajectory::new(&trained.run, 8, 3).unwrap();
+    let error = screen(&untrained, ScreenSettings::default()).unwrap_err();
+    assert!(matches!(error, AttributionError::NoCheckpoints), "{error}");
+}
