@@ -259,9 +259,14 @@ impl TrainingRun {
     /// Does one optimiser step, with the same result, and shows it to `capture` sample by sample. Not both for the same run:
     /// who captures sees all steps.
     ///
-    /// Errors: also a run without an adapter, and what `capture` says; the parameters have moved by then.
+    /// Errors: also a run without an adapter or away from the CPU, and what `capture` says; the parameters have moved by
+    /// then.
     /// Cost: about half a step more, and memory for two gradients of each of the step's samples.
     pub fn step_captured(&mut self, capture: &mut dyn Capture) -> Result<StepMetrics, TrainError> {
+        if !self.model.placement().is_native() {
+            let reason = format!("the model is on {}; hint: capture runs on the CPU in f32", self.model.placement());
+            return Err(TrainError::Capture { reason });
+        }
         rayon::scope(|_| self.step_in_pool(Some(capture)))
     }
 
