@@ -169,7 +169,7 @@ pub mod pallet {
         type EpochBondPart: Get<Ppm>;
 
         /// The bond of a challenge, in the smallest unit: should pay for opening
-        /// [`AUDIT_DRAWS`](tributary_protocol::epoch::AUDIT_DRAWS) leaves.
+        /// [`AUDIT_DRAWS`] leaves.
         #[pallet::constant]
         type ChallengeBond: Get<Amount>;
 
