@@ -1,8 +1,9 @@
 //! Whose sample is it: all contributions of a job as one list in which every sample stands once.
 
 use crate::{
-    duplicates::{Verdict, find_duplicates, share_pool},
+    duplicates::{Member, Verdict, find_duplicates},
     error::AttributionError,
+    report::{AttributionReport, ContributionEvidence},
 };
 use std::collections::{BTreeMap, HashMap, HashSet, hash_map::Entry};
 use tributary_protocol::{ContentHash, ContributionId, amount::Ppm, sample::CanonicalLine};
@@ -79,6 +80,15 @@ pub struct Finding {
     pub similarity: Ppm,
 }
 
+/// Where a sample stands in its cluster of paraphrases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The hash of the cluster's first sample.
+    pub cluster: ContentHash,
+    /// How similar the sample is to the most similar one of the cluster before it; 0 for the first.
+    pub similarity: Ppm,
+}
+
 /// The samples of several contributions, each once.
 ///
 /// Contributions are ordered by number, which is the order of submission; a sample belongs to the first that holds it.
@@ -91,8 +101,8 @@ pub struct Corpus {
     lines: Vec<CanonicalLine>,
     owners: HashMap<ContentHash, usize>,
     findings: Vec<Finding>,
-    /// Samples that share a pool, each with its similarity to those before it, in the order of registration.
-    clusters: Vec<Vec<(ContentHash, Ppm)>>,
+    /// The first sample of the cluster, and the similarity to those before, for every sample that is in one with others.
+    clusters: HashMap<ContentHash, (ContentHash, Ppm)>,
 }
 
 impl Corpus {
@@ -152,9 +162,9 @@ impl Corpus {
             corpus.findings.push(Finding { later, earlier, resemblance, similarity: verdict.similarity() });
         }
         for cluster in found.clusters {
-            corpus
-                .clusters
-                .push(cluster.into_iter().map(|member| (origins[member.sample].sample, member.similarity)).collect());
+            let sample = |member: &Member| origins[member.sample].sample;
+            let Some(first) = cluster.first().map(sample) else { continue };
+            corpus.clusters.extend(cluster.iter().map(|member| (sample(member), (first, member.similarity))));
         }
         let mut verdicts = found.verdicts.iter();
         for (owner, samples) in ordered.into_iter().enumerate() {
@@ -198,6 +208,20 @@ impl Corpus {
         corpus
     }
 
+    /// The corpus that a report speaks of: owners and clusters of its training samples. It has no [`Corpus::lines`].
+    pub fn of_report(report: &AttributionReport) -> Self {
+        let mut corpus = Self::default();
+        for (owner, evidence) in report.contributions.iter().enumerate() {
+            let ContributionEvidence { contribution, contributor, samples, copies, .. } = *evidence;
+            corpus.parts.push(Part { contribution, contributor: contributor.0, samples, copies });
+            for training in &evidence.training {
+                corpus.owners.insert(training.sample, owner);
+                corpus.clusters.insert(training.sample, (training.cluster, training.similarity));
+            }
+        }
+        corpus
+    }
+
     /// The samples, by contribution and within it in the file's order; none of [`Corpus::of_hashes`].
     pub fn lines(&self) -> &[CanonicalLine] {
         &self.lines
@@ -213,25 +237,17 @@ impl Corpus {
         &self.findings
     }
 
-    /// The scores of samples after those of one cluster have shared their pool ([`share_pool`]), in the order given. Samples
-    /// that are in no cluster, or alone of theirs, keep their scores. The contribution of the first of a cluster's samples
-    /// that were scored owns it.
-    ///
-    /// Scores are integers of any one scale. The sum of all never grows, unless it was negative in some cluster: harm stays
-    /// with who did it.
-    pub fn pool(&self, scores: &[(ContentHash, i64)]) -> Vec<i64> {
-        let places: HashMap<ContentHash, usize> =
-            scores.iter().enumerate().map(|(place, (sample, _))| (*sample, place)).collect();
-        let mut pooled: Vec<i64> = scores.iter().map(|(_, score)| *score).collect();
-        for cluster in &self.clusters {
-            let scored = cluster.iter().filter_map(|(sample, similarity)| Some((*places.get(sample)?, *similarity)));
-            let (scored, similarities): (Vec<usize>, Vec<Ppm>) = scored.unzip();
-            let shares = share_pool(&scored.iter().map(|place| scores[*place].1).collect::<Vec<_>>(), &similarities);
-            for (place, share) in scored.into_iter().zip(shares) {
-                pooled[place] = share;
-            }
-        }
-        pooled
+    /// Where a sample stands among those that say the same in other words: in a cluster of its own, mostly, and always if the
+    /// corpus knows samples by their hashes only.
+    pub fn standing(&self, sample: &ContentHash) -> Standing {
+        let alone = (*sample, Ppm::ZERO);
+        let (cluster, similarity) = self.clusters.get(sample).copied().unwrap_or(alone);
+        Standing { cluster, similarity }
+    }
+
+    /// The same of each of `samples`.
+    pub fn standings(&self, samples: &[ContentHash]) -> Vec<Standing> {
+        samples.iter().map(|sample| self.standing(sample)).collect()
     }
 
     /// The place in [`Corpus::parts`] of the contribution that a sample belongs to.
@@ -323,13 +339,9 @@ mod tests {
         ];
         assert_eq!(findings, expected);
 
-        let scored: Vec<_> = corpus.lines().iter().map(|line| (line.hash(), 1000)).collect();
-        let pooled = corpus.pool(&scored);
-        assert_eq!((pooled[0] + pooled[1], pooled[2]), (1000, 1000));
-        assert!(pooled[0] > pooled[1] && pooled[1] > 0, "{pooled:?}");
-        // The first that was scored owns what is left of the pool.
-        assert_eq!(corpus.pool(&scored[1..]), [1000, 1000]);
-        assert_eq!(Corpus::new([samples(2, &[("p", &original), ("p", &near)])]).pool(&scored[..2]), [1000, 1000]);
+        let clusters: Vec<_> = corpus.lines().iter().map(|line| corpus.standing(&line.hash()).cluster).collect();
+        let hashes: Vec<_> = corpus.lines().iter().map(CanonicalLine::hash).collect();
+        assert_eq!(clusters, [hashes[0], hashes[0], hashes[2]]);
     }
 
     #[test]

@@ -2,10 +2,12 @@
 
 use crate::{
     embedding::EmbeddingError,
+    explain::ExplainError,
     influence::{SketchError, TrajectoryError},
+    tangents::TangentError,
 };
 use tributary_lora::{AdapterError, TrainError};
-use tributary_protocol::{ContentHash, ContributionId, sum_tree::SumTreeError};
+use tributary_protocol::{ContentHash, ContributionId, answer::AnswerError, sum_tree::SumTreeError};
 
 /// Why contributions could not be scored.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +83,21 @@ pub enum AttributionError {
         /// The sample.
         sample: ContentHash,
     },
+    /// Something that the method needs was not kept of the run.
+    #[error("the run kept no {what}, which its method of attribution needs")]
+    NotKept {
+        /// What is missing.
+        what: &'static str,
+    },
+    /// What was kept of the run is of other samples.
+    #[error("embeddings or tangents are those of other samples than the run's")]
+    OtherSamples,
+    /// Scores make no shares.
+    #[error(transparent)]
+    Rule(#[from] AnswerError),
+    /// The tangents cannot be used.
+    #[error(transparent)]
+    Tangents(#[from] TangentError),
     /// No contribution holds a sample.
     #[error("there is no contribution to score")]
     NoContributions,
@@ -131,6 +148,9 @@ pub enum EvidenceError {
     /// The scores could not be computed again.
     #[error(transparent)]
     Attribution(#[from] AttributionError),
+    /// The answer could not be explained again.
+    #[error(transparent)]
+    Explain(#[from] ExplainError),
 }
 
 /// Why the training tokens could not be indexed, or an index not be read.

@@ -1,6 +1,6 @@
 //! What a method of attribution is.
 
-use crate::{error::AttributionError, influence::TracInCp};
+use crate::error::AttributionError;
 use std::ops::ControlFlow;
 use tributary_lora::{Dataset, Model, Snapshot};
 use tributary_protocol::recipe::AttributionMethod;
@@ -43,11 +43,4 @@ pub trait Estimator {
     /// [`Dataset::training`]. All scores are 0 where there is no validation sample to help. The same inputs give the same
     /// bits on the same machine.
     fn scores(&self, inputs: &Inputs<'_>, observer: Observer<'_>) -> Result<Vec<f64>, AttributionError>;
-}
-
-/// The estimator that a job asks for.
-pub fn estimator(method: AttributionMethod) -> Box<dyn Estimator + Send + Sync> {
-    match method {
-        AttributionMethod::TracInCp { checkpoints } => Box::new(TracInCp { checkpoints }),
-    }
 }

@@ -14,7 +14,7 @@
 //!
 //! # Reading order
 //! [`Corpus`] (whose sample is it), [`Estimator`] (scores of a training), [`Influence`] and its methods (scores of any
-//! text), [`Trajectory`] and [`Embeddings`] (what is kept for that), [`apportion_scores`] (units),
+//! text), [`Trajectory`] and [`Embeddings`] (what is kept for that), [`training_scores`] and [`apportion_units`] (units),
 //! [`AttributionReport`] (evidence and root), [`recompute`] (checking somebody else's), [`screen`] (samples that look wrong).
 //! For single answers: [`Groups`] (samples that say similar things), [`Tangents`] (what each group did to the adapter),
 //! [`Answer`] (shares of one answer), [`accuracy`] (how right all that is), [`spans`] (which words of an answer stand in
@@ -26,6 +26,7 @@
 
 pub mod accuracy;
 mod answer;
+mod answer_evidence;
 mod corpus;
 pub mod duplicates;
 mod embedding;
@@ -40,14 +41,18 @@ mod recompute;
 mod report;
 pub mod spans;
 mod tangents;
+mod training;
 mod units;
 
 pub use answer::{Answer, AnswerShares, ContributionShare, SampleScores, ShareError, to_integers};
-pub use corpus::{ContributionHashes, ContributionSamples, Corpus, Finding, OwnedSample, Part, Resemblance};
+pub use answer_evidence::{AnswerEvidence, AnsweredContribution, Explained, ExplainedModel};
+pub use corpus::{
+    ContributionHashes, ContributionSamples, Corpus, Finding, OwnedSample, Part, Resemblance, Standing,
+};
 pub use embedding::{EmbeddingError, Embeddings};
 pub use embedding_scores::integer_scores;
 pub use error::{AttributionError, EvidenceError, SpanError};
-pub use estimator::{Estimator, Inputs, Observer, Progress, estimator, unobserved};
+pub use estimator::{Estimator, Inputs, Observer, Progress, unobserved};
 pub use groups::{DIMENSIONS, GroupError, GroupSettings, Groups};
 pub use influence::{
     CapturedRow, DataInf, DataValueEmbedding, EmbeddingSettings, Fitted, GradientCosine, GradientDot, Influence,
@@ -56,9 +61,12 @@ pub use influence::{
 };
 pub use mislabel::{ScreenSettings, Suspicion, screen};
 pub use recompute::{Comparison, UNITS_TOLERANCE, recompute};
-pub use report::{AttributionReport, CheckpointEvidence, ContributionEvidence, SampleScore, attribute};
+pub use report::{
+    AttributionReport, CheckpointEvidence, ContributionEvidence, SampleEvidence, TRAINING_RULE, attribute,
+};
 pub use tangents::{
     RetrainObserver, RetrainProgress, RetrainRecipe, Retrained, Retrainer, Tangent, TangentError, TangentSettings,
     Tangents, parameters, random_coalitions, random_halves,
 };
-pub use units::{ContributionUnits, apportion_scores};
+pub use training::{Kept, TrainingScores, training_scores};
+pub use units::{ContributionUnits, apportion_units};

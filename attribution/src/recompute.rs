@@ -3,8 +3,11 @@
 use crate::{
     corpus::Corpus,
     error::EvidenceError,
-    estimator::{Inputs, Observer, estimator},
+    embedding::Embeddings,
+    estimator::{Inputs, Observer},
     report::{AttributionReport, attribute},
+    tangents::Tangents,
+    training::Kept,
 };
 use std::fmt;
 use tributary_protocol::ContributionId;
@@ -59,12 +62,14 @@ impl fmt::Display for Comparison {
     }
 }
 
-/// Does the attribution of `report` again from its inputs, and compares. Cost: that of the attribution.
+/// Does the attribution of `report` again from its inputs and what was kept of the run, and compares. The accuracy is taken
+/// from the report. Cost: that of the attribution, without what it takes to make embeddings or tangents.
 ///
 /// Errors: the inputs are not those that the report names.
 pub fn recompute(
     report: &AttributionReport,
     inputs: &Inputs<'_>,
+    kept: Kept<'_>,
     corpus: &Corpus,
     observer: Observer<'_>,
 ) -> Result<(AttributionReport, Comparison), EvidenceError> {
@@ -82,13 +87,21 @@ pub fn recompute(
     {
         return other("validation samples");
     }
-    let again = attribute(estimator(report.method).as_ref(), inputs, corpus, observer)?;
+    if kept.embeddings.map(Embeddings::hash) != report.embeddings {
+        return other("embeddings");
+    }
+    if kept.tangents.map(Tangents::hash) != report.tangents {
+        return other("tangents");
+    }
+    let mut again = attribute(report.method, inputs, kept, corpus, observer)?;
+    again.accuracy = report.accuracy;
     if again.checkpoints != report.checkpoints {
         return other("checkpoints");
     }
     let names = |report: &AttributionReport| -> Vec<_> {
         let of = |evidence: &crate::ContributionEvidence| {
-            let samples: Vec<_> = evidence.training.iter().map(|score| score.sample).collect();
+            let name = |of: &crate::SampleEvidence| (of.sample, of.cluster, of.similarity, of.group);
+            let samples: Vec<_> = evidence.training.iter().map(name).collect();
             (evidence.contribution, evidence.contributor, evidence.samples, evidence.copies, samples)
         };
         report.contributions.iter().map(of).collect()

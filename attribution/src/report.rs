@@ -1,22 +1,27 @@
 //! The report of an attribution: the evidence that is kept, and the root that goes on chain.
 
 use crate::{
-    corpus::Corpus,
+    corpus::{Corpus, Part, Standing},
     error::{AttributionError, EvidenceError},
-    estimator::{Estimator, Inputs, Observer},
+    estimator::{Inputs, Observer},
     exact,
-    units::{ContributionUnits, apportion_scores},
+    training::{Kept, TrainingScores, training_scores},
+    units::{ContributionUnits, apportion_units},
 };
 use serde::{Deserialize, Serialize};
 use tributary_protocol::{
     ContentHash, ContributionId, Ppm,
+    answer::{Accuracy, Rule, SampleScore, Scores, attributed_part, share},
     recipe::AttributionMethod,
     stream::ContributionRoot,
     sum_tree::{Domain, SumLeaf, SumTree},
 };
 
 /// The format of evidence files that this program writes and reads.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+
+/// The rule by which trainings are shared: all is attributed, and what falls to the base pool is divided like the rest.
+pub const TRAINING_RULE: Rule = Rule::new(Ppm::ONE);
 
 /// A checkpoint that was scored at.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,19 +36,26 @@ pub struct CheckpointEvidence {
     pub adapter: ContentHash,
 }
 
-/// A training sample's score.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// A training sample's score and what it was worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SampleScore {
+pub struct SampleEvidence {
     /// The sample's hash.
     pub sample: ContentHash,
-    /// How much it helped on the validation samples.
-    #[serde(with = "exact")]
-    pub score: f64,
+    /// The hash of the first sample that says the same in other words; its own, mostly.
+    pub cluster: ContentHash,
+    /// How similar it is to the most similar sample of the cluster before it; 0 for the first.
+    pub similarity: Ppm,
+    /// The group that it was left out with.
+    pub group: u16,
+    /// How much it helped on the validation samples, in a unit that all samples of the report share.
+    pub score: i64,
+    /// Its units by the rule, of 10^9.
+    pub units: u64,
 }
 
 /// One contribution's scores and units.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ContributionEvidence {
     /// The contribution.
@@ -52,15 +64,12 @@ pub struct ContributionEvidence {
     pub contributor: ContentHash,
     /// Samples of its own.
     pub samples: u32,
-    /// Samples that an earlier contribution holds already; they were not trained on again.
+    /// Samples that an earlier contribution holds already, or nearly; they were not trained on again.
     pub copies: u32,
-    /// The sum of its training samples' scores, in their order.
-    #[serde(with = "exact")]
-    pub score: f64,
-    /// Its units of 10^9.
+    /// Its units of 10^9: in proportion to the sum of its samples'.
     pub units: u64,
     /// Its training samples.
-    pub training: Vec<SampleScore>,
+    pub training: Vec<SampleEvidence>,
 }
 
 impl ContributionEvidence {
@@ -73,7 +82,7 @@ impl ContributionEvidence {
 /// What an attribution found, and from what: the evidence file.
 ///
 /// Its bytes are JSON without spaces, the fields in the order of declaration and every float as its shortest exact decimal,
-/// so that one report has one file and one hash.
+/// so that one report has one file and one hash. Scores are integers: from them on, everything is exact.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AttributionReport {
@@ -84,21 +93,35 @@ pub struct AttributionReport {
     pub base: ContentHash,
     /// The checkpoints, by step.
     pub checkpoints: Vec<CheckpointEvidence>,
+    /// Hash of the embeddings' file, if the method makes embeddings.
+    pub embeddings: Option<ContentHash>,
+    /// Hash of the tangents' file, if the method makes tangents.
+    pub tangents: Option<ContentHash>,
+    /// How right the attribution was found to be, if that was measured.
+    pub accuracy: Option<Accuracy>,
     /// The validation samples.
     pub validation: Vec<ContentHash>,
-    /// Whether no contribution's score was above zero, so that the units went by the number of samples.
+    /// How much each group of samples helped.
+    pub groups: Vec<i64>,
+    /// What samples that were never trained on would have scored.
+    pub ghosts: Vec<i64>,
+    /// Whether no sample was shown to have helped, so that the units went by the number of samples.
     pub by_samples: bool,
     /// The contributions, by number.
     pub contributions: Vec<ContributionEvidence>,
 }
 
-/// Scores the samples of `corpus` by `estimator`, and divides the units. `inputs` must hold the corpus' samples.
+/// Scores the samples of `corpus` by `method`, and divides the units. `inputs` must hold the corpus' samples.
 pub fn attribute(
-    estimator: &dyn Estimator,
+    method: AttributionMethod,
     inputs: &Inputs<'_>,
+    kept: Kept<'_>,
     corpus: &Corpus,
     observer: Observer<'_>,
 ) -> Result<AttributionReport, AttributionError> {
+    let owner = |sample: &tributary_lora::EncodedSample| corpus.owner(&sample.id());
+    let owners = inputs.dataset.training().iter().map(owner).collect::<Result<Vec<_>, _>>()?;
+    let TrainingScores { groups, of_sample, samples, ghosts } = training_scores(method, inputs, kept, observer)?;
     let mut contributions: Vec<ContributionEvidence> = corpus
         .parts()
         .iter()
@@ -107,27 +130,16 @@ pub fn attribute(
             contributor: ContentHash(part.contributor),
             samples: part.samples,
             copies: part.copies,
-            score: 0.0,
             units: 0,
             training: Vec::new(),
         })
         .collect();
-    let mut owners = Vec::with_capacity(inputs.dataset.training().len());
-    for sample in inputs.dataset.training() {
-        owners.push((corpus.owner(&sample.id())?, sample.id()));
-    }
-    let scores = estimator.scores(inputs, observer)?;
-    for ((owner, sample), score) in owners.into_iter().zip(scores) {
+    for ((sample, owner), (group, score)) in inputs.dataset.training().iter().zip(owners).zip(of_sample.iter().zip(samples)) {
         if let Some(contribution) = contributions.get_mut(owner) {
-            contribution.score += score;
-            contribution.training.push(SampleScore { sample, score });
+            let Standing { cluster, similarity } = corpus.standing(&sample.id());
+            let (sample, group) = (sample.id(), *group);
+            contribution.training.push(SampleEvidence { sample, cluster, similarity, group, score, units: 0 });
         }
-    }
-    let totals: Vec<f64> = contributions.iter().map(|contribution| contribution.score).collect();
-    let ContributionUnits { units, by_samples } =
-        apportion_scores(&totals, corpus.parts()).ok_or(AttributionError::NoContributions)?;
-    for (contribution, units) in contributions.iter_mut().zip(units) {
-        contribution.units = units;
     }
     let mut checkpoints = Vec::with_capacity(inputs.snapshots.len());
     for snapshot in inputs.snapshots {
@@ -137,15 +149,22 @@ pub fn attribute(
             adapter: snapshot.adapter.content_hash()?,
         });
     }
-    Ok(AttributionReport {
+    let mut report = AttributionReport {
         format: FORMAT,
-        method: estimator.method(),
+        method,
         base: inputs.model.content_hash().unwrap_or_default(),
         checkpoints,
+        embeddings: kept.embeddings.map(crate::Embeddings::hash),
+        tangents: kept.tangents.map(crate::Tangents::hash),
+        accuracy: None,
         validation: inputs.dataset.validation().iter().map(|sample| sample.id()).collect(),
-        by_samples,
+        groups,
+        ghosts,
+        by_samples: false,
         contributions,
-    })
+    };
+    report.divide()?;
+    Ok(report)
 }
 
 impl AttributionReport {
@@ -194,35 +213,57 @@ impl AttributionReport {
 
     /// What the trainer reports to the chain.
     pub fn contribution_root(&self, domain: &Domain) -> Result<ContributionRoot, EvidenceError> {
-        Ok(ContributionRoot { shares: self.tree(domain)?.root(), evidence: self.hash(), attributed: Ppm::ZERO })
+        let attributed = attributed_part(self.accuracy.as_ref());
+        Ok(ContributionRoot { shares: self.tree(domain)?.root(), evidence: self.hash(), attributed })
+    }
+
+    /// Gives samples and contributions the units that follow from the scores: samples by [`TRAINING_RULE`], contributions
+    /// in proportion to the sums of theirs. Where no sample gets any, the contributions' numbers of samples decide.
+    fn divide(&mut self) -> Result<(), AttributionError> {
+        let training = || self.contributions.iter().flat_map(|evidence| &evidence.training);
+        let score = |of: &SampleEvidence| {
+            let SampleEvidence { sample: id, cluster, similarity, group, score, .. } = *of;
+            SampleScore { id, cluster, similarity, group, score }
+        };
+        let samples: Vec<SampleScore> = training().map(score).collect();
+        let scores = Scores { groups: &self.groups, samples: &samples, ghosts: &self.ghosts };
+        let mut units = share(&TRAINING_RULE, &scores)?.units.into_iter();
+        for evidence in self.contributions.iter_mut().flat_map(|evidence| &mut evidence.training) {
+            evidence.units = units.next().unwrap_or(0);
+        }
+        let sum = |evidence: &ContributionEvidence| evidence.training.iter().map(|sample| u128::from(sample.units)).sum();
+        let sums: Vec<u128> = self.contributions.iter().map(sum).collect();
+        let parts: Vec<Part> = self.contributions.iter().map(part).collect();
+        let ContributionUnits { units, by_samples } =
+            apportion_units(&sums, &parts).ok_or(AttributionError::NoContributions)?;
+        self.by_samples = by_samples;
+        for (evidence, units) in self.contributions.iter_mut().zip(units) {
+            evidence.units = units;
+        }
+        Ok(())
     }
 
     fn check_units(&self) -> Result<(), EvidenceError> {
-        let mut scores = Vec::with_capacity(self.contributions.len());
-        let mut parts = Vec::with_capacity(self.contributions.len());
-        for evidence in &self.contributions {
-            let sum = evidence.training.iter().fold(0f64, |sum, sample| sum + sample.score);
-            if sum.to_bits() != evidence.score.to_bits() {
-                return Err(EvidenceError::OtherInputs { what: "contributions' sums" });
-            }
-            scores.push(sum);
-            parts.push(crate::Part {
-                contribution: evidence.contribution,
-                contributor: evidence.contributor.0,
-                samples: evidence.samples,
-                copies: evidence.copies,
-            });
-        }
-        let expected = apportion_scores(&scores, &parts).ok_or(AttributionError::NoContributions)?;
-        if expected.by_samples != self.by_samples {
-            return Err(EvidenceError::OtherInputs { what: "fallback" });
-        }
-        for (evidence, expected) in self.contributions.iter().zip(expected.units) {
-            if evidence.units != expected {
+        let mut expected = self.clone();
+        expected.divide()?;
+        for (evidence, expected) in self.contributions.iter().zip(&expected.contributions) {
+            if evidence.units != expected.units {
                 let ContributionEvidence { contribution, units: found, .. } = *evidence;
-                return Err(EvidenceError::Units { contribution, found, expected });
+                return Err(EvidenceError::Units { contribution, found, expected: expected.units });
             }
+        }
+        if expected != *self {
+            return Err(EvidenceError::OtherInputs { what: "samples' units" });
         }
         Ok(())
+    }
+}
+
+fn part(evidence: &ContributionEvidence) -> Part {
+    Part {
+        contribution: evidence.contribution,
+        contributor: evidence.contributor.0,
+        samples: evidence.samples,
+        copies: evidence.copies,
     }
 }

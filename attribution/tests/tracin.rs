@@ -4,8 +4,8 @@
 use candle_core::Device;
 use std::{ops::ControlFlow, path::PathBuf, sync::Arc};
 use tributary_attribution::{
-    AttributionError, AttributionReport, Comparison, ContributionSamples, Corpus, Estimator, EvidenceError, Inputs,
-    TracInCp, attribute, recompute, unobserved,
+    AttributionError, AttributionReport, Comparison, ContributionSamples, Corpus, Estimator, EvidenceError, Inputs, Kept,
+    TRAINING_RULE, TracInCp, attribute, recompute, unobserved,
 };
 use tributary_lora::{
     Adapter, DataConfig, Dataset, EncodedSample, LoraConfig, Model, Snapshot, Tokenizer, TrainConfig, TrainingRun,
@@ -13,6 +13,7 @@ use tributary_lora::{
 };
 use tributary_protocol::{
     ContentHash, ContributionId, JobId,
+    answer::{SampleScore, Scores, share},
     recipe::AttributionMethod,
     sample::{Limits, ParsedSamples},
     stream::SHARE_UNITS,
@@ -93,7 +94,7 @@ fn train(model: &Arc<Model>, dataset: Dataset) -> Trained {
 const METHOD: TracInCp = TracInCp { checkpoints: 3 };
 
 fn report(trained: &Trained, corpus: &Corpus) -> AttributionReport {
-    attribute(&METHOD, &trained.inputs(), corpus, &unobserved).unwrap()
+    attribute(METHOD.method(), &trained.inputs(), Kept::default(), corpus, &unobserved).unwrap()
 }
 
 fn units(report: &AttributionReport) -> Vec<u64> {
@@ -138,15 +139,15 @@ fn the_same_inputs_give_the_same_evidence_and_it_recomputes() {
 
     let read = AttributionReport::from_bytes(&first.to_bytes()).unwrap();
     assert_eq!(read, first);
-    let (again, comparison) = recompute(&read, &trained.inputs(), &corpus, &unobserved).unwrap();
+    let (again, comparison) = recompute(&read, &trained.inputs(), Kept::default(), &corpus, &unobserved).unwrap();
     assert_eq!((comparison, again.hash()), (Comparison::Identical, first.hash()));
 
     // Another data set is named as such, not as a wrong score.
     let other = Corpus::new([contribution(1, LILY), contribution(3, TOM)]);
-    let error = recompute(&read, &trained.inputs(), &other, &unobserved).unwrap_err();
+    let error = recompute(&read, &trained.inputs(), Kept::default(), &other, &unobserved).unwrap_err();
     assert!(matches!(error, EvidenceError::OtherInputs { what: "contributions" }), "{error}");
     let fewer = Inputs { snapshots: &trained.snapshots[1..], ..trained.inputs() };
-    let error = recompute(&read, &fewer, &corpus, &unobserved).unwrap_err();
+    let error = recompute(&read, &fewer, Kept::default(), &corpus, &unobserved).unwrap_err();
     assert!(matches!(error, EvidenceError::OtherInputs { what: "checkpoints" }), "{error}");
 }
 
@@ -163,24 +164,39 @@ fn moved_units_and_scores_are_found() {
     let error = AttributionReport::from_bytes(&moved.to_bytes()).unwrap_err();
     assert!(matches!(error, EvidenceError::Units { contribution: ContributionId(1), .. }), "{error}");
 
-    // Scores that are consistent with their units, but not what the inputs give.
+    // Scores that are consistent with their units, but not what the inputs give: units follow from them anew.
     let mut forged = honest.clone();
     for sample in &mut forged.contributions[0].training {
-        sample.score *= 3.0;
+        sample.score = sample.score.abs() * 3;
     }
-    forged.contributions[0].score = forged.contributions[0].training.iter().fold(0.0, |sum, sample| sum + sample.score);
-    let totals: Vec<f64> = forged.contributions.iter().map(|contribution| contribution.score).collect();
-    let forged_units = tributary_attribution::apportion_scores(&totals, corpus.parts()).unwrap().units;
-    for (contribution, units) in forged.contributions.iter_mut().zip(forged_units) {
-        contribution.units = units;
+    let error = AttributionReport::from_bytes(&forged.to_bytes()).unwrap_err();
+    assert!(matches!(error, EvidenceError::Units { .. }), "{error}");
+    let EvidenceError::Units { expected, .. } = error else { unreachable!() };
+    forged.contributions[0].units = expected;
+    forged.contributions[1].units = SHARE_UNITS - expected;
+    let samples = || forged.contributions.iter().flat_map(|evidence| &evidence.training);
+    let scored: Vec<SampleScore> = samples()
+        .map(|of| SampleScore {
+            id: of.sample,
+            cluster: of.cluster,
+            similarity: of.similarity,
+            group: of.group,
+            score: of.score,
+        })
+        .collect();
+    let scores = Scores { groups: &forged.groups, samples: &scored, ghosts: &forged.ghosts };
+    let mut units = share(&TRAINING_RULE, &scores).unwrap().units.into_iter();
+    for sample in forged.contributions.iter_mut().flat_map(|evidence| &mut evidence.training) {
+        sample.units = units.next().unwrap();
     }
     let forged = AttributionReport::from_bytes(&forged.to_bytes()).unwrap();
-    let (_, comparison) = recompute(&forged, &trained.inputs(), &corpus, &unobserved).unwrap();
+    let (_, comparison) =
+        recompute(&forged, &trained.inputs(), Kept::default(), &corpus, &unobserved).unwrap();
     assert!(matches!(comparison, Comparison::Different { .. }) && !comparison.holds(), "{comparison}");
 
-    let later = String::from_utf8(honest.to_bytes()).unwrap().replacen("\"format\":1", "\"format\":2", 1);
+    let later = String::from_utf8(honest.to_bytes()).unwrap().replacen("\"format\":2", "\"format\":3", 1);
     let error = AttributionReport::from_bytes(later.as_bytes()).unwrap_err();
-    assert!(matches!(error, EvidenceError::Format { found: 2, expected: 1 }), "{error}");
+    assert!(matches!(error, EvidenceError::Format { found: 3, expected: 2 }), "{error}");
 }
 
 #[test]
@@ -218,10 +234,10 @@ fn what_does_not_help_gets_next_to_nothing() {
     assert_eq!(trained.dataset.validation().len(), 2);
     let scores = METHOD.scores(&trained.inputs(), &unobserved).unwrap();
     let (lily, noise) = scores.split_at(LILY.len());
-    let totals = [lily.iter().sum::<f64>(), noise.iter().sum::<f64>()];
-    let units = tributary_attribution::apportion_scores(&totals, corpus.parts()).unwrap().units;
-    println!("scores {totals:?}, units {units:?}");
-    assert!(units[1] < SHARE_UNITS / 20, "{units:?}");
+    let earned = |scores: &[f64]| scores.iter().map(|score| score.max(0.0)).sum::<f64>();
+    println!("scores {lily:?} and {noise:?}");
+    let part = earned(noise) / (earned(lily) + earned(noise));
+    assert!(part < 0.05, "{part}");
 }
 
 #[test]

@@ -29,6 +29,8 @@ pub struct SampleScore {
     pub id: ContentHash,
     /// The hash of the first sample of its cluster of paraphrases; its own hash if it has none.
     pub cluster: ContentHash,
+    /// How similar it is to the most similar sample of its cluster that was registered before it; 0 for the first.
+    pub similarity: Ppm,
     /// The group that it was trained, and left out, with. A cluster lies in one group.
     pub group: u16,
     /// How much it helped (above 0) or hurt (below 0), in any unit that all samples and ghosts of the answer share.
@@ -157,7 +159,9 @@ impl core::error::Error for AnswerError {}
 ///    counted as 0. A group without a pool passes its units to the base.
 /// 4. Inside a group, the units are apportioned to the clusters by their pools, and each cluster keeps at most
 ///    [`Rule::sample_max`] of the attributed units.
-/// 5. Inside a cluster, they are apportioned to the samples by their excess.
+/// 5. Inside a cluster, they are apportioned to the samples that have an excess by their novelty, which is one less their
+///    similarity. The cluster's first sample counts as much as all others together, and at least as one whole: so whoever
+///    says again what it says leaves it at least half.
 /// 6. The base pool gets the rest.
 ///
 /// Every apportionment is by the largest remainder ([`apportion`]), in ascending order of (group, cluster, sample), so
@@ -200,10 +204,11 @@ pub fn share(rule: &Rule, scores: &Scores<'_>) -> Result<Shares, AnswerError> {
                 _ if of_cluster == 0 => {}
                 [place] => put(&mut units, *place, of_cluster)?,
                 places => {
-                    let excesses: Vec<u128> = places.iter().map(excess_of).collect();
-                    let of_samples = apportion(&excesses, of_cluster).ok_or(AnswerError::Overflow)?.units;
-                    for (place, of_sample) in places.iter().zip(of_samples) {
-                        put(&mut units, *place, of_sample)?;
+                    let helpful: Vec<usize> = places.iter().filter(|place| excess_of(place) > 0).copied().collect();
+                    let weights = novelty(helpful.iter().filter_map(|place| scores.samples.get(*place)));
+                    let of_samples = apportion(&weights, of_cluster).ok_or(AnswerError::Overflow)?.units;
+                    for (place, of_sample) in helpful.into_iter().zip(of_samples) {
+                        put(&mut units, place, of_sample)?;
                     }
                 }
             }
@@ -286,6 +291,16 @@ fn excess(score: i64, floor: i64) -> u128 {
         Ordering::Greater => u128::from(score.abs_diff(floor)),
         _ => 0,
     }
+}
+
+/// What each sample of a cluster adds to those before it. None adds nothing at all, so that somebody gets the units.
+fn novelty<'a>(samples: impl Iterator<Item = &'a SampleScore> + Clone) -> Vec<u128> {
+    let is_first = |sample: &SampleScore| sample.similarity == Ppm::ZERO;
+    let of = |sample: &SampleScore| Ppm::ONE.parts().saturating_sub(sample.similarity.parts()).max(1);
+    let others = samples.clone().filter(|sample| !is_first(sample));
+    let others = others.fold(0u128, |sum, sample| sum.saturating_add(of(sample).into()));
+    let of_first = others.max(Ppm::ONE.parts().into());
+    samples.map(|sample| if is_first(sample) { of_first } else { of(sample).into() }).collect()
 }
 
 fn positive(score: i64) -> u128 {

@@ -2,6 +2,7 @@
 
 use crate::{
     amount::{Amount, BlockNumber},
+    answer::{Accuracy, attributed_part},
     datanet::Purpose,
     ids::{BaseModelId, ContentHash, ModelId},
     model::DataUse,
@@ -83,6 +84,18 @@ pub struct Report {
     pub metrics: Metrics,
     /// Who shaped the model.
     pub contributions: ContributionRoot,
+    /// How right that was found to be, if the job asked for coalitions to measure it on.
+    pub accuracy: Option<Accuracy>,
+}
+
+impl Report {
+    /// Whether the part that is attributed to answers follows from the accuracy, and the accuracy was measured as `method`
+    /// asks.
+    pub fn measures_as(&self, method: &AttributionMethod) -> bool {
+        let measured = self.accuracy.map_or(0, |accuracy| accuracy.coalition_count);
+        measured == u32::from(method.coalitions())
+            && self.contributions.attributed == attributed_part(self.accuracy.as_ref())
+    }
 }
 
 /// How far a lease holder says it is.

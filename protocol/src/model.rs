@@ -2,6 +2,7 @@
 
 use crate::{
     amount::{Amount, BlockNumber},
+    answer::Accuracy,
     datanet::{Name, Purpose},
     ids::{BaseModelId, ContentHash, GrantId, JobId, VersionRef},
     job::{JOB_VERSIONS_MAX, Metrics},
@@ -113,6 +114,8 @@ pub struct Model<AccountId> {
     pub lineage: Lineage<AccountId>,
     /// What its training measured.
     pub metrics: Metrics,
+    /// How right its attribution was found to be, if that was measured.
+    pub accuracy: Option<Accuracy>,
     /// What it costs.
     pub prices: Prices,
     /// How a sale splits. Fixed when the model is made.

@@ -1,6 +1,6 @@
 //! How a base model is tuned: everything that, with the base and the data, determines the result.
 
-use crate::amount::Ppm;
+use crate::{amount::Ppm, answer::GROUPS_MAX};
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use core::fmt;
 use scale_info::TypeInfo;
@@ -58,6 +58,21 @@ pub enum Arithmetic {
     Fast,
 }
 
+/// From what a group's score for an answer is computed: docs/protocol/attribution.md, section 2.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+#[cfg_attr(feature = "std", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum TangentWay {
+    /// The answer's gradient times the group's tangent.
+    Gradient,
+    /// The same with the gradient taken half way along the tangent.
+    Midpoint,
+    /// The answer's loss at the end of the tangent less that at its beginning.
+    #[default]
+    Loss,
+}
+
 /// How contributions are scored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 #[cfg_attr(feature = "std", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
@@ -67,14 +82,43 @@ pub enum AttributionMethod {
         /// How many checkpoints, evenly spaced, the last step's included.
         checkpoints: u8,
     },
+    /// Data value embeddings of the whole run (arXiv 2412.09538). Answers can be explained by them.
+    DataValueEmbedding,
+    /// Groups of samples left out in turn, the run repeated each time, and data value embeddings inside a group. The run is
+    /// paid for `1 + groups + halves / 2 + 0.8 x coalitions` times.
+    GroupTangents {
+        /// Most groups.
+        groups: u8,
+        /// Runs on random halves of the groups, beside those without one.
+        halves: u8,
+        /// Runs on random coalitions by which the attribution measures how right it is; without any, no answer divides
+        /// revenue by its own shares.
+        coalitions: u8,
+        /// From what a group's score for an answer is computed.
+        way: TangentWay,
+    },
 }
 
 impl AttributionMethod {
     /// Whether contributions can be scored so.
     pub fn check(&self) -> Result<(), RecipeFault> {
         match self {
-            Self::TracInCp { checkpoints: 1..=32 } => Ok(()),
+            Self::TracInCp { checkpoints: 1..=32 } | Self::DataValueEmbedding => Ok(()),
             Self::TracInCp { .. } => Err(RecipeFault::Checkpoints),
+            Self::GroupTangents { groups, .. } if !(2..=GROUPS_MAX).contains(&u16::from(*groups)) => {
+                Err(RecipeFault::Groups)
+            }
+            Self::GroupTangents { halves: 193.., .. } => Err(RecipeFault::Halves),
+            Self::GroupTangents { coalitions: 1..=3 | 101.., .. } => Err(RecipeFault::Coalitions),
+            Self::GroupTangents { .. } => Ok(()),
+        }
+    }
+
+    /// How many coalitions the trainer measures the attribution on; 0: it does not.
+    pub const fn coalitions(&self) -> u8 {
+        match self {
+            Self::TracInCp { .. } | Self::DataValueEmbedding => 0,
+            Self::GroupTangents { coalitions, .. } => *coalitions,
         }
     }
 }
@@ -214,6 +258,8 @@ pub struct Hyperparameters {
     pub floor: Ppm,
     /// Decoupled weight decay, in 10^-6.
     pub weight_decay_micro: u32,
+    /// AdamW's epsilon, in 10^-12.
+    pub adam_epsilon_pico: u32,
     /// Largest norm of a step's gradient, in 10^-6; 0 clips nothing.
     pub gradient_norm_max_micro: u32,
     /// Strength of the noise on the embeddings, in 10^-3 (NEFTune, arXiv 2310.05914); 0: none.
@@ -252,6 +298,7 @@ impl Hyperparameters {
         warmup: Ppm::from_percent(5),
         floor: Ppm::ZERO,
         weight_decay_micro: 0,
+        adam_epsilon_pico: 10_000,
         gradient_norm_max_micro: 1_000_000,
         neftune_alpha_milli: 0,
         validation: Ppm::from_percent(10),
@@ -269,6 +316,7 @@ impl Hyperparameters {
             (self.dropout > Ppm::from_percent(90), RecipeFault::Dropout),
             (!(1..=1_000_000_000).contains(&self.learning_rate_nano), RecipeFault::LearningRate),
             (!matches!(self.lora_plus_ratio_milli, 0 | 1_000..=1_000_000), RecipeFault::LoraPlus),
+            (self.adam_epsilon_pico == 0, RecipeFault::AdamEpsilon),
             (self.epochs == 0 || self.batch_size == 0 || self.accumulation == 0, RecipeFault::Size),
             (!(8..=131_072).contains(&self.sequence_tokens), RecipeFault::Sequence),
             (self.neftune_alpha_milli > 100_000, RecipeFault::Neftune),
@@ -310,6 +358,14 @@ pub enum RecipeFault {
     Neftune,
     /// An early end without a validation loss to decide it.
     Patience,
+    /// An epsilon of 0, by which AdamW would divide 0 by 0.
+    AdamEpsilon,
+    /// Fewer than 2 or more than 64 groups to leave out.
+    Groups,
+    /// More than 192 random halves.
+    Halves,
+    /// 1 to 3 coalitions, which measure nothing, or more than 100.
+    Coalitions,
 }
 
 impl fmt::Display for RecipeFault {
@@ -326,6 +382,10 @@ impl fmt::Display for RecipeFault {
             Self::LoraPlus => "the LoRA+ ratio is 1 to 1,000, or 0 for none",
             Self::Neftune => "the NEFTune alpha is at most 100, or 0 for none",
             Self::Patience => "an early end needs validation samples and steps between evaluations",
+            Self::AdamEpsilon => "AdamW's epsilon must be above 0",
+            Self::Groups => "group tangents need 2 to 64 groups",
+            Self::Halves => "at most 192 random halves are possible",
+            Self::Coalitions => "attribution is measured on 4 to 100 coalitions, or on none",
         })
     }
 }

@@ -21,6 +21,7 @@ fn alone(samples: &[(u16, i64)]) -> Vec<SampleScore> {
     let sample = |(number, (group, score)): (usize, &(u16, i64))| SampleScore {
         id: id(number),
         cluster: id(number),
+        similarity: Ppm::ZERO,
         group: *group,
         score: *score,
     };
@@ -43,14 +44,15 @@ fn answers() -> impl Strategy<Value = (Vec<i64>, Vec<SampleScore>, Vec<i64>)> {
         (
             groups,
             clusters,
-            prop::collection::vec((0usize..1_000, score.clone()), 0..30),
+            prop::collection::vec((0usize..1_000, 0u32..=1_000_000, score.clone()), 0..30),
             prop::collection::vec(score, 0..20),
         )
             .prop_map(|(groups, clusters, samples, ghosts)| {
-                let sample = |(number, (cluster, score)): (usize, (usize, i64))| {
+                let sample = |(number, (cluster, similarity, score)): (usize, (usize, u32, i64))| {
                     let cluster = cluster % clusters.len();
                     let group = clusters[cluster] as u16;
-                    SampleScore { id: id(number), cluster: id(10_000 + cluster), group, score }
+                    let similarity = Ppm::new(similarity).unwrap();
+                    SampleScore { id: id(number), cluster: id(10_000 + cluster), similarity, group, score }
                 };
                 (groups, samples.into_iter().enumerate().map(sample).collect(), ghosts)
             })
@@ -113,6 +115,28 @@ proptest! {
         let mut sums = vec![0; 3];
         apart.iter().zip(&joined).for_each(|(units, owner)| sums[*owner] += units);
         prop_assert_eq!(sums, by_owner(&shares, &coarse, 3).unwrap());
+    }
+
+    #[test]
+    fn the_first_to_say_something_keeps_half_of_it_whoever_repeats_it(
+        similarities in prop::collection::vec(1u32..=1_000_000, 1..9),
+        scores in prop::collection::vec(1i64..1_000_000, 9),
+    ) {
+        let first = alone(&[(0, scores[8])])[0];
+        let mut samples = vec![first];
+        samples.extend(similarities.iter().zip(&scores).enumerate().map(|(number, (similarity, score))| SampleScore {
+            id: id(1 + number),
+            similarity: Ppm::new(*similarity).unwrap(),
+            score: *score,
+            ..first
+        }));
+        let shares = shared(&ALL, &[1], &samples, &[]);
+        prop_assert_eq!(shares.units.iter().sum::<u64>(), SHARE_UNITS);
+        prop_assert!(shares.units[0] >= SHARE_UNITS / 2, "{:?}", shares.units);
+        // What one adds, in proportion.
+        for ((a, units_a), (b, units_b)) in similarities.iter().zip(&shares.units[1..]).zip(similarities.iter().zip(&shares.units[1..]).skip(1)) {
+            prop_assert!(a >= b || units_a + 1 >= *units_b);
+        }
     }
 
     #[test]

@@ -10,10 +10,12 @@ use sp_runtime::DispatchResult;
 use tributary_protocol::{
     Amount, BaseModelId, ContentHash, ContributionId, DatanetId, GrantId, JobId, ModelId, Ppm, VersionRef,
     amount::TRIB,
+    answer::{Accuracy, Measured, attributed_part},
     content::TreeHead,
     datanet::AccessPolicy,
     epoch::{AUDIT_DRAWS, AmountLeaf, AmountTree, EpochDomain, EpochRoot, covers},
     job::Progress,
+    recipe::{AttributionMethod, TangentWay},
     stream::ContributionRoot,
 };
 use tributary_runtime::{Attribution, Runtime, System, configs::balances::TreasuryAccount};
@@ -39,7 +41,9 @@ fn model() {
     assert_ok!(register_base(BASE_OWNER, 9));
     assert_ok!(send(REQUESTER, pallet_grants::Call::request { datanet: DatanetId(0), terms: grant_terms(1) }));
     let version = VersionRef { datanet: DatanetId(0), number: 1 };
-    let spec = spec(BaseModelId(0), version, GrantId(0));
+    let mut spec = spec(BaseModelId(0), version, GrantId(0));
+    let (groups, halves, coalitions, way) = (16, 0, 12, TangentWay::Loss);
+    spec.attribution = AttributionMethod::GroupTangents { groups, halves, coalitions, way };
     assert_ok!(send(REQUESTER, pallet_jobs::Call::post { spec, data_fees_max: Amount::MAX }));
     assert_ok!(send(TRAINER, pallet_jobs::Call::bond { amount: 200 * TRIB }));
     let job = JobId(0);
@@ -49,7 +53,11 @@ fn model() {
     let shares = [(0, 500_000_000), (1, 300_000_000), (2, 200_000_000)]
         .map(|(place, units)| (ContributionId(place as u64), account(CONTRIBUTORS[place]), units));
     let mut report = report(&tree(job, &shares), 5);
-    report.contributions = ContributionRoot { attributed: Ppm::from_percent(80), ..report.contributions };
+    let coalitions = Measured { value: 750_000, low: 680_000, high: 800_000 };
+    report.accuracy = Some(Accuracy { coalitions, coalition_count: 12, query_count: 10, ..Accuracy::default() });
+    let attributed = attributed_part(report.accuracy.as_ref());
+    assert_eq!(attributed, Ppm::from_percent(80));
+    report.contributions = ContributionRoot { attributed, ..report.contributions };
     assert_ok!(send(TRAINER, pallet_jobs::Call::report { job, report }));
     advance(<Runtime as pallet_jobs::Config>::AcceptanceBlocksMin::get() + 1);
     assert!(Attribution::stream(MODEL).is_some());

@@ -5,16 +5,18 @@
 //! snapshots/STEP/...                               the checkpoints that attribution scored at
 //! recipe.json  metrics.json  trace.json            what was asked for, measured and done, step by step
 //! evidence.json  shares.json                       who shaped the model: scores, and the leaves of the contribution root
+//! embeddings.bin  tangents.bin                     what answers are explained by, if the job's attribution makes it
 //! ```
 
 use crate::{
     archive::{self, ArchiveError, Files},
     files::{FileError, at, write_atomically},
+    phase::attribute::{EMBEDDINGS_FILE, TANGENTS_FILE},
     recipe::Recipe,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{fs, path::Path};
-use tributary_attribution::{AttributionReport, EvidenceError};
+use tributary_attribution::{AttributionReport, EmbeddingError, Embeddings, EvidenceError, TangentError, Tangents};
 use tributary_client::Account;
 use tributary_lora::{CONFIG_FILE, WEIGHTS_FILE};
 use tributary_protocol::{
@@ -55,6 +57,12 @@ pub enum BundleError {
     /// Its evidence does not hold.
     #[error(transparent)]
     Evidence(#[from] EvidenceError),
+    /// Its embeddings cannot be read.
+    #[error(transparent)]
+    Embeddings(#[from] EmbeddingError),
+    /// Its tangents cannot be read.
+    #[error(transparent)]
+    Tangents(#[from] TangentError),
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
@@ -143,6 +151,8 @@ pub(crate) struct Contents<'a> {
     pub trace: &'a [StepRecord],
     pub attribution: &'a AttributionReport,
     pub shares: &'a Shares,
+    pub embeddings: Option<&'a Embeddings>,
+    pub tangents: Option<&'a Tangents>,
 }
 
 impl Bundle {
@@ -171,6 +181,9 @@ impl Bundle {
         ] {
             files.insert(name.to_owned(), bytes);
         }
+        let embeddings = contents.embeddings.map(|embeddings| (EMBEDDINGS_FILE, embeddings.to_bytes()));
+        let tangents = contents.tangents.map(|tangents| (TANGENTS_FILE, tangents.to_bytes()));
+        files.extend(embeddings.into_iter().chain(tangents).map(|(name, bytes)| (name.to_owned(), bytes)));
         Ok(Self { files })
     }
 
@@ -237,6 +250,18 @@ impl Bundle {
         Ok(ContentHash::of(self.file(EVIDENCE_FILE)?))
     }
 
+    /// The rows of the samples, if the attribution made any.
+    pub fn embeddings(&self) -> Result<Option<Embeddings>, BundleError> {
+        let bytes = self.files.get(EMBEDDINGS_FILE);
+        Ok(bytes.map(|bytes| Embeddings::from_bytes(bytes)).transpose()?)
+    }
+
+    /// The tangents of the groups, if the attribution made any.
+    pub fn tangents(&self) -> Result<Option<Tangents>, BundleError> {
+        let bytes = self.files.get(TANGENTS_FILE);
+        Ok(bytes.map(|bytes| Tangents::from_bytes(bytes)).transpose()?)
+    }
+
     fn file(&self, name: &str) -> Result<&[u8], BundleError> {
         let missing = || BundleError::Missing { name: name.to_owned() };
         self.files.get(name).map(Vec::as_slice).ok_or_else(missing)
@@ -250,7 +275,17 @@ impl Bundle {
 
 /// Whether a file of this name belongs in a bundle.
 fn belongs(name: &str) -> bool {
-    let top = [CONFIG_FILE, WEIGHTS_FILE, RECIPE_FILE, METRICS_FILE, TRACE_FILE, EVIDENCE_FILE, SHARES_FILE];
+    let top = [
+        CONFIG_FILE,
+        WEIGHTS_FILE,
+        RECIPE_FILE,
+        METRICS_FILE,
+        TRACE_FILE,
+        EVIDENCE_FILE,
+        SHARES_FILE,
+        EMBEDDINGS_FILE,
+        TANGENTS_FILE,
+    ];
     let mut parts = name.split('/');
     match (parts.next(), parts.next(), parts.next(), parts.next()) {
         (Some(file), None, None, None) => top.contains(&file),

@@ -281,6 +281,10 @@ impl Engine {
                 }
                 Activity::Training(Event::Evaluation { loss, .. }) => metrics.record_validation(loss),
                 Activity::Training(_) | Activity::Evaluation { .. } => {}
+                Activity::Retraining { done, total } => {
+                    metrics.set_phase(Phase::Report);
+                    metrics.record_retraining(done, total);
+                }
                 Activity::Attribution { done, total } => {
                     if done == 1 {
                         metrics.set_phase(Phase::Report);

@@ -2,7 +2,7 @@
 
 use crate::{bundle::BundleError, files::FileError, state::StateError};
 use std::{io, net::SocketAddr, path::PathBuf};
-use tributary_attribution::{AttributionError, EvidenceError};
+use tributary_attribution::{AttributionError, EvidenceError, MeasureError, TangentError};
 use tributary_client::{ChainError, JournalError, SubmitError};
 use tributary_exchange::{FetchError, NodeError, ProviderFault, StoreError};
 use tributary_lora::{AdapterError, DataError, LoadError, TokenizerError, TrainError};
@@ -35,6 +35,12 @@ pub enum WorkError {
     /// The scores make no evidence.
     #[error(transparent)]
     Evidence(#[from] EvidenceError),
+    /// The training could not be done again without some of its samples.
+    #[error(transparent)]
+    Tangents(#[from] TangentError),
+    /// It could not be measured how right the attribution is.
+    #[error(transparent)]
+    Measure(#[from] MeasureError),
     /// The bundle could not be made.
     #[error(transparent)]
     Bundle(#[from] BundleError),
@@ -61,7 +67,13 @@ pub enum WorkError {
 impl WorkError {
     /// Whether the work was only told to stop, and goes on from its checkpoint when it is done again.
     pub fn is_stopped(&self) -> bool {
-        matches!(self, Self::Stopped | Self::Attribution(AttributionError::Stopped))
+        matches!(
+            self,
+            Self::Stopped
+                | Self::Attribution(AttributionError::Stopped)
+                | Self::Tangents(TangentError::Stopped)
+                | Self::Measure(MeasureError::Tangents(TangentError::Stopped))
+        )
     }
 
     /// Whether the same work may succeed a little later: only the disk is in the way.
@@ -73,6 +85,7 @@ impl WorkError {
                 | Self::Train(TrainError::File { .. })
                 | Self::Adapter(AdapterError::File { .. })
                 | Self::Load(LoadError::File { .. })
+                | Self::Tangents(TangentError::File { .. })
         )
     }
 }

@@ -28,6 +28,7 @@ mod local;
 mod metrics;
 mod phase;
 mod recipe;
+mod repeat;
 mod signals;
 mod state;
 #[cfg(test)]
@@ -43,6 +44,7 @@ pub use grants::{ChainGrants, KeySigner, chain_scope, exchange_scope};
 pub use local::{LocalError, LocalOutcome, estimate_local, train_local};
 pub use phase::{Activity, Observer};
 pub use recipe::Recipe;
+pub use repeat::{differences, repeat_job};
 pub use signals::shutdown_on_signals;
 pub use state::StateError;
 pub use tributary_attribution::{AttributionReport, Comparison, ContributionSamples};

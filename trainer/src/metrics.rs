@@ -74,6 +74,7 @@ pub(crate) struct Metrics {
     tokens: Counter,
     tokens_per_second: Real,
     attribution: Real,
+    retraining: Real,
     phase_now: AtomicU64,
 }
 
@@ -104,6 +105,7 @@ impl Default for Metrics {
             tokens: Counter::default(),
             tokens_per_second: Real::default(),
             attribution: Real::default(),
+            retraining: Real::default(),
             phase_now: AtomicU64::default(),
         };
         metrics.job.set(-1);
@@ -130,6 +132,7 @@ impl Default for Metrics {
             "Tokens read per second in the last step",
             metrics.tokens_per_second.clone(),
         );
+        registry.register("retraining_ratio", "Part of the runs without some samples done", metrics.retraining.clone());
         registry.register("attribution_ratio", "Part of the attribution's gradients done", metrics.attribution.clone());
         let fetched = metrics.fetched_bytes.clone();
         registry.register_with_unit("fetched", "Verified bytes of the blob being fetched", Unit::Bytes, fetched);
@@ -157,7 +160,7 @@ impl Metrics {
             gauge.set(0);
         }
         let of_run = [&self.loss, &self.validation_loss, &self.gradient_norm, &self.learning_rate, &self.remaining];
-        for gauge in of_run.into_iter().chain([&self.attribution]) {
+        for gauge in of_run.into_iter().chain([&self.attribution, &self.retraining]) {
             gauge.set(0.0);
         }
     }
@@ -186,6 +189,10 @@ impl Metrics {
 
     pub fn record_validation(&self, loss: f32) {
         self.validation_loss.set(loss.into());
+    }
+
+    pub fn record_retraining(&self, done: usize, total: usize) {
+        self.retraining.set(done as f64 / total.max(1) as f64);
     }
 
     pub fn record_attribution(&self, done: usize, total: usize) {

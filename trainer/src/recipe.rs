@@ -106,12 +106,15 @@ impl Recipe {
             },
             adamw: AdamWConfig {
                 weight_decay: f64::from(h.weight_decay_micro) / 1e6,
+                epsilon: f64::from(h.adam_epsilon_pico) / 1e12,
                 lora_plus_ratio: (h.lora_plus_ratio_milli > 0).then(|| f64::from(h.lora_plus_ratio_milli) / 1e3),
                 ..AdamWConfig::default()
             },
             gradient_norm_max: (h.gradient_norm_max_micro > 0).then(|| f64::from(h.gradient_norm_max_micro) / 1e6),
+            // The result's is always kept.
             snapshots: match self.attribution {
                 AttributionMethod::TracInCp { checkpoints } => u32::from(checkpoints),
+                AttributionMethod::DataValueEmbedding | AttributionMethod::GroupTangents { .. } => 1,
             },
             learning_rate_floor: f64::from(h.floor.parts()) / 1e6,
             evaluation_steps: u64::from(h.evaluation_steps),
@@ -173,6 +176,7 @@ mod tests {
         let config = recipe().training(33);
         assert_eq!(config.learning_rate.to_bits(), 2e-4f64.to_bits());
         assert_eq!(config.adamw.weight_decay.to_bits(), 0.01f64.to_bits());
+        assert_eq!(config.adamw.epsilon.to_bits(), AdamWConfig::default().epsilon.to_bits());
         assert_eq!((config.batch_size, config.micro_batch_size), (8, 4));
         // 3 epochs of 5 steps, a tenth of them warm-up.
         assert_eq!(config.warmup_steps, 1);

@@ -5,16 +5,18 @@ use crate::{
     error::WorkError,
     phase::{
         Activity, Observer,
+        attribute::groups,
         train::{prepare, start},
     },
     recipe::Recipe,
 };
 use std::path::Path;
 use tributary_attribution::{
-    AttributionReport, Comparison, ContributionSamples, Corpus, EvidenceError, Inputs, recompute,
+    AttributionReport, Comparison, ContributionSamples, Corpus, Embeddings, EvidenceError, Inputs, Kept, Tangents,
+    recompute,
 };
 use tributary_lora::{AdapterError, Snapshot};
-use tributary_protocol::{ContentHash, job::Report, sum_tree::Domain};
+use tributary_protocol::{ContentHash, answer::attributed_part, job::Report, sum_tree::Domain};
 
 /// What to verify, and against what.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +97,15 @@ pub fn verify_bundle(bytes: &[u8], report: &Report, recipe: &Recipe, domain: &Do
     let root = evidence.tree(domain)?.root();
     same("shares", report.contributions.shares.root, root.root)?;
     fits(report.contributions.shares == root, "shares and their root differ in total or number")?;
+    fits(evidence.accuracy == report.accuracy, "the evidence has another accuracy")?;
+    fits(
+        report.contributions.attributed == attributed_part(report.accuracy.as_ref()),
+        "the part that is attributed to answers does not follow from the accuracy",
+    )?;
+    let hash = |embeddings: Option<Embeddings>| embeddings.map(|embeddings| embeddings.hash());
+    fits(evidence.embeddings == hash(bundle.embeddings()?), "the embeddings are not those of the evidence")?;
+    let hash = |tangents: Option<Tangents>| tangents.map(|tangents| tangents.hash());
+    fits(evidence.tangents == hash(bundle.tangents()?), "the tangents are not those of the evidence")?;
     let shares = bundle.shares()?;
     fits(shares.tree()?.root() == root, "the shares are not those of the evidence")?;
     fits(bundle.metrics()? == report.metrics, "the bundle's metrics are not the reported ones")?;
@@ -114,7 +125,7 @@ pub fn verify_bundle(bytes: &[u8], report: &Report, recipe: &Recipe, domain: &Do
 /// That the training itself was done as asked is not shown by this; re-execution against the trace shows that.
 pub fn verify_job(job: &Verification<'_>, progress: Observer<'_>) -> Result<Verdict, VerifyError> {
     let bundle = verify_bundle(job.bundle, job.report, job.recipe, &job.domain)?;
-    let corpus = Corpus::new(job.contributions.iter().cloned());
+    let corpus = Corpus::intake(job.contributions.iter().cloned());
     let (model, dataset) = prepare(job.base, &corpus, job.recipe)?;
     let run = start(&model, &dataset, job.recipe).map_err(WorkError::from)?;
     bundle.extract(job.scratch)?;
@@ -129,10 +140,18 @@ pub fn verify_job(job: &Verification<'_>, progress: Observer<'_>) -> Result<Verd
     if points != expected {
         return Err(VerifyError::Contradiction { what: "the checkpoints are not where the recipe puts them" });
     }
+    let (embeddings, tangents) = (bundle.embeddings()?, bundle.tangents()?);
+    if let Some(tangents) = &tangents {
+        let expected = groups(&dataset, &corpus, job.recipe).map_err(WorkError::from)?;
+        if expected.as_ref() != Some(tangents.groups()) {
+            return Err(VerifyError::Contradiction { what: "the groups are not those of samples and seed" });
+        }
+    }
     let reported = bundle.evidence()?;
+    let kept = Kept { embeddings: embeddings.as_ref(), tangents: tangents.as_ref() };
     let inputs = Inputs { model: &model, snapshots: &snapshots, dataset: &dataset };
     let observe =
         |done: tributary_attribution::Progress| progress(Activity::Attribution { done: done.done, total: done.total });
-    let (recomputed, comparison) = recompute(&reported, &inputs, &corpus, &observe)?;
+    let (recomputed, comparison) = recompute(&reported, &inputs, kept, &corpus, &observe)?;
     Ok(Verdict { reported, recomputed, comparison })
 }

@@ -1,7 +1,7 @@
 //! Samples that say again what an earlier one says.
 //!
 //! A sample that is the same as an earlier one, or nearly, is not trained on and earns nothing. One that says much the
-//! same in other words is trained on, and shares a pool with what it resembles ([`share_pool`]). What counts as what is
+//! same in other words is trained on, and shares a pool with what it resembles ([`tributary_protocol::answer::share`]). What counts as what is
 //! fixed here and in `docs/protocol/duplicates.md`, seeds included: everybody who has the samples finds the same.
 //!
 //! In four steps: texts become sets of shingles ([`SampleSets`]); sets become signatures ([`MinHash`]); signatures that agree
@@ -19,7 +19,7 @@ mod lsh;
 mod minhash;
 mod shingle;
 
-pub use cluster::{Member, share_pool};
+pub use cluster::Member;
 pub use lsh::{BANDS, BUCKET_MAX, ROWS};
 pub use minhash::{MinHash, PERMUTATIONS, SEED};
 pub use shingle::{SHINGLE_WORDS, SampleSets};

@@ -199,6 +199,12 @@ impl Trajectory {
         self.steps.push(step);
     }
 
+    /// The part up to a step: that of a run whose result is the adapter of that step.
+    pub fn up_to(mut self, step: u64) -> Self {
+        self.steps.retain(|kept| kept.step <= step);
+        self
+    }
+
     pub(super) fn truncate(&mut self, steps: usize) {
         self.steps.truncate(steps);
     }

@@ -144,6 +144,11 @@ impl Tangents {
         bytes
     }
 
+    /// BLAKE3 of the file.
+    pub fn hash(&self) -> ContentHash {
+        ContentHash::of(&self.to_bytes())
+    }
+
     /// Reads a file.
     ///
     /// Errors: a length, size, hash or number that is not possible; nothing is allocated before the sizes are checked.

@@ -5,7 +5,7 @@ use tributary_protocol::{
     datanet::{AccessPolicy, Admission, Purpose},
     job::Stage,
     model::ModelFamily,
-    recipe::{Arithmetic, Method, Schedule, Template},
+    recipe::{Arithmetic, Method, Schedule, TangentWay, Template},
 };
 
 macro_rules! choice {
@@ -35,6 +35,14 @@ choice!(
 choice!(
     /// How grants are given.
     access: AccessPolicy { "open" => AccessPolicy::Open, "on-request" => AccessPolicy::OnRequest }
+);
+choice!(
+    /// From what a group's score for an answer is computed.
+    tangent_way: TangentWay {
+        "gradient" => TangentWay::Gradient,
+        "midpoint" => TangentWay::Midpoint,
+        "loss" => TangentWay::Loss,
+    }
 );
 choice!(
     /// How the learning rate moves.

@@ -2,12 +2,12 @@
 
 use super::{choices, parse};
 use anyhow::Context as _;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use std::path::PathBuf;
 use tributary_protocol::{
     Ppm,
-    recipe::{Arithmetic, AttributionMethod, Hyperparameters, Method, Schedule, TargetLayers, Template},
+    recipe::{Arithmetic, AttributionMethod, Hyperparameters, Method, Schedule, TangentWay, TargetLayers, Template},
 };
 use tributary_trainer::Recipe;
 
@@ -75,6 +75,9 @@ pub struct RecipeArgs {
     /// Decoupled weight decay
     #[arg(long)]
     pub weight_decay: Option<f64>,
+    /// AdamW's epsilon, such as 1e-8; a larger one keeps attribution steadier
+    #[arg(long, value_name = "EPSILON")]
+    pub adam_epsilon: Option<f64>,
     /// Largest norm of a step's gradient; 0 clips nothing
     #[arg(long, value_name = "NORM")]
     pub gradient_norm_max: Option<f64>,
@@ -96,10 +99,92 @@ pub struct RecipeArgs {
     /// Seed of initialisation, order, dropout and noise
     #[arg(long)]
     pub seed: Option<u64>,
-    /// Checkpoints at which contributions are scored (TracInCP)
+    #[command(flatten)]
+    pub attribution: AttributionArgs,
+}
+
+/// How contributions are scored.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Attribution")]
+pub struct AttributionArgs {
+    /// By gradients at checkpoints, by what is kept of the whole run, or by running it again without groups of samples; only
+    /// the last can pay for single answers
+    #[arg(long, value_enum, value_name = "METHOD")]
+    pub attribution: Option<AttributionChoice>,
+    /// Checkpoints at which contributions are scored
     #[arg(long, value_name = "NUMBER")]
     pub checkpoints: Option<u8>,
+    /// Groups of samples that the run is repeated without, one at a time
+    #[arg(long, value_name = "NUMBER")]
+    pub groups: Option<u8>,
+    /// Runs on random halves of the groups, beside those
+    #[arg(long, value_name = "NUMBER")]
+    pub halves: Option<u8>,
+    /// Runs on random coalitions, by which the attribution measures how right it is; 0 for none
+    #[arg(long, value_name = "NUMBER")]
+    pub coalitions: Option<u8>,
+    /// From what a group's score for an answer is computed: one gradient (quickest), gradients half way, or losses (exact)
+    #[arg(long, value_parser = choices::tangent_way())]
+    pub way: Option<TangentWay>,
 }
+
+/// A method of attribution, before its settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AttributionChoice {
+    /// TracInCP
+    Tracin,
+    /// Data value embeddings
+    Embedding,
+    /// Group tangents
+    Tangents,
+}
+
+impl AttributionArgs {
+    /// These over `method`. A setting without its method is that method's; settings of two methods contradict each other.
+    fn over(&self, method: AttributionMethod) -> anyhow::Result<AttributionMethod> {
+        use AttributionMethod::{DataValueEmbedding, GroupTangents, TracInCp};
+        let tangents = self.groups.is_some() || self.halves.is_some() || self.coalitions.is_some() || self.way.is_some();
+        let choice = match (self.attribution, self.checkpoints) {
+            (Some(choice), _) => choice,
+            (None, Some(_)) => AttributionChoice::Tracin,
+            (None, None) if tangents => AttributionChoice::Tangents,
+            (None, None) => return Ok(method),
+        };
+        anyhow::ensure!(
+            choice == AttributionChoice::Tangents || !tangents,
+            "--groups, --halves, --coalitions and --way are settings of --attribution tangents"
+        );
+        anyhow::ensure!(
+            choice == AttributionChoice::Tracin || self.checkpoints.is_none(),
+            "--checkpoints is a setting of --attribution tracin"
+        );
+        Ok(match (choice, method) {
+            (AttributionChoice::Tracin, TracInCp { checkpoints }) => {
+                TracInCp { checkpoints: self.checkpoints.unwrap_or(checkpoints) }
+            }
+            (AttributionChoice::Tracin, _) => TracInCp { checkpoints: self.checkpoints.unwrap_or(4) },
+            (AttributionChoice::Embedding, _) => DataValueEmbedding,
+            (AttributionChoice::Tangents, before) => {
+                let GroupTangents { groups, halves, coalitions, way } = (match before {
+                    GroupTangents { .. } => before,
+                    _ => TANGENTS,
+                }) else {
+                    return Ok(TANGENTS);
+                };
+                GroupTangents {
+                    groups: self.groups.unwrap_or(groups),
+                    halves: self.halves.unwrap_or(halves),
+                    coalitions: self.coalitions.unwrap_or(coalitions),
+                    way: self.way.unwrap_or(way),
+                }
+            }
+        })
+    }
+}
+
+/// Group tangents with the usual settings.
+pub const TANGENTS: AttributionMethod =
+    AttributionMethod::GroupTangents { groups: 32, halves: 0, coalitions: 20, way: TangentWay::Loss };
 
 /// A recipe file.
 #[derive(Deserialize)]
@@ -168,6 +253,8 @@ impl RecipeArgs {
         set(&mut h.warmup, self.warmup);
         set(&mut h.floor, self.floor);
         set(&mut h.weight_decay_micro, self.weight_decay.map(micro).transpose()?);
+        let pico = |epsilon| u32::try_from(scaled(epsilon, 1e12)?).with_context(|| format!("{epsilon} is too large"));
+        set(&mut h.adam_epsilon_pico, self.adam_epsilon.map(pico).transpose()?);
         set(&mut h.gradient_norm_max_micro, self.gradient_norm_max.map(micro).transpose()?);
         set(&mut h.neftune_alpha_milli, self.neftune.map(milli).transpose()?);
         set(&mut h.validation, self.validation);
@@ -175,8 +262,8 @@ impl RecipeArgs {
         set(&mut h.patience, self.patience);
         set(&mut h.arithmetic, self.arithmetic);
         set(&mut h.seed, self.seed);
-        set(&mut recipe.attribution, self.checkpoints.map(|checkpoints| AttributionMethod::TracInCp { checkpoints }));
-        recipe.hyperparameters.check().map_err(|fault| anyhow::anyhow!("the recipe makes no sense: {fault}"))?;
+        recipe.attribution = self.attribution.over(recipe.attribution)?;
+        recipe.check().map_err(|fault| anyhow::anyhow!("the recipe makes no sense: {fault}"))?;
         Ok(recipe)
     }
 }

@@ -113,6 +113,7 @@ pub fn show_activity((task, phase): &mut (Task, &'static str), activity: Activit
             return;
         }
         Activity::Evaluation { done, total } => ("evaluating", *done as u64, *total as u64),
+        Activity::Retraining { done, total } => ("training again without some", *done as u64, *total as u64),
         Activity::Attribution { done, total } => ("scoring contributions", *done as u64, *total as u64),
     };
     if *phase != name {

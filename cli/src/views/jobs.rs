@@ -1,6 +1,6 @@
 //! Jobs and trainers.
 
-use super::{loss, short, word};
+use super::{accuracy, attribution, loss, short, word};
 use crate::{amounts::Money, output::Record};
 use serde::Serialize;
 use tributary_client::{Account, Job, JobState};
@@ -165,7 +165,6 @@ impl Record for JobView {
     fn fields(&self) -> Vec<(&'static str, String)> {
         let h = &self.hyperparameters;
         let fees: Vec<String> = self.data_fees.iter().map(Money::to_string).collect();
-        let AttributionMethod::TracInCp { checkpoints } = self.attribution;
         let mut fields = vec![
             ("job", self.id.to_string()),
             ("stage", self.stage.to_string()),
@@ -187,7 +186,7 @@ impl Record for JobView {
                 ),
             ),
             ("arithmetic", word(&h.arithmetic)),
-            ("attribution", format!("TracInCP at {checkpoints} checkpoints")),
+            ("attribution", attribution(self.attribution)),
             ("price", self.price.to_string()),
             ("data fees", fees.join("\n")),
             ("in escrow", self.escrow.to_string()),
@@ -211,6 +210,7 @@ impl Record for JobView {
                 ("bundle hash", report.bundle.to_string()),
                 ("trace root", report.trace.to_string()),
                 ("contribution root", report.contributions.shares.root.to_string()),
+                ("attributed to answers", accuracy(report.accuracy.as_ref(), report.contributions.attributed)),
                 ("steps, tokens", format!("{}, {}", m.steps, m.tokens)),
                 ("training loss", loss(m.training_loss_micro)),
                 (

@@ -12,7 +12,9 @@ pub use jobs::{JobView, TrainerView};
 pub use models::{BaseModelView, LineageData, LineagePart, LineageView, ModelView};
 pub use money::{BalanceView, ClaimView, ShareView, StreamView};
 
+use crate::args::parse::show_percent;
 use serde::Serialize;
+use tributary_protocol::{Ppm, answer::Accuracy, recipe::AttributionMethod};
 
 /// A text that came from the chain. Bytes that are no UTF-8 are replaced, and control characters, which could play tricks
 /// on a terminal, too.
@@ -40,6 +42,36 @@ pub(crate) fn short(text: &impl ToString) -> String {
 /// A loss from the chain's unit, in nats.
 pub(crate) fn loss(micro: u32) -> String {
     format!("{}.{:04}", micro / 1_000_000, micro % 1_000_000 / 100)
+}
+
+/// How an attribution method is called, with its settings.
+pub(crate) fn attribution(method: AttributionMethod) -> String {
+    match method {
+        AttributionMethod::TracInCp { checkpoints } => format!("TracInCP at {checkpoints} checkpoints"),
+        AttributionMethod::DataValueEmbedding => "data value embeddings".into(),
+        AttributionMethod::GroupTangents { groups, halves, coalitions, way } => {
+            let halves = if halves > 0 { format!(", {halves} halves") } else { String::new() };
+            let way = word(&way);
+            format!("tangents of {groups} groups{halves}, by {way}, measured on {coalitions} coalitions")
+        }
+    }
+}
+
+/// How much of an answer's revenue follows the answer's own shares, and why.
+pub(crate) fn accuracy(accuracy: Option<&Accuracy>, attributed: Ppm) -> String {
+    let Some(Accuracy { coalitions, ceiling, ghost_share, coalition_count, .. }) = accuracy else {
+        return "nothing: not measured".into();
+    };
+    let figure = |millionths: i32| format!("{:.2}", f64::from(millionths) / 1e6);
+    format!(
+        "{}: rank correlation {} ({} to {}; at most {}) on {coalition_count} coalitions, {} to ghosts",
+        show_percent(attributed),
+        figure(coalitions.value),
+        figure(coalitions.low),
+        figure(coalitions.high),
+        figure(*ceiling),
+        show_percent(*ghost_share),
+    )
 }
 
 /// Units of 10^9 as a percentage.

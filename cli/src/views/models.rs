@@ -6,6 +6,7 @@ use serde::Serialize;
 use tributary_client::{Account, BaseModel, Model};
 use tributary_protocol::{
     BaseModelId, ContentHash, ContributionId, JobId, ModelId,
+    answer::{Accuracy, attributed_part},
     datanet::Purpose,
     job::Metrics,
     model::{DataUse, ModelFamily, ModelStatus},
@@ -88,6 +89,8 @@ pub struct ModelView {
     data: Vec<DataUse>,
     purpose: Purpose,
     metrics: Metrics,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accuracy: Option<Accuracy>,
     input_per_1000: Money,
     output_per_1000: Money,
     split: Split,
@@ -110,6 +113,7 @@ impl ModelView {
             data: model.lineage.data.into_inner(),
             purpose: model.lineage.purpose,
             metrics: model.metrics,
+            accuracy: model.accuracy,
             input_per_1000: Money(model.prices.input_per_1000),
             output_per_1000: Money(model.prices.output_per_1000),
             split: model.split,
@@ -171,6 +175,10 @@ impl Record for ModelView {
             (
                 "validation loss",
                 format!("{} before, {} after", loss(m.validation_loss_before_micro), loss(m.validation_loss_micro)),
+            ),
+            (
+                "attributed to answers",
+                super::accuracy(self.accuracy.as_ref(), attributed_part(self.accuracy.as_ref())),
             ),
             ("price", format!("{} in, {} out, per 1,000 tokens", self.input_per_1000, self.output_per_1000)),
             ("a sale splits", split_text(&self.split)),

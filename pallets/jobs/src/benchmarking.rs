@@ -14,11 +14,12 @@ use pallet_support::{BaseModelInspect, DatanetInspect, GrantGate, now};
 use tributary_protocol::{
     Amount, BlockNumber, ContentHash, JobId, Ppm,
     amount::TRIB,
+    answer::Accuracy,
     datanet::Purpose,
     grant::Use,
     job::{JOB_VERSIONS_MAX, JobSpec, JobState, Metrics, Progress, Report, Stage, Verdict},
     model::DataUse,
-    recipe::{AttributionMethod, Hyperparameters, Method, Schedule, TargetLayers},
+    recipe::{AttributionMethod, Hyperparameters, Method, Schedule, TangentWay, TargetLayers},
     stream::{ContributionRoot, SHARE_LEAVES_MAX, SHARE_UNITS, Split},
     sum_tree::SumRoot,
 };
@@ -69,7 +70,12 @@ fn specification<T: Config>(requester: &T::AccountId, versions: u32) -> JobSpec 
             seed: 0,
             ..Hyperparameters::DEFAULT
         },
-        attribution: AttributionMethod::TracInCp { checkpoints: 1 },
+        attribution: AttributionMethod::GroupTangents {
+            groups: 64,
+            halves: 0,
+            coalitions: 100,
+            way: TangentWay::Loss,
+        },
         // Above every royalty floor.
         split: Split {
             treasury: Ppm::ZERO,
@@ -96,6 +102,7 @@ fn full_report() -> Report {
             evidence: ContentHash([5; 32]),
             attributed: Ppm::ZERO,
         },
+        accuracy: Some(Accuracy { coalition_count: 100, ..Accuracy::default() }),
     }
 }
 

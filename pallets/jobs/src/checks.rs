@@ -14,7 +14,7 @@ use tributary_protocol::{
     grant::{GrantRefusal, Use},
     job::{JOB_VERSIONS_MAX, JobSpec, JobState, Progress, Report, Stage, Transition},
     model::DataUse,
-    recipe::RecipeFault,
+    recipe::{AttributionMethod, RecipeFault},
     stream::{SHARE_LEAVES_MAX, SHARE_UNITS},
 };
 
@@ -41,6 +41,10 @@ impl<T: Config> Pallet<T> {
             RecipeFault::LoraPlus => Error::<T>::RecipeLoraPlus,
             RecipeFault::Neftune => Error::<T>::RecipeNeftune,
             RecipeFault::Patience => Error::<T>::RecipePatience,
+            RecipeFault::AdamEpsilon => Error::<T>::RecipeAdamEpsilon,
+            RecipeFault::Groups => Error::<T>::RecipeGroups,
+            RecipeFault::Halves => Error::<T>::RecipeHalves,
+            RecipeFault::Coalitions => Error::<T>::RecipeCoalitions,
         })?;
         ensure!(spec.split.is_whole(), Error::<T>::SplitNotWhole);
         ensure!(spec.price >= T::PriceMin::get(), Error::<T>::PriceTooLow);
@@ -136,12 +140,13 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Whether a report says all that settlement needs.
-    pub(crate) fn ensure_complete(report: &Report) -> DispatchResult {
+    pub(crate) fn ensure_complete(report: &Report, method: &AttributionMethod) -> DispatchResult {
         ensure!(report.adapter != ContentHash::default(), Error::<T>::NoAdapter);
         ensure!(report.metrics.steps > 0, Error::<T>::NoSteps);
         let shares = &report.contributions.shares;
         ensure!(shares.total == SHARE_UNITS, Error::<T>::SharesInvalid);
         ensure!((1..=SHARE_LEAVES_MAX).contains(&shares.leaves), Error::<T>::SharesInvalid);
+        ensure!(report.measures_as(method), Error::<T>::AccuracyInvalid);
         Ok(())
     }
 

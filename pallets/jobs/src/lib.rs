@@ -499,6 +499,17 @@ pub mod pallet {
         NoAdapter,
         /// The report's shares do not sum to the whole, or there are none or too many of them.
         SharesInvalid,
+        /// The accuracy was not measured on as many coalitions as the job asked for, or the part that is attributed to
+        /// answers is another than follows from it.
+        AccuracyInvalid,
+        /// AdamW's epsilon is 0.
+        RecipeAdamEpsilon,
+        /// Group tangents need 2 to 64 groups.
+        RecipeGroups,
+        /// More than 192 random halves.
+        RecipeHalves,
+        /// Attribution is measured on 4 to 100 coalitions, or on none.
+        RecipeCoalitions,
     }
 
     #[pallet::hooks]
@@ -659,7 +670,8 @@ pub mod pallet {
         /// the block after the window, or, where that block's agenda is full, soon after.
         ///
         /// Errors: [`Error::JobUnknown`], [`Error::NotLeased`] (also a second report), [`Error::NotLeaseHolder`],
-        /// [`Error::LeaseLapsed`], [`Error::NoAdapter`], [`Error::NoSteps`], [`Error::SharesInvalid`].
+        /// [`Error::LeaseLapsed`], [`Error::NoAdapter`], [`Error::NoSteps`], [`Error::SharesInvalid`],
+        /// [`Error::AccuracyInvalid`].
         ///
         /// Events: [`Event::JobReported`].
         ///
@@ -670,7 +682,7 @@ pub mod pallet {
             let trainer = ensure_signed(origin)?;
             let entry = Self::entry(job)?;
             let lease = Self::ensure_lease(&entry, &trainer)?;
-            Self::ensure_complete(&report)?;
+            Self::ensure_complete(&report, &entry.spec.attribution)?;
             let accept_until = Self::do_report(job, entry, lease, report)?;
             Self::deposit_event(Event::JobReported { job, trainer, adapter: report.adapter, accept_until });
             Ok(())

@@ -194,6 +194,7 @@ impl<T: Config> Pallet<T> {
             metrics: report.metrics,
             split: job.spec.split,
             contributions: report.contributions,
+            accuracy: report.accuracy,
         })?;
         Self::disengage(id, &trainer, at_risk, 0, Ending::Settled)?;
         Self::enter(&mut job, transition, JobState::Settled { trainer: trainer.clone(), report, model })?;

@@ -15,6 +15,7 @@ use pallet_support::{BaseModelInspect, DatanetInspect, GrantGate, ModelRegistry,
 use sp_runtime::{BuildStorage, DispatchError};
 use tributary_protocol::{
     Amount, BaseModelId, BlockNumber, ContentHash, DatanetId, GrantId, JobId, ModelId, Ppm, VersionRef,
+    answer::Accuracy,
     datanet::{
         AccessPolicy, Admission, Datanet, DatanetStatus, Name, Purpose, PurposeSet, Schema, Terms, Text, VersionFacts,
     },
@@ -109,6 +110,8 @@ parameter_types! {
     pub storage Datanets: BTreeMap<DatanetId, Datanet<AccountId>> = BTreeMap::new();
     pub storage Grants: BTreeMap<GrantId, Grant<AccountId>> = BTreeMap::new();
     pub storage Models: alloc::vec::Vec<(JobId, AccountId, ContentHash)> = alloc::vec::Vec::new();
+    /// How accurate the attribution of each of them is.
+    pub storage Accuracies: alloc::vec::Vec<Option<Accuracy>> = alloc::vec::Vec::new();
     /// Whether the registry refuses models.
     pub storage RegistryBroken: bool = false;
 }
@@ -235,6 +238,7 @@ impl ModelRegistry<AccountId> for Neighbours {
         }
         let mut models = Models::get();
         models.push((model.lineage.job, model.owner, model.adapter));
+        Accuracies::set(&[Accuracies::get(), alloc::vec![model.accuracy]].concat());
         let id = u64::try_from(models.len()).unwrap();
         Models::set(&models);
         Ok(ModelId(id))
@@ -363,6 +367,7 @@ pub fn report() -> Report {
             evidence: ContentHash([5; 32]),
             attributed: Ppm::ZERO,
         },
+        accuracy: None,
     }
 }
 

@@ -83,6 +83,7 @@ fn record<T: Config>(owner: &T::AccountId) -> ModelId {
         metrics: Metrics::default(),
         split: Split::DEFAULT,
         contributions: ContributionRoot { shares, evidence: ContentHash::of(b"evidence"), ..Default::default() },
+        accuracy: Some(Default::default()),
     })
     .expect("all that the lineage names exists")
 }

@@ -85,6 +85,7 @@ pub mod pallet {
     use pallet_support::{DatanetInspect, GrantGate, RewardSink};
     use tributary_protocol::{
         Amount, BaseModelId, ContentHash, ModelId, VersionRef,
+        answer::Accuracy,
         datanet::Name,
         job::Metrics,
         model::{BaseModel, Deployment, ENDPOINT_BYTES_MAX, Lineage, Model, ModelFamily, ModelStatus, Prices},
@@ -219,6 +220,8 @@ pub mod pallet {
             lineage: Lineage<T::AccountId>,
             /// What was measured.
             metrics: Metrics,
+            /// How right its attribution was found to be, if that was measured.
+            accuracy: Option<Accuracy>,
             /// How its sales split.
             split: Split,
             /// Who paid for it.

@@ -138,7 +138,7 @@ impl<T: Config> BaseModelInspect<T::AccountId> for Pallet<T> {
 
 impl<T: Config> ModelRegistry<T::AccountId> for Pallet<T> {
     fn record(new: NewModel<T::AccountId>) -> Result<ModelId, DispatchError> {
-        let NewModel { owner, adapter, lineage, metrics, split, contributions } = new;
+        let NewModel { owner, adapter, lineage, metrics, split, contributions, accuracy } = new;
         let parties = Self::parties(&owner, &lineage)?;
         let id = NextModel::<T>::get();
         NextModel::<T>::put(id.next().ok_or(ArithmeticError::Overflow)?);
@@ -154,6 +154,7 @@ impl<T: Config> ModelRegistry<T::AccountId> for Pallet<T> {
             adapter,
             lineage: lineage.clone(),
             metrics,
+            accuracy,
             prices: Prices::default(),
             split,
             status: ModelStatus::Private,
@@ -168,6 +169,7 @@ impl<T: Config> ModelRegistry<T::AccountId> for Pallet<T> {
             adapter,
             lineage,
             metrics,
+            accuracy,
             split,
             owner,
         });

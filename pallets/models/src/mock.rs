@@ -244,6 +244,7 @@ pub fn made_by(n: u64) -> NewModel<Account> {
         metrics: Metrics { steps: 100, tokens: 5_000, ..Metrics::default() },
         split: Split::DEFAULT,
         contributions: ContributionRoot::default(),
+        accuracy: None,
     }
 }
 

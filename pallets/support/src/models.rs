@@ -1,6 +1,7 @@
 use sp_runtime::DispatchError;
 use tributary_protocol::{
     BaseModelId, ContentHash, ModelId,
+    answer::Accuracy,
     job::Metrics,
     model::Lineage,
     stream::{ContributionRoot, Split},
@@ -31,6 +32,8 @@ pub struct NewModel<AccountId> {
     pub split: Split,
     /// Who shaped it.
     pub contributions: ContributionRoot,
+    /// How right that was found to be.
+    pub accuracy: Option<Accuracy>,
 }
 
 /// Where settled jobs put their models.

@@ -6,10 +6,11 @@ use sp_runtime::AccountId32;
 use tributary_protocol::{
     BaseModelId, BlockNumber, GrantId, JobId, ModelId, Ppm, VersionRef,
     access::{ReadRequest, Scope},
+    answer::{Accuracy, Measured},
     datanet::Purpose,
     job::{Job, JobSpec, JobState, Metrics, Progress, Report, Stage, TrainerRecord},
     model::DataUse,
-    recipe::{Arithmetic, AttributionMethod, Hyperparameters, Method, Schedule, TargetLayers, Template},
+    recipe::{Arithmetic, AttributionMethod, Hyperparameters, Method, Schedule, TangentWay, TargetLayers, Template},
 };
 
 /// A job.
@@ -154,6 +155,7 @@ pub struct HyperparametersView {
     pub warmup_ppm: Ppm,
     pub floor_ppm: Ppm,
     pub weight_decay_micro: u32,
+    pub adam_epsilon_pico: u32,
     pub gradient_norm_max_micro: u32,
     pub neftune_alpha_milli: u32,
     pub validation_ppm: Ppm,
@@ -194,6 +196,7 @@ impl From<Hyperparameters> for HyperparametersView {
             warmup_ppm: recipe.warmup,
             floor_ppm: recipe.floor,
             weight_decay_micro: recipe.weight_decay_micro,
+            adam_epsilon_pico: recipe.adam_epsilon_pico,
             gradient_norm_max_micro: recipe.gradient_norm_max_micro,
             neftune_alpha_milli: recipe.neftune_alpha_milli,
             validation_ppm: recipe.validation,
@@ -222,12 +225,18 @@ impl From<TargetLayers> for TargetLayersView {
 #[expect(missing_docs, reason = "as in tributary_protocol::recipe::AttributionMethod")]
 pub enum AttributionMethodView {
     TracInCp { checkpoints: u8 },
+    DataValueEmbedding,
+    GroupTangents { groups: u8, halves: u8, coalitions: u8, way: TangentWay },
 }
 
 impl From<AttributionMethod> for AttributionMethodView {
     fn from(method: AttributionMethod) -> Self {
         match method {
             AttributionMethod::TracInCp { checkpoints } => Self::TracInCp { checkpoints },
+            AttributionMethod::DataValueEmbedding => Self::DataValueEmbedding,
+            AttributionMethod::GroupTangents { groups, halves, coalitions, way } => {
+                Self::GroupTangents { groups, halves, coalitions, way }
+            }
         }
     }
 }
@@ -256,6 +265,32 @@ impl From<Metrics> for MetricsView {
     }
 }
 
+/// How right an attribution was found to be. Correlations are in 10^-6.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "as in tributary_protocol::answer::Accuracy")]
+pub struct AccuracyView {
+    pub coalitions: Measured,
+    pub ceiling: i32,
+    pub mislabel: Option<Measured>,
+    pub ghost_share_ppm: Ppm,
+    pub coalition_count: u32,
+    pub query_count: u32,
+}
+
+impl From<Accuracy> for AccuracyView {
+    fn from(accuracy: Accuracy) -> Self {
+        Self {
+            coalitions: accuracy.coalitions,
+            ceiling: accuracy.ceiling,
+            mislabel: accuracy.mislabel,
+            ghost_share_ppm: accuracy.ghost_share,
+            coalition_count: accuracy.coalition_count,
+            query_count: accuracy.query_count,
+        }
+    }
+}
+
 /// What a trainer reported.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -266,6 +301,7 @@ pub struct ReportView {
     pub trace: HashText,
     pub metrics: MetricsView,
     pub contributions: ContributionRootView,
+    pub accuracy: Option<AccuracyView>,
 }
 
 impl From<Report> for ReportView {
@@ -276,6 +312,7 @@ impl From<Report> for ReportView {
             trace: HashText(report.trace),
             metrics: report.metrics.into(),
             contributions: report.contributions.into(),
+            accuracy: report.accuracy.map(AccuracyView::from),
         }
     }
 }

@@ -16,7 +16,7 @@ pub use grant::{
     GrantStatusView, GrantTermsView, GrantView, RefusalView, ScopeOfBasesView, ScopeOfVersionsView, UseView,
 };
 pub use job::{
-    AttributionMethodView, DataUseView, HyperparametersView, JobChange, JobSpecView, JobStateView, JobView,
+    AccuracyView, AttributionMethodView, DataUseView, HyperparametersView, JobChange, JobSpecView, JobStateView, JobView,
     MetricsView, ProgressView, ReadRequestView, ReadScopeView, ReportView, TargetLayersView, TrainerView,
 };
 pub use model::{BaseModelView, DeploymentView, LineageView, ModelView, PricesView};

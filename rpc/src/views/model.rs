@@ -1,6 +1,6 @@
 //! Base models, models and deployments as JSON.
 
-use super::{AmountText, DataUseView, HashText, MetricsView, SplitView, text};
+use super::{AccuracyView, AmountText, DataUseView, HashText, MetricsView, SplitView, text};
 use serde::Serialize;
 use sp_runtime::AccountId32;
 use tributary_protocol::{
@@ -58,6 +58,7 @@ pub struct ModelView {
     pub adapter: HashText,
     pub lineage: LineageView,
     pub metrics: MetricsView,
+    pub accuracy: Option<AccuracyView>,
     pub prices: PricesView,
     pub split: SplitView,
     pub status: ModelStatus,
@@ -73,6 +74,7 @@ impl ModelView {
             adapter: HashText(model.adapter),
             lineage: model.lineage.into(),
             metrics: model.metrics.into(),
+            accuracy: model.accuracy.map(AccuracyView::from),
             prices: model.prices.into(),
             split: model.split.into(),
             status: model.status,

@@ -221,6 +221,7 @@ pub fn report(tree: &SumTree, seed: u8) -> Report {
             evidence: ContentHash([seed ^ 0x20; 32]),
             ..Default::default()
         },
+        accuracy: None,
     }
 }
 

@@ -29,7 +29,14 @@ pub(crate) async fn fetch(
             contributions.push(contribution(node, providers, data.version, entry, contributor, metrics).await?);
         }
     }
-    Ok(Corpus::new(contributions))
+    // Away from the tasks: a hundred thousand samples take seconds.
+    let corpus = tokio::task::spawn_blocking(move || Corpus::intake(contributions)).await;
+    let corpus = corpus.map_err(|error| crate::error::WorkError::Thread { reason: error.to_string() })?;
+    for part in corpus.parts().iter().filter(|part| part.copies > 0) {
+        let (samples, copies) = (part.samples, part.copies);
+        tracing::info!(contribution = %part.contribution, samples, copies, "copies of earlier samples are left out");
+    }
+    Ok(corpus)
 }
 
 async fn contribution(

@@ -1,6 +1,7 @@
 //! The phases of a job. Each looks at what is already there and goes on from it, so that a phase can be entered any number
 //! of times: after a fault, a restart, or another lease on the same job.
 
+pub(crate) mod attribute;
 pub(crate) mod claim;
 pub(crate) mod fetch;
 pub(crate) mod report;
@@ -30,6 +31,13 @@ pub enum Activity {
         /// Samples done.
         done: usize,
         /// Samples in all.
+        total: usize,
+    },
+    /// The run is being done again without some of its samples.
+    Retraining {
+        /// Runs done.
+        done: usize,
+        /// Runs in all.
         total: usize,
     },
     /// Contributions are being scored.

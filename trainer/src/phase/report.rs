@@ -2,7 +2,8 @@
 //! synchronous and shared with training without a chain.
 
 use super::{
-    Activity, Observer,
+    Observer,
+    attribute::{Attributed, assess},
     train::{Order, Trained},
 };
 use crate::{
@@ -11,7 +12,7 @@ use crate::{
     files::{read_if_there, write_atomically},
 };
 use std::path::Path;
-use tributary_attribution::{AttributionReport, Inputs, attribute, estimator};
+use tributary_attribution::AttributionReport;
 use tributary_lora::Snapshot;
 use tributary_protocol::{
     ContentHash,
@@ -39,12 +40,7 @@ pub(crate) fn assemble(
     observer: Observer<'_>,
 ) -> Result<Outcome, WorkError> {
     let snapshots = Snapshot::load_all(order.folder, &trained.model)?;
-    let inputs = Inputs { model: &trained.model, snapshots: &snapshots, dataset: &trained.dataset };
-    let observe = |progress: tributary_attribution::Progress| {
-        observer(Activity::Attribution { done: progress.done, total: progress.total })
-    };
-    let estimator = estimator(order.recipe.attribution);
-    let attribution = attribute(estimator.as_ref(), &inputs, order.corpus, &observe)?;
+    let Attributed { report: attribution, embeddings, tangents } = assess(order, trained, &snapshots, observer)?;
     let shares = Shares::new(&attribution, domain);
     let contents = Contents {
         recipe: order.recipe,
@@ -52,6 +48,8 @@ pub(crate) fn assemble(
         trace: &trained.trace,
         attribution: &attribution,
         shares: &shares,
+        embeddings: embeddings.as_ref(),
+        tangents: tangents.as_ref(),
     };
     let bundle = Bundle::collect(order.folder, &contents)?.to_bytes()?;
     write_atomically(&order.folder.join(BUNDLE_FILE), &bundle)?;
@@ -61,6 +59,7 @@ pub(crate) fn assemble(
         trace: trace_root(trained.trace.iter().map(StepRecord::leaf)).root,
         metrics: trained.metrics,
         contributions: attribution.contribution_root(domain)?,
+        accuracy: attribution.accuracy,
     };
     let text = serde_json::to_vec_pretty(&report).map_err(WorkError::Report)?;
     write_atomically(&order.folder.join(REPORT_FILE), &text)?;

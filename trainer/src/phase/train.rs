@@ -1,18 +1,27 @@
 //! Training: the run itself, checkpointed and resumed. Synchronous; shared by the daemon and by training without a chain.
 
-use super::{Activity, Observer};
+use super::{
+    Activity, Observer,
+    attribute::{EMBEDDING_DIMS, keeps_trajectory},
+};
 use crate::{
     config::Cadence,
     error::WorkError,
+    files::{at, remove_folder},
     recipe::{Recipe, micro},
 };
 use candle_core::Device;
 use std::{path::Path, sync::Arc};
-use tributary_attribution::Corpus;
+use tributary_attribution::{
+    AttributionError, Corpus, EmbeddingSettings, Embeddings, TrajectoryError, TrajectoryRecorder, embed,
+};
 use tributary_lora::{
     Adapter, Control, Dataset, Model, Outcome, Session, SessionConfig, Summary, Tokenizer, TrainError, TrainingRun,
 };
 use tributary_protocol::{ContentHash, job::Metrics, trace::StepRecord};
+
+/// What is kept of a run's steps, below a job's folder.
+const TRAJECTORY_FILE: &str = "trajectory.bin";
 
 /// What to train, and where to keep it.
 #[derive(Clone, Copy)]
@@ -38,6 +47,8 @@ pub(crate) struct Trained {
     pub adapter: ContentHash,
     pub metrics: Metrics,
     pub trace: Vec<StepRecord>,
+    /// What the run made of each sample, if the recipe's attribution asks for it.
+    pub embeddings: Option<Embeddings>,
 }
 
 /// The base model as a recipe holds it, and its tokenizer.
@@ -80,12 +91,7 @@ pub(crate) fn train_on(
         checkpoint_seconds: order.cadence.seconds,
         check_memory: true,
     };
-    let begin = || start(&model, &dataset, order.recipe);
-    let (mut session, replaced) = Session::open_anew(begin, order.folder, config)?;
-    if let Some(error) = replaced {
-        // Written by another version, or damaged: of no use to anybody.
-        tracing::warn!("training starts anew: {error}");
-    }
+    let (mut session, recorder) = open(order, &model, &dataset, &config)?;
     let outcome = session.run(&mut |activity| {
         let told = match activity {
             tributary_lora::Activity::Event(record) => Activity::Training(record.event.clone()),
@@ -96,9 +102,67 @@ pub(crate) fn train_on(
     match outcome {
         Outcome::Finished(summary) => {
             let trace = session.training().trace().to_vec();
-            Ok(Trained { model, dataset, adapter: summary.adapter, metrics: measured(&summary), trace })
+            let embeddings = match recorder {
+                None => None,
+                Some(recorder) => {
+                    let observe = |progress: tributary_attribution::Progress| {
+                        observer(Activity::Attribution { done: progress.done, total: progress.total })
+                    };
+                    let trajectory = recorder.trajectory().up_to(summary.result_step);
+                    let preconditioner = session.training().preconditioner();
+                    Some(embed(&trajectory, &preconditioner, EmbeddingSettings::default(), &observe)?)
+                }
+            };
+            let (adapter, metrics) = (summary.adapter, measured(&summary));
+            Ok(Trained { model, dataset, adapter, metrics, trace, embeddings })
         }
         Outcome::Paused | Outcome::Cancelled => Err(WorkError::Stopped),
+    }
+}
+
+/// The session in the order's folder, and what keeps its steps if the recipe's attribution asks for that.
+///
+/// Steps that were done without being kept cannot be explained by anybody: the run begins anew then.
+fn open(
+    order: &Order<'_>,
+    model: &Arc<Model>,
+    dataset: &Dataset,
+    config: &SessionConfig,
+) -> Result<(Session, Option<TrajectoryRecorder>), WorkError> {
+    let begin = || start(model, dataset, order.recipe);
+    let open = || -> Result<Session, WorkError> {
+        let (session, replaced) = Session::open_anew(begin, order.folder, config.clone())?;
+        if let Some(error) = replaced {
+            // Written by another version, or damaged: of no use to anybody.
+            tracing::warn!("training starts anew: {error}");
+        }
+        Ok(session)
+    };
+    let session = open()?;
+    if !keeps_trajectory(order.recipe.attribution) {
+        return Ok((session, None));
+    }
+    let path = order.folder.join(TRAJECTORY_FILE);
+    let recorded = |session: Session| -> Result<(Session, TrajectoryRecorder), WorkError> {
+        let seed = order.recipe.hyperparameters.seed;
+        let recorder = TrajectoryRecorder::in_file(session.training(), EMBEDDING_DIMS, seed, &path)
+            .map_err(AttributionError::from)?;
+        Ok((session.captured(Box::new(recorder.clone()))?, recorder))
+    };
+    match recorded(session) {
+        Err(
+            error @ (WorkError::Attribution(AttributionError::Trajectory(
+                TrajectoryError::Malformed { .. } | TrajectoryError::OtherRun { .. },
+            ))
+            | WorkError::Train(TrainError::Capture { .. })),
+        ) => {
+            tracing::warn!("training starts anew: {error}");
+            remove_folder(order.folder)?;
+            std::fs::create_dir_all(order.folder).map_err(at(order.folder))?;
+            let (session, recorder) = recorded(open()?)?;
+            Ok((session, Some(recorder)))
+        }
+        other => other.map(|(session, recorder)| (session, Some(recorder))),
     }
 }
 

@@ -12,7 +12,7 @@ use tributary_exchange::{AccountKey, BlobHash, GenesisHash, GrantSource, GrantSo
 use tributary_protocol::{
     Amount, BaseModelId, JobId, ModelId, VersionRef,
     datanet::VersionEntry,
-    job::{Progress, Stage, Transition},
+    job::{JobSpec, Progress, Stage, Transition},
 };
 
 /// What is counted.
@@ -80,6 +80,11 @@ impl MemoryChain {
 
     pub fn advance(&self, blocks: u32) {
         self.heights.send_modify(|height| *height += blocks);
+    }
+
+    /// Changes what every job asks for.
+    pub fn change_spec(&self, change: impl Fn(&mut JobSpec)) {
+        self.records().jobs.values_mut().for_each(|job| change(&mut job.spec));
     }
 
     pub fn set_bond(&self, bond: Amount) {
@@ -188,6 +193,7 @@ impl MemoryChain {
                     return Err(refusal);
                 }
                 assert_eq!(job.state.stage().after(Transition::Report), Some(Stage::Reported));
+                assert!(report.measures_as(&job.spec.attribution), "the chain would refuse it");
                 job.state = JobState::Reported {
                     trainer: account,
                     report: **report,

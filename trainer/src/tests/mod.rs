@@ -4,18 +4,20 @@ mod chain;
 mod world;
 
 use crate::{
-    Cadence, LocalError, Verification, VerifyError, engine::Engine, phase::Activity, recipe::Recipe, state::State,
-    train_local, verify_bundle, verify_job,
+    Cadence, LocalError, Verification, VerifyError, differences, engine::Engine, phase::Activity, recipe::Recipe,
+    repeat_job, state::State, train_local, verify_bundle, verify_job,
 };
+use candle_core::Device;
 use chain::{Deed, MemoryChain};
 use std::{ops::ControlFlow, time::Duration};
 use tokio_util::sync::CancellationToken;
-use tributary_attribution::Comparison;
+use tributary_attribution::{AnswerEvidence, Comparison, Corpus, ExplainedModel};
 use tributary_client::JobState;
 use tributary_exchange::{FetchRequest, Scope};
-use tributary_lora::{Event, data::CheckConfig};
+use tributary_lora::{Adapter, Dataset, Event, Model, Tokenizer, data::CheckConfig};
 use tributary_protocol::{
     ContentHash, JobId, Ppm,
+    answer::{Accuracy, Rule},
     job::{Report, Stage},
     recipe::Method,
     stream::SHARE_UNITS,
@@ -428,4 +430,74 @@ fn every_method_of_a_recipe_makes_a_bundle_that_stands() {
             assert_eq!(steps.last(), Some(&done), "{name}");
         }
     }
+}
+
+/// A job with tangents: leaves groups out, measures itself, and both its shares and those of an answer can be checked by
+/// integers alone and by doing everything again.
+#[tokio::test]
+async fn a_job_with_tangents_measures_itself_and_its_answers_are_explained_and_checked() {
+    let Some(world) = World::with_tangents().await else { return };
+    world.run_until(TRAINER, async |chain| is_reported(chain)).await;
+    let report = world.reported();
+    let accuracy = report.accuracy.expect("the job asks for coalitions");
+    assert_eq!(accuracy.coalition_count, 4);
+    assert!(report.measures_as(&world.chain.job(JOB).spec.attribution));
+
+    let store = world.store(TRAINER).await;
+    let bytes = store.read(&report.bundle.0).unwrap();
+    let recipe = Recipe::from(&world.chain.job(JOB).spec);
+    let scratch = tempfile::tempdir().unwrap();
+    let job = Verification {
+        report: &report,
+        recipe: &recipe,
+        domain: Domain { genesis: world.chain.genesis, job: JOB },
+        bundle: &bytes,
+        base: &world.base,
+        contributions: &world.contributions(),
+        scratch: &scratch.path().join("verify"),
+    };
+    assert_eq!(verify_job(&job, &unobserved).unwrap().comparison, Comparison::Identical);
+    let job = Verification { scratch: &scratch.path().join("repeat"), ..job };
+    let again = repeat_job(&job, &unobserved).unwrap();
+    assert_eq!(differences(&report, &again), [""; 0]);
+    // A claim to be more accurate than was measured is found by that, and by nothing less.
+    let mut boast = report;
+    boast.accuracy = Some(Accuracy { ghost_share: Ppm::ZERO, query_count: 9, ..accuracy });
+    assert_eq!(differences(&boast, &again), ["accuracy"]);
+
+    // An answer: explained, checked by integers, done again, and whatever is altered is found.
+    let bundle = verify_bundle(&bytes, &report, &recipe, &job.domain).unwrap();
+    let (evidence, embeddings) = (bundle.evidence().unwrap(), bundle.embeddings().unwrap().unwrap());
+    let tangents = bundle.tangents().unwrap();
+    let explained = ExplainedModel { report: &evidence, embeddings: &embeddings, tangents: tangents.as_ref() };
+    let model = Model::load_with(&world.base, &Device::Cpu, recipe.precision(), recipe.arithmetic()).unwrap();
+    let adapter = Adapter::load(&scratch.path().join("verify"), &model).unwrap();
+    let tokenizer = Tokenizer::from_dir(&world.base, model.config()).unwrap();
+    let corpus = Corpus::intake(world.contributions());
+    let data = recipe.data(model.config());
+    let dataset = Dataset::encode(&corpus.lines()[..1], &tokenizer, &data).unwrap();
+    let answer = dataset.training().first().or(dataset.validation().first()).unwrap();
+    let whole = explained.explain(&model, &adapter, answer, &Rule::new(Ppm::ONE)).unwrap();
+    assert_eq!(
+        whole.evidence.base + whole.contributions.iter().map(|share| share.units).sum::<u64>(),
+        SHARE_UNITS
+    );
+    // What the model was taught is the doing of who taught it.
+    assert_eq!(whole.contributions[0].contribution, corpus.parts()[0].contribution);
+    let evidence = AnswerEvidence::from_bytes(&whole.evidence.to_bytes()).unwrap();
+    assert_eq!(explained.check(&evidence).unwrap().contributions, whole.contributions);
+    assert!(explained.repeat(&model, &adapter, &evidence).unwrap());
+
+    let mut moved = evidence.clone();
+    moved.contributions[0].units -= 1;
+    moved.base += 1;
+    assert!(explained.check(&moved).is_err());
+    let mut other = evidence.clone();
+    other.groups.iter_mut().for_each(|score| *score = -*score);
+    assert!(explained.check(&other).is_err());
+    // Integers that are consistent, but not those of the answer, are found by doing it again.
+    let mut asked = evidence.clone();
+    *asked.tokens.last_mut().unwrap() = asked.tokens[1];
+    assert!(explained.check(&asked).is_ok());
+    assert!(!explained.repeat(&model, &adapter, &asked).unwrap());
 }

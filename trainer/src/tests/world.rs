@@ -19,7 +19,7 @@ use tributary_protocol::{
     datanet::{Purpose, SampleCommitment, VersionEntry},
     job::JobSpec,
     model::{DataUse, ModelFamily},
-    recipe::{AttributionMethod, Hyperparameters, Method, Schedule, TargetLayers},
+    recipe::{AttributionMethod, Hyperparameters, Method, Schedule, TangentWay, TargetLayers},
     sample::{Limits, ParsedSamples},
     stream::Split,
 };
@@ -63,6 +63,15 @@ impl World {
     /// The chain says something of the first contribution that its file does not keep.
     pub async fn with_wrong_commitment() -> Option<Self> {
         Self::build(100_000, 8, |commitment| SampleCommitment { root: ContentHash([3; 32]), ..commitment }).await
+    }
+
+    /// The job leaves groups of samples out, and measures itself.
+    pub async fn with_tangents() -> Option<Self> {
+        let world = Self::build(100_000, 8, |commitment| commitment).await?;
+        let attribution =
+            AttributionMethod::GroupTangents { groups: 4, halves: 0, coalitions: 4, way: TangentWay::Loss };
+        world.chain.change_spec(|spec| spec.attribution = attribution);
+        Some(world)
     }
 
     async fn build(lease_blocks: u32, epochs: u16, alter: fn(SampleCommitment) -> SampleCommitment) -> Option<Self> {

@@ -7,8 +7,12 @@ use tributary_protocol::{
     BaseModelId, DatanetId, GrantId, Ppm, VersionRef,
     datanet::{DatanetStatus, Purpose},
     model::DataUse,
-    recipe::AttributionMethod,
+    recipe::{AttributionMethod, TangentWay},
 };
+
+fn tangents(groups: u8, halves: u8, coalitions: u8) -> AttributionMethod {
+    AttributionMethod::GroupTangents { groups, halves, coalitions, way: TangentWay::Loss }
+}
 
 /// A specification changed by `change`.
 fn changed(change: impl FnOnce(&mut JobSpec)) -> JobSpec {
@@ -67,6 +71,12 @@ fn post_fails_when_the_specification_is_unsound() {
             (changed(|spec| spec.hyperparameters.lora_plus_ratio_milli = 1), Error::<Test>::RecipeLoraPlus),
             (changed(|spec| spec.hyperparameters.neftune_alpha_milli = 100_001), Error::<Test>::RecipeNeftune),
             (changed(|spec| spec.hyperparameters.patience = 1), Error::<Test>::RecipePatience),
+            (changed(|spec| spec.hyperparameters.adam_epsilon_pico = 0), Error::<Test>::RecipeAdamEpsilon),
+            (changed(|spec| spec.attribution = tangents(1, 0, 0)), Error::<Test>::RecipeGroups),
+            (changed(|spec| spec.attribution = tangents(65, 0, 0)), Error::<Test>::RecipeGroups),
+            (changed(|spec| spec.attribution = tangents(64, 193, 0)), Error::<Test>::RecipeHalves),
+            (changed(|spec| spec.attribution = tangents(2, 192, 3)), Error::<Test>::RecipeCoalitions),
+            (changed(|spec| spec.attribution = tangents(2, 0, 101)), Error::<Test>::RecipeCoalitions),
             (
                 changed(|spec| spec.attribution = AttributionMethod::TracInCp { checkpoints: 0 }),
                 Error::<Test>::RecipeCheckpoints,

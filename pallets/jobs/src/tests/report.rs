@@ -1,7 +1,24 @@
 use super::*;
 use crate::{AGENDA_SEARCH_BLOCKS, Agenda, Error, Event, SettlesAt};
 use frame_support::assert_noop;
-use tributary_protocol::stream::SHARE_LEAVES_MAX;
+use tributary_protocol::{
+    Ppm,
+    answer::{Accuracy, Measured, attributed_part},
+    recipe::{AttributionMethod, TangentWay},
+    stream::SHARE_LEAVES_MAX,
+};
+
+/// An accuracy by which something is attributed, measured on so many coalitions.
+fn accuracy(coalitions: u32) -> Accuracy {
+    Accuracy {
+        coalitions: Measured { value: 700_000, low: 500_000, high: 800_000 },
+        ceiling: 900_000,
+        mislabel: None,
+        ghost_share: Ppm::from_percent(1),
+        coalition_count: coalitions,
+        query_count: 10,
+    }
+}
 
 /// A report changed by `change`.
 fn changed(change: impl FnOnce(&mut Report)) -> Report {
@@ -98,6 +115,51 @@ fn report_fails_when_it_is_the_second() {
         assert_noop!(hand_in(TRAINER, id, report()), Error::<Test>::NotLeased);
         assert_ok!(accept(REQUESTER, id));
         assert_noop!(hand_in(TRAINER, id, report()), Error::<Test>::NotLeased);
+    });
+}
+
+#[test]
+fn what_is_attributed_follows_from_the_accuracy_that_the_job_asked_for() {
+    ExtBuilder.build_and_execute(|| {
+        let mut spec = spec();
+        let (groups, halves, coalitions, way) = (16, 0, 12, TangentWay::Loss);
+        spec.attribution = AttributionMethod::GroupTangents { groups, halves, coalitions, way };
+        let id = JobMarket::next_job();
+        assert_ok!(post(spec));
+        assert_ok!(bond(TRAINER, BOND));
+        assert_ok!(claim(TRAINER, id));
+
+        let attributed = attributed_part(Some(&accuracy(12)));
+        assert_eq!(attributed, Ppm::from_percent(49));
+        let of = |measured: Option<Accuracy>, attributed| {
+            changed(|report| (report.accuracy, report.contributions.attributed) = (measured, attributed))
+        };
+        for wrong in [
+            of(None, Ppm::ZERO),
+            of(None, attributed),
+            of(Some(accuracy(11)), attributed),
+            of(Some(accuracy(12)), Ppm::from_percent(50)),
+            of(Some(accuracy(12)), Ppm::ZERO),
+        ] {
+            assert_noop!(hand_in(TRAINER, id, wrong), Error::<Test>::AccuracyInvalid);
+        }
+        assert_ok!(hand_in(TRAINER, id, of(Some(accuracy(12)), attributed)));
+        assert_ok!(accept(REQUESTER, id));
+        assert_eq!(Accuracies::get(), [Some(accuracy(12))]);
+    });
+}
+
+#[test]
+fn report_fails_when_it_claims_an_accuracy_that_was_not_asked_for() {
+    ExtBuilder.build_and_execute(|| {
+        let id = leased();
+        let attributed = attributed_part(Some(&accuracy(12)));
+        for attributed in [attributed, Ppm::ZERO] {
+            let report = changed(|report| {
+                (report.accuracy, report.contributions.attributed) = (Some(accuracy(12)), attributed);
+            });
+            assert_noop!(hand_in(TRAINER, id, report), Error::<Test>::AccuracyInvalid);
+        }
     });
 }
 

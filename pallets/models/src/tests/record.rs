@@ -34,6 +34,7 @@ fn record_makes_a_private_model_with_a_stream() {
                 adapter: new.adapter,
                 lineage: new.lineage,
                 metrics: new.metrics,
+                accuracy: new.accuracy,
                 split: new.split,
                 owner: OWNER,
             }
