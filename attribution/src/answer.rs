@@ -1,8 +1,10 @@
 //! Whose samples shaped one answer: from floats to the integers that [`tributary_protocol::answer`] shares by.
 
-use crate::{corpus::Corpus, error::AttributionError, groups::Groups};
+use crate::{
+    corpus::{Corpus, Standing},
+    error::AttributionError, groups::Groups};
 use tributary_protocol::{
-    ContentHash, ContributionId,
+    ContentHash, ContributionId, Ppm,
     answer::{AnswerError, Rule, SampleScore, Scores, Shares, by_owner, not_finite, share},
 };
 
@@ -76,8 +78,8 @@ pub enum SampleScores<'a> {
 pub struct Answer<'a> {
     /// The groups of the training samples.
     pub groups: &'a Groups,
-    /// The cluster of paraphrases of each training sample, by the hash of its first; `None`: each for itself.
-    pub clusters: Option<&'a [ContentHash]>,
+    /// Where each training sample stands in its cluster of paraphrases; `None`: each for itself.
+    pub clusters: Option<&'a [Standing]>,
     /// How much each group helped: [`crate::Tangents::scores`]. With a single group its total decides nothing, and any
     /// positive number does: so jobs without tangents share by the samples' scores alone.
     pub group_scores: &'a [f64],
@@ -111,38 +113,49 @@ pub struct ContributionShare {
     pub samples: Vec<(ContentHash, u64)>,
 }
 
+impl AnswerShares {
+    /// Those of an answer of which a score is no number.
+    pub(crate) fn not_finite(samples: usize) -> Self {
+        Self { groups: Vec::new(), samples: Vec::new(), ghosts: Vec::new(), shares: not_finite(samples) }
+    }
+}
+
 impl Answer<'_> {
     /// Shares the answer by `rule`. A score that is no number leaves all units to the base pool, and the shares say so.
     ///
     /// Errors: lists of other lengths than the groups have. Cost: `O(n log n)` for n samples and ghosts.
     pub fn share(&self, rule: &Rule) -> Result<AnswerShares, ShareError> {
-        let size = |what, found, expected| match found == expected {
-            true => Ok(()),
-            false => Err(ShareError::Size { what, found, expected }),
-        };
-        let ids = self.groups.ids();
         size("scores of groups", self.group_scores.len(), self.groups.count())?;
+        match to_integers(&[self.group_scores]) {
+            Some(groups) => self.share_integers(&groups[0], rule),
+            None => Ok(self.nothing()),
+        }
+    }
+
+    /// As [`Answer::share`], with scores of groups that are integers already.
+    pub(crate) fn share_integers(&self, groups: &[i64], rule: &Rule) -> Result<AnswerShares, ShareError> {
+        let ids = self.groups.ids();
+        size("scores of groups", groups.len(), self.groups.count())?;
         size("clusters", self.clusters.map_or(ids.len(), <[_]>::len), ids.len())?;
         let of_samples = match self.sample_scores {
             SampleScores::Integers { samples, ghosts } => Some((samples.to_vec(), ghosts.to_vec())),
             SampleScores::Floats { samples, ghosts } => to_integers(&[samples, ghosts]).map(pair),
         };
-        let of_groups = to_integers(&[self.group_scores]).map(|mut lists| lists.swap_remove(0));
-        let (Some(groups), Some((samples, ghosts))) = (of_groups, of_samples) else {
-            let shares = not_finite(ids.len());
-            return Ok(AnswerShares { groups: Vec::new(), samples: Vec::new(), ghosts: Vec::new(), shares });
-        };
+        let Some((samples, ghosts)) = of_samples else { return Ok(self.nothing()) };
         size("scores of samples", samples.len(), ids.len())?;
         let samples: Vec<SampleScore> = (ids.iter().zip(self.groups.of_sample()).zip(samples).enumerate())
-            .map(|(at, ((id, group), score))| SampleScore {
-                id: *id,
-                cluster: self.clusters.map_or(*id, |clusters| clusters[at]),
-                group: *group,
-                score,
+            .map(|(at, ((id, group), score))| {
+                let alone = Standing { cluster: *id, similarity: Ppm::ZERO };
+                let Standing { cluster, similarity } = self.clusters.map_or(alone, |clusters| clusters[at]);
+                SampleScore { id: *id, cluster, similarity, group: *group, score }
             })
             .collect();
-        let shares = share(rule, &Scores { groups: &groups, samples: &samples, ghosts: &ghosts })?;
-        Ok(AnswerShares { groups, samples, ghosts, shares })
+        let shares = share(rule, &Scores { groups, samples: &samples, ghosts: &ghosts })?;
+        Ok(AnswerShares { groups: groups.to_vec(), samples, ghosts, shares })
+    }
+
+    fn nothing(&self) -> AnswerShares {
+        AnswerShares::not_finite(self.groups.ids().len())
     }
 
     /// The contributions of shares that [`Answer::share`] made, the largest first, each with the samples behind it; those of
@@ -172,6 +185,13 @@ impl Answer<'_> {
         }
         contributions.sort_by_key(|share| (std::cmp::Reverse(share.units), share.contribution));
         Ok(contributions)
+    }
+}
+
+fn size(what: &'static str, found: usize, expected: usize) -> Result<(), ShareError> {
+    match found == expected {
+        true => Ok(()),
+        false => Err(ShareError::Size { what, found, expected }),
     }
 }
 

@@ -172,7 +172,7 @@ impl ExplainedModel<'_> {
     ) -> Result<(AnswerShares, Vec<crate::ContributionShare>), EvidenceError> {
         let corpus = Corpus::of_report(self.report);
         let groups = answer_groups(self.tangents, self.embeddings)?;
-        let clusters = corpus.clusters_of(self.embeddings.samples());
+        let clusters = corpus.standings(self.embeddings.samples());
         let shares = match self.embeddings.integer_scores(query).zip(self.embeddings.integer_ghost_scores(query)) {
             Some((samples, ghosts)) => {
                 let scores = AnswerScores { groups: group_scores.to_vec(), samples, ghosts };

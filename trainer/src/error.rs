@@ -72,7 +72,7 @@ impl WorkError {
             Self::Stopped
                 | Self::Attribution(AttributionError::Stopped)
                 | Self::Tangents(TangentError::Stopped)
-                | Self::Measure(MeasureError::Tangents(TangentError::Stopped))
+                | Self::Measure(MeasureError::Retrain(TangentError::Stopped))
         )
     }
 

@@ -12,7 +12,7 @@ use crate::{
 use std::path::Path;
 use tributary_attribution::{
     AttributionReport, Corpus, Embeddings, GroupSettings, Groups, Inputs, Kept, MeasureSettings, RetrainProgress,
-    RetrainRecipe, Retrainer, Subject, TangentError, TangentSettings, Tangents, attribute, measure,
+    RetrainRecipe, Retrainer, TangentError, TangentSettings, Tangents, attribute, measure,
 };
 use tributary_lora::{Adapter, Dataset, EncodedSample, Snapshot};
 use tributary_protocol::{ContentHash, answer::Accuracy, recipe::AttributionMethod};
@@ -84,7 +84,7 @@ impl Asked {
         Some(Self {
             groups: GroupSettings { count: groups.into(), seed },
             tangents: TangentSettings { halves: halves.into(), seed, ..TangentSettings::default() },
-            measure: MeasureSettings { coalitions: coalitions.into(), seed, way },
+            measure: MeasureSettings { coalitions: coalitions.into(), seed, way, ..MeasureSettings::default() },
         })
     }
 
@@ -133,9 +133,18 @@ impl Asked {
         {
             return Ok((tangents, Some(accuracy)));
         }
-        let subject = Subject { model: &trained.model, adapter: &result.adapter, tangents: Some(&tangents), embeddings };
-        let queries = trained.dataset.validation();
-        let accuracy = measure(&retrainer, &subject, order.corpus, queries, self.measure, &observe)?;
+        let samples: Vec<ContentHash> = trained.dataset.training().iter().map(EncodedSample::id).collect();
+        let clusters = Some(order.corpus.standings(&samples));
+        let accuracy = measure(
+            &retrainer,
+            order.corpus,
+            clusters.as_deref(),
+            Some(&tangents),
+            embeddings,
+            &result.adapter,
+            self.measure,
+            &observe,
+        )?;
         write_atomically(&path, &serde_json::to_vec(&(of, accuracy)).map_err(WorkError::Report)?)?;
         Ok((tangents, Some(accuracy)))
     }
