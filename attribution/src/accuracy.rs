@@ -232,6 +232,42 @@ pub fn ghost_share(
     samples: &[SampleScore],
     ghosts: &[Ghost],
 ) -> Result<Ppm, AccuracyError> {
+    Ok(ghost_units(rule, groups, samples, ghosts)?.share())
+}
+
+/// The units of posing ghosts beside those of samples, of one answer or summed over several.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct GhostUnits {
+    /// Units that a ghost gets on average.
+    pub of_ghosts: f64,
+    /// Units that a sample gets on average.
+    pub of_samples: f64,
+}
+
+impl GhostUnits {
+    /// What the ghosts would get, as if there were as many of them as samples. Rounded up.
+    pub fn share(self) -> Ppm {
+        let Self { of_ghosts, of_samples } = self;
+        let part = if of_ghosts > 0.0 { of_ghosts / (of_ghosts + of_samples) } else { 0.0 };
+        Ppm::new((part * 1e6).ceil() as u32).unwrap_or(Ppm::ONE)
+    }
+}
+
+impl std::ops::AddAssign for GhostUnits {
+    fn add_assign(&mut self, other: Self) {
+        self.of_ghosts += other.of_ghosts;
+        self.of_samples += other.of_samples;
+    }
+}
+
+/// The units that [`ghost_share`] is a ratio of. Over several answers they are summed first: an answer of which little is
+/// paid counts little.
+pub fn ghost_units(
+    rule: &Rule,
+    groups: &[i64],
+    samples: &[SampleScore],
+    ghosts: &[Ghost],
+) -> Result<GhostUnits, AccuracyError> {
     let mut ghosts = ghosts.to_vec();
     ghosts.sort_unstable_by_key(|ghost| ghost.id);
     let floor: Vec<i64> = ghosts.iter().step_by(2).map(|ghost| ghost.score).collect();
@@ -247,9 +283,7 @@ pub fn ghost_share(
         0 => 0.0,
         count => units.iter().sum::<u64>() as f64 / count as f64,
     };
-    let (of_samples, of_ghosts) = (each(of_samples), each(of_ghosts));
-    let part = if of_ghosts > 0.0 { of_ghosts / (of_ghosts + of_samples) } else { 0.0 };
-    Ok(Ppm::new((part * 1e6).ceil() as u32).unwrap_or(Ppm::ONE))
+    Ok(GhostUnits { of_ghosts: each(of_ghosts), of_samples: each(of_samples) })
 }
 
 /// What was measured of one model's attribution.

@@ -116,22 +116,23 @@ impl Answer<'_> {
     ///
     /// Errors: lists of other lengths than the groups have. Cost: `O(n log n)` for n samples and ghosts.
     pub fn share(&self, rule: &Rule) -> Result<AnswerShares, ShareError> {
-        let size = |what, found, expected| match found == expected {
-            true => Ok(()),
-            false => Err(ShareError::Size { what, found, expected }),
-        };
-        let ids = self.groups.ids();
         size("scores of groups", self.group_scores.len(), self.groups.count())?;
+        match to_integers(&[self.group_scores]) {
+            Some(groups) => self.share_integers(&groups[0], rule),
+            None => Ok(self.nothing()),
+        }
+    }
+
+    /// As [`Answer::share`], with scores of groups that are integers already.
+    pub(crate) fn share_integers(&self, groups: &[i64], rule: &Rule) -> Result<AnswerShares, ShareError> {
+        let ids = self.groups.ids();
+        size("scores of groups", groups.len(), self.groups.count())?;
         size("clusters", self.clusters.map_or(ids.len(), <[_]>::len), ids.len())?;
         let of_samples = match self.sample_scores {
             SampleScores::Integers { samples, ghosts } => Some((samples.to_vec(), ghosts.to_vec())),
             SampleScores::Floats { samples, ghosts } => to_integers(&[samples, ghosts]).map(pair),
         };
-        let of_groups = to_integers(&[self.group_scores]).map(|mut lists| lists.swap_remove(0));
-        let (Some(groups), Some((samples, ghosts))) = (of_groups, of_samples) else {
-            let shares = not_finite(ids.len());
-            return Ok(AnswerShares { groups: Vec::new(), samples: Vec::new(), ghosts: Vec::new(), shares });
-        };
+        let Some((samples, ghosts)) = of_samples else { return Ok(self.nothing()) };
         size("scores of samples", samples.len(), ids.len())?;
         let samples: Vec<SampleScore> = (ids.iter().zip(self.groups.of_sample()).zip(samples).enumerate())
             .map(|(at, ((id, group), score))| SampleScore {
@@ -141,8 +142,13 @@ impl Answer<'_> {
                 score,
             })
             .collect();
-        let shares = share(rule, &Scores { groups: &groups, samples: &samples, ghosts: &ghosts })?;
-        Ok(AnswerShares { groups, samples, ghosts, shares })
+        let shares = share(rule, &Scores { groups, samples: &samples, ghosts: &ghosts })?;
+        Ok(AnswerShares { groups: groups.to_vec(), samples, ghosts, shares })
+    }
+
+    fn nothing(&self) -> AnswerShares {
+        let shares = not_finite(self.groups.ids().len());
+        AnswerShares { groups: Vec::new(), samples: Vec::new(), ghosts: Vec::new(), shares }
     }
 
     /// The contributions of shares that [`Answer::share`] made, the largest first, each with the samples behind it; those of
@@ -172,6 +178,13 @@ impl Answer<'_> {
         }
         contributions.sort_by_key(|share| (std::cmp::Reverse(share.units), share.contribution));
         Ok(contributions)
+    }
+}
+
+fn size(what: &'static str, found: usize, expected: usize) -> Result<(), ShareError> {
+    match found == expected {
+        true => Ok(()),
+        false => Err(ShareError::Size { what, found, expected }),
     }
 }
 

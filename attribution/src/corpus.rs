@@ -234,6 +234,16 @@ impl Corpus {
         pooled
     }
 
+    /// The cluster of paraphrases that each of `samples` belongs to, by the hash of its first sample: its own hash if it is
+    /// alone, or if the corpus knows samples by their hashes only.
+    pub fn clusters_of(&self, samples: &[ContentHash]) -> Vec<ContentHash> {
+        let first_of: HashMap<ContentHash, ContentHash> = (self.clusters.iter())
+            .filter_map(|cluster| Some((cluster, cluster.first()?.0)))
+            .flat_map(|(cluster, first)| cluster.iter().map(move |(sample, _)| (*sample, first)))
+            .collect();
+        samples.iter().map(|sample| first_of.get(sample).copied().unwrap_or(*sample)).collect()
+    }
+
     /// The place in [`Corpus::parts`] of the contribution that a sample belongs to.
     pub fn owner(&self, sample: &ContentHash) -> Result<usize, AttributionError> {
         self.owners.get(sample).copied().ok_or(AttributionError::Unowned { sample: *sample })
@@ -327,6 +337,8 @@ mod tests {
         let pooled = corpus.pool(&scored);
         assert_eq!((pooled[0] + pooled[1], pooled[2]), (1000, 1000));
         assert!(pooled[0] > pooled[1] && pooled[1] > 0, "{pooled:?}");
+        let ids: Vec<_> = corpus.lines().iter().map(|line| line.hash()).collect();
+        assert_eq!(corpus.clusters_of(&[ids[1], ids[2], ids[0]]), [ids[0], ids[2], ids[0]]);
         // The first that was scored owns what is left of the pool.
         assert_eq!(corpus.pool(&scored[1..]), [1000, 1000]);
         assert_eq!(Corpus::new([samples(2, &[("p", &original), ("p", &near)])]).pool(&scored[..2]), [1000, 1000]);

@@ -1,28 +1,29 @@
-//! Embeddings of the training samples, and queries against them.
+//! Embeddings of the training samples and of ghosts, and queries against them.
 //!
 //! # File
 //! All numbers little-endian.
 //! ```text
-//! magic "TRIBEMB\0" · version u32 = 1 · dims u32 · samples u32 · seed u64 · parameters u64 · exponent i32
-//! samples × hash [32]            in the dataset's order
-//! samples × units u32            what a step of the sample's row is worth, in 2^exponent
-//! samples × dims × i8            the rows, from -127 to 127
+//! magic "TRIBEMB\0" · version u32 = 2 · dims u32 · samples u32 · ghosts u32 · seed u64 · parameters u64 · exponent i32
+//! rows × hash [32]               those of the samples and then those of the ghosts, each in the dataset's order
+//! rows × units u32               what a step of the row is worth, in 2^exponent
+//! rows × dims × i8               the rows, from -127 to 127
 //! parameters × bf16              the root of AdamW's preconditioner at the end of the run, positive
 //! BLAKE3 of all that [32]
 //! ```
+//! A ghost is a sample that was kept for validation; its row is that of a sample that had been trained on.
 //! A query's gradient is multiplied by those roots, sketched ([`Sketch`](crate::Sketch), of the file's seed and sizes) and
 //! rounded to int8 as a row is. From there on everything is integers: [`integer_scores`](crate::integer_scores).
 
 use crate::{
-    embedding_scores::integer_scores,
+    embedding_scores::{integer_scores, product},
     error::AttributionError,
     influence::{Quantised, Sketch, SketchError, Trajectory},
 };
 use tributary_protocol::ContentHash;
 
 const MAGIC: &[u8; 8] = b"TRIBEMB\0";
-const VERSION: u32 = 1;
-const HEAD_BYTES: usize = 8 + 3 * 4 + 2 * 8 + 4;
+const VERSION: u32 = 2;
+const HEAD_BYTES: usize = 8 + 4 * 4 + 2 * 8 + 4;
 const HASH_BYTES: usize = 32;
 
 /// Exponents of two that scores are written with; f32 needs no others.
@@ -58,21 +59,23 @@ pub enum EmbeddingError {
     Sketch(#[from] SketchError),
 }
 
-/// A row of int8 for every training sample, whose inner product with a query's is how much the sample helped it.
+/// A row of int8 for every training sample and every ghost, whose inner product with a query's is how much the sample helped it.
 #[derive(Clone, Debug)]
 pub struct Embeddings {
     sketch: Sketch,
     samples: Vec<ContentHash>,
+    ghosts: Vec<ContentHash>,
+    /// Those of the samples, then those of the ghosts; as the rows.
     units: Vec<u32>,
     exponent: i32,
-    /// `[samples, dims]`
+    /// `[samples and ghosts, dims]`
     rows: Vec<i8>,
     /// bf16
     roots: Vec<u16>,
 }
 
 impl Embeddings {
-    /// From the rows `[samples, dims]` in f32, which are finite.
+    /// From the rows `[samples and ghosts, dims]` in f32, which are finite.
     pub(crate) fn new(trajectory: &Trajectory, preconditioner: &[f32], rows: &[f32]) -> Result<Self, AttributionError> {
         let expected = trajectory.parameters();
         let sound = preconditioner.iter().filter(|value| **value > 0.0 && value.is_finite()).count();
@@ -86,6 +89,7 @@ impl Embeddings {
         let unit = |row: &Quantised| (f64::from(row.scale) * power_of_two(-exponent)).round_ties_even() as u32;
         Ok(Self {
             samples: trajectory.samples().to_vec(),
+            ghosts: trajectory.ghosts().to_vec(),
             units: quantised.iter().map(unit).collect(),
             exponent,
             rows: quantised.into_iter().flat_map(|row| row.values).collect(),
@@ -97,6 +101,11 @@ impl Embeddings {
     /// Hashes of the training samples, in the order of scores.
     pub fn samples(&self) -> &[ContentHash] {
         &self.samples
+    }
+
+    /// Hashes of the ghosts, in the order of their scores: samples kept for validation.
+    pub fn ghosts(&self) -> &[ContentHash] {
+        &self.ghosts
     }
 
     /// Numbers of a row.
@@ -111,8 +120,33 @@ impl Embeddings {
 
     /// The row of the sample with this place, and how much a step of it is worth.
     pub fn row(&self, sample: usize) -> Option<(&[i8], u32)> {
-        let from = sample.checked_mul(self.dims())?;
-        Some((self.rows.get(from..from + self.dims())?, *self.units.get(sample)?))
+        (sample < self.samples.len()).then(|| self.any_row(sample)).flatten()
+    }
+
+    /// The row of the ghost with this place, and how much a step of it is worth.
+    pub fn ghost_row(&self, ghost: usize) -> Option<(&[i8], u32)> {
+        self.any_row(self.samples.len().checked_add(ghost)?)
+    }
+
+    fn any_row(&self, place: usize) -> Option<(&[i8], u32)> {
+        let from = place.checked_mul(self.dims())?;
+        Some((self.rows.get(from..from + self.dims())?, *self.units.get(place)?))
+    }
+
+    /// For each ghost, the place of the training sample that it is most like, by the angle between their rows; the first of
+    /// several. Cost: `samples · ghosts · dims` multiply-adds of bytes.
+    pub fn ghost_neighbours(&self) -> Vec<usize> {
+        let samples = || self.rows.chunks_exact(self.dims()).take(self.samples.len());
+        // Integers of at most 2^16 · 127², whose roots and quotients are rounded once.
+        let lengths: Vec<f64> = samples().map(|row| f64::from(product(row, row)).sqrt()).collect();
+        let nearest = |ghost: &[i8]| {
+            let along = samples().zip(&lengths).map(|(row, length)| match *length > 0.0 {
+                true => f64::from(product(row, ghost)) / length,
+                false => f64::NEG_INFINITY,
+            });
+            along.enumerate().reduce(|best, next| if next.1 > best.1 { next } else { best }).map_or(0, |(place, _)| place)
+        };
+        self.rows.chunks_exact(self.dims()).skip(self.samples.len()).map(nearest).collect()
     }
 
     /// A query's gradient as a row. Scores are linear in the gradient, so its length is left out.
@@ -135,17 +169,34 @@ impl Embeddings {
     /// How much each sample helped (above 0) or hurt (below 0) on the query: integers that anybody gets who has the rows
     /// and the query's int8. Cost: `samples · dims` multiply-adds of bytes.
     pub fn integer_scores(&self, query: &[i8]) -> Option<Vec<i64>> {
-        integer_scores(&self.rows, &self.units, query)
+        let (units, rows) = (self.samples.len(), self.samples.len() * self.dims());
+        integer_scores(&self.rows[..rows], &self.units[..units], query)
+    }
+
+    /// How much each ghost would have helped had it been trained on, in the unit of [`Embeddings::integer_scores`].
+    pub fn integer_ghost_scores(&self, query: &[i8]) -> Option<Vec<i64>> {
+        let (units, rows) = (self.samples.len(), self.samples.len() * self.dims());
+        integer_scores(&self.rows[rows..], &self.units[units..], query)
     }
 
     /// The same in nats of the query's loss, as the estimator means them.
     pub fn scores(&self, query: &Quantised) -> Vec<f64> {
-        let step = f64::from(query.scale) * power_of_two(self.exponent);
         let scores = self.integer_scores(&query.values).unwrap_or_default();
+        self.in_nats(query, scores)
+    }
+
+    /// As [`Embeddings::scores`], of the ghosts.
+    pub fn ghost_scores(&self, query: &Quantised) -> Vec<f64> {
+        let scores = self.integer_ghost_scores(&query.values).unwrap_or_default();
+        self.in_nats(query, scores)
+    }
+
+    fn in_nats(&self, query: &Quantised, scores: Vec<i64>) -> Vec<f64> {
+        let step = f64::from(query.scale) * power_of_two(self.exponent);
         scores.into_iter().map(|score| step * score as f64).collect()
     }
 
-    /// Bytes of the file that each further sample adds.
+    /// Bytes of the file that each further sample or ghost adds.
     pub fn bytes_per_sample(&self) -> usize {
         HASH_BYTES + 4 + self.dims()
     }
@@ -156,10 +207,11 @@ impl Embeddings {
         bytes.extend(VERSION.to_le_bytes());
         bytes.extend((self.dims() as u32).to_le_bytes());
         bytes.extend((self.samples.len() as u32).to_le_bytes());
+        bytes.extend((self.ghosts.len() as u32).to_le_bytes());
         bytes.extend(self.sketch.seed().to_le_bytes());
         bytes.extend((self.parameters() as u64).to_le_bytes());
         bytes.extend(self.exponent.to_le_bytes());
-        self.samples.iter().for_each(|sample| bytes.extend(sample.0));
+        self.samples.iter().chain(&self.ghosts).for_each(|sample| bytes.extend(sample.0));
         self.units.iter().for_each(|unit| bytes.extend(unit.to_le_bytes()));
         bytes.extend(self.rows.iter().map(|value| value.to_le_bytes()[0]));
         self.roots.iter().for_each(|root| bytes.extend(root.to_le_bytes()));
@@ -189,8 +241,9 @@ impl Embeddings {
         if version != VERSION {
             return Err(malformed(format!("it has version {version}, this program reads {VERSION}")));
         }
-        let (dims, count) = (u32_at(12) as usize, u32_at(16) as usize);
-        let (seed, parameters, exponent) = (u64_at(20), u64_at(28), u32_at(36).cast_signed());
+        let (dims, samples, ghosts) = (u32_at(12) as usize, u32_at(16) as usize, u32_at(20) as usize);
+        let (seed, parameters, exponent) = (u64_at(24), u64_at(32), u32_at(40).cast_signed());
+        let count = samples.saturating_add(ghosts);
         let parameters = usize::try_from(parameters).unwrap_or(usize::MAX);
         if !EXPONENTS.contains(&exponent) {
             return Err(malformed(format!("its exponent is {exponent}; accepted are -300 to 300")));
@@ -202,7 +255,7 @@ impl Embeddings {
         if expected != Some(rest.len()) {
             let found = rest.len();
             return Err(malformed(format!(
-                "{found} bytes follow a head of {count} samples, {dims} dimensions and {parameters} parameters"
+                "{found} bytes follow a head of {samples} samples, {ghosts} ghosts, {dims} dimensions and {parameters} parameters"
             )));
         }
         let (content, checksum) = bytes.split_at(bytes.len() - HASH_BYTES);
@@ -210,6 +263,7 @@ impl Embeddings {
             return Err(malformed("its checksum does not hold".into()));
         }
         let (ids, rest) = rest.split_at(HASH_BYTES * count);
+        let ids: Vec<ContentHash> = ids.as_chunks().0.iter().map(|id| ContentHash(*id)).collect();
         let (units, rest) = rest.split_at(4 * count);
         let (rows, rest) = rest.split_at(dims * count);
         let (roots, _) = rest.split_at(2 * parameters);
@@ -223,7 +277,8 @@ impl Embeddings {
         }
         Ok(Self {
             sketch: Sketch::new(seed, parameters, dims)?,
-            samples: ids.as_chunks().0.iter().map(|id| ContentHash(*id)).collect(),
+            samples: ids[..samples].to_vec(),
+            ghosts: ids[samples..].to_vec(),
             units: units.as_chunks().0.iter().map(|unit| u32::from_le_bytes(*unit)).collect(),
             exponent,
             rows,

@@ -17,7 +17,7 @@ pub fn integer_scores(rows: &[i8], units: &[u32], query: &[i8]) -> Option<Vec<i6
 }
 
 /// At most 2^16 products of at most 127²: below 2^31.
-fn product(a: &[i8], b: &[i8]) -> i32 {
+pub(crate) fn product(a: &[i8], b: &[i8]) -> i32 {
     a.iter().zip(b).map(|(a, b)| i32::from(i16::from(*a) * i16::from(*b))).sum()
 }
 

@@ -33,8 +33,10 @@ mod embedding_scores;
 mod error;
 mod estimator;
 mod exact;
+mod explain;
 mod groups;
 mod influence;
+mod measure;
 mod mislabel;
 mod recompute;
 mod report;
@@ -47,13 +49,15 @@ pub use corpus::{ContributionHashes, ContributionSamples, Corpus, Finding, Owned
 pub use embedding::{EmbeddingError, Embeddings};
 pub use embedding_scores::integer_scores;
 pub use error::{AttributionError, EvidenceError, SpanError};
+pub use explain::{AnswerScores, ExplainError, answer_groups, answer_scores};
 pub use estimator::{Estimator, Inputs, Observer, Progress, estimator, unobserved};
 pub use groups::{DIMENSIONS, GroupError, GroupSettings, Groups};
 pub use influence::{
-    CapturedRow, DataInf, DataValueEmbedding, EmbeddingSettings, Fitted, GradientCosine, GradientDot, Influence,
+    CapturedGhost, CapturedRow, DataInf, DataValueEmbedding, EmbeddingSettings, Fitted, GradientCosine, GradientDot, Influence,
     OnValidation, Quantised, QueryGradients, Sketch, SketchError, TracInCp, Trajectory, TrajectoryError,
     TrajectoryRecorder, TrajectoryStep, Trak, embed, validation_scores,
 };
+pub use measure::{MeasureError, MeasureSettings, measure};
 pub use mislabel::{ScreenSettings, Suspicion, screen};
 pub use recompute::{Comparison, UNITS_TOLERANCE, recompute};
 pub use report::{AttributionReport, CheckpointEvidence, ContributionEvidence, SampleScore, attribute};

@@ -7,7 +7,8 @@ use tributary_protocol::ContentHash;
 /// A sample of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CapturedSample {
-    /// Its place in [`Dataset::training`](crate::Dataset::training).
+    /// Its place in [`Dataset::training`](crate::Dataset::training); of a ghost, in
+    /// [`Dataset::validation`](crate::Dataset::validation).
     pub index: usize,
     /// Its hash.
     pub id: ContentHash,
@@ -40,6 +41,11 @@ pub struct CapturedStep<'a> {
     /// such a row with itself is the sample's Fisher information, summed over its trained tokens. Source: the "true" as
     /// opposed to the "empirical" Fisher, arXiv 1905.12558, section 2.
     pub factors: &'a [f32],
+    /// The *ghosts* of the step: samples kept for validation, as if they had been in it. Each pass over the data meets each of
+    /// them once, at steps that are evenly spread. They move nothing.
+    pub ghosts: &'a [CapturedSample],
+    /// `[ghosts, P]`: gradients of the sums of their losses, before the step, as those of the samples.
+    pub ghost_gradients: &'a [f32],
     /// `[P]`: by what AdamW multiplies each parameter's smoothed gradient, apart from the learning rate:
     /// `1 / (sqrt(second moment) + epsilon)` after the step, times LoRA+'s ratio.
     pub preconditioner: &'a [f32],

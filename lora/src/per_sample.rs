@@ -207,6 +207,23 @@ pub(crate) fn captured_gradients(
     Ok(CapturedBatch { loss: value, sum, gradients, factors })
 }
 
+/// `[samples, parameters]`: the gradients of the samples' sums of losses, and nothing else that [`captured_gradients`] gives.
+pub(crate) fn batch_gradients(model: &Model, adapter: &Adapter, batch: &Batch) -> Result<Vec<f32>, TrainError> {
+    let loss = |batch: &Batch, tape: Option<&Tape>| -> Result<Tensor, TrainError> {
+        let hidden = model.hidden(batch, Some(adapter), tape)?;
+        Ok(next_token_loss(&hidden, model.head_matrix(), batch.targets().to_vec())?)
+    };
+    if let Some(tape) = Tape::new(model, adapter, batch.lengths()) {
+        loss(batch, Some(&tape))?.backward()?;
+        return Ok(tape.take());
+    }
+    let mut gradients = Vec::new();
+    for index in 0..batch.lengths().len() {
+        flatten(adapter, &loss(&batch.single(index), None)?.backward()?, &mut gradients)?;
+    }
+    Ok(gradients)
+}
+
 fn flatten(adapter: &Adapter, gradients: &GradStore, flat: &mut Vec<f32>) -> Result<(), TrainError> {
     for (name, variable) in adapter.variables() {
         let gradient = gradients.get(&variable).ok_or(TrainError::NoGradient { name })?;

@@ -38,6 +38,8 @@ pub(crate) struct Plan {
     included: Option<Arc<[bool]>>,
     /// The last epoch that was asked for, with its rows.
     cached: Option<(u64, Vec<Vec<usize>>)>,
+    /// The last epoch whose ghosts were asked for, with their order.
+    cached_ghosts: Option<(u64, Vec<usize>)>,
 }
 
 impl Plan {
@@ -67,6 +69,7 @@ impl Plan {
             steps_per_epoch: config.steps_per_epoch(rows),
             included: None,
             cached: None,
+            cached_ghosts: None,
         }
     }
 
@@ -100,6 +103,22 @@ impl Plan {
     pub(crate) fn left_out(&mut self, index: u64) -> Vec<usize> {
         let Some(included) = self.included.clone() else { return Vec::new() };
         self.rows_of_step(index).iter().flatten().copied().filter(|sample| !included[*sample]).collect()
+    }
+
+    /// The validation samples that step `index`, counted from 0, looks at as if they were among its own. Every epoch looks at
+    /// each once, in an order of its own; of so many steps, each has as many as the others, or one more.
+    pub(crate) fn ghosts(&mut self, index: u64) -> &[usize] {
+        let (epoch, within) = (index / self.steps_per_epoch, index % self.steps_per_epoch);
+        if self.cached_ghosts.as_ref().is_none_or(|(cached, _)| *cached != epoch) {
+            let mut order: Vec<usize> = (0..self.validation.len()).collect();
+            if self.shuffle {
+                Random::new(self.seed, &format!("order of ghosts of epoch {epoch}")).shuffle(&mut order);
+            }
+            self.cached_ghosts = Some((epoch, order));
+        }
+        let order = self.cached_ghosts.as_ref().map(|(_, order)| order.as_slice()).unwrap_or_default();
+        let until = |steps: u64| (order.len() as u128 * u128::from(steps) / u128::from(self.steps_per_epoch)) as usize;
+        &order[until(within)..until(within + 1)]
     }
 
     fn rows_of_step(&mut self, index: u64) -> &[Vec<usize>] {
@@ -211,6 +230,27 @@ mod tests {
         assert_eq!(plan.step(1), [micro(&[7], &[2]), micro(&[9], &[4])]);
         assert_eq!((plan.left_out(0), plan.left_out(1)), (vec![1], vec![5, 6, 8]));
         assert_eq!(plan.steps_per_epoch(), 2);
+    }
+
+    #[test]
+    fn every_epoch_looks_at_every_ghost_once_and_spreads_them() {
+        let dataset = dataset(&[3; 10], None);
+        let divided = Dataset { validation: dataset.training[..7].to_vec(), ..dataset };
+        let mut plan = Plan::new(&divided, &config(3, 3));
+        let steps = plan.steps_per_epoch();
+        let epochs: Vec<Vec<Vec<usize>>> =
+            (0..2).map(|e| (0..steps).map(|s| plan.ghosts(e * steps + s).to_vec()).collect()).collect();
+        for epoch in &epochs {
+            let counts: Vec<usize> = epoch.iter().map(Vec::len).collect();
+            assert_eq!(counts, [1, 2, 2, 2]);
+            let mut all = epoch.concat();
+            all.sort_unstable();
+            assert_eq!(all, (0..7).collect::<Vec<_>>());
+        }
+        assert_ne!(epochs[0], epochs[1]);
+        // A run that goes on in the second epoch has not seen the first.
+        assert_eq!(Plan::new(&divided, &config(3, 3)).ghosts(steps + 2), epochs[1][2]);
+        assert!(Plan::new(&Dataset { validation: Vec::new(), ..divided }, &config(3, 3)).ghosts(1).is_empty());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::model::Model;
 use crate::noise::Noise;
 use crate::ops::with_values;
 use crate::optim::AdamW;
-use crate::per_sample::captured_gradients;
+use crate::per_sample::{batch_gradients, captured_gradients};
 use crate::plan::Plan;
 use crate::random::Random;
 use crate::schedule::Schedule;
@@ -261,7 +261,8 @@ impl TrainingRun {
     ///
     /// Errors: also a run without an adapter or away from the CPU, and what `capture` says; the parameters have moved by
     /// then.
-    /// Cost: about half a step more, and memory for two gradients of each of the step's samples.
+    /// Cost: about half a step more, and memory for two gradients of each of the step's samples; for validation samples, a
+    /// pass over them in each epoch.
     pub fn step_captured(&mut self, capture: &mut dyn Capture) -> Result<StepMetrics, TrainError> {
         if !self.model.placement().is_native() {
             let reason = format!("the model is on {}; hint: capture runs on the CPU in f32", self.model.placement());
@@ -279,8 +280,9 @@ impl TrainingRun {
         let samples = || micro_batches.iter().flat_map(|micro| &micro.samples).map(|i| &self.dataset.training[*i]);
         let ids: Vec<ContentHash> = samples().map(EncodedSample::id).collect();
         let tokens: usize = samples().map(EncodedSample::trained_tokens).sum();
-        let left_out = self.plan.left_out(index).into_iter();
-        let tokens_of_all = tokens + left_out.map(|i| self.dataset.training[i].trained_tokens()).sum::<usize>();
+        let left_out = self.plan.left_out(index);
+        let tokens_of_left_out = left_out.iter().map(|i| self.dataset.training[*i].trained_tokens()).sum::<usize>();
+        let tokens_of_all = tokens + tokens_of_left_out;
         let not_finite = |what, value| TrainError::NotFinite { what, value, step: index + 1, samples: ids.clone() };
 
         let (mut loss_sum, mut positions) = (0f64, 0);
@@ -333,14 +335,21 @@ impl TrainingRun {
             None => 1.0,
         };
         let learning_rate = self.schedule.learning_rate(index);
+        let ghosts = match capture {
+            Some(_) => self.plan.ghosts(index).to_vec(),
+            None => Vec::new(),
+        };
+        let ghost_gradients = self.ghost_gradients(&ghosts, ids.len() + left_out.len())?;
         self.move_parameters(&gradients, learning_rate, (shorten / tokens_of_all as f64) as f32)?;
 
         if let (Some(capture), Some((gradients, factors))) = (capture, of_samples) {
-            let captured = |index: &usize| {
-                let sample = &self.dataset.training[*index];
+            let captured = |of: &[EncodedSample], index: &usize| {
+                let sample = &of[*index];
                 CapturedSample { index: *index, id: sample.id(), tokens: sample.trained_tokens() }
             };
-            let samples: Vec<_> = micro_batches.iter().flat_map(|micro| &micro.samples).map(captured).collect();
+            let samples = micro_batches.iter().flat_map(|micro| &micro.samples);
+            let samples: Vec<_> = samples.map(|index| captured(&self.dataset.training, index)).collect();
+            let ghosts: Vec<_> = ghosts.iter().map(|index| captured(&self.dataset.validation, index)).collect();
             capture.step(&CapturedStep {
                 step: index + 1,
                 learning_rate,
@@ -349,6 +358,8 @@ impl TrainingRun {
                 samples: &samples,
                 gradients: &gradients,
                 factors: &factors,
+                ghosts: &ghosts,
+                ghost_gradients: &ghost_gradients,
                 preconditioner: &self.preconditioner(),
             })?;
         }
@@ -363,6 +374,20 @@ impl TrainingRun {
             state,
         });
         Ok(StepMetrics { step: index + 1, loss, gradient_norm, learning_rate, tokens, positions })
+    }
+
+    /// The gradients that these validation samples would have in the next step at the places from `first` on, with the
+    /// randomness that belongs there.
+    fn ghost_gradients(&self, ghosts: &[usize], first: usize) -> Result<Vec<f32>, TrainError> {
+        let mut gradients = Vec::new();
+        let places: Vec<usize> = (first..).take(ghosts.len()).collect();
+        let size = self.config.micro_batch_size;
+        for (ghosts, places) in ghosts.chunks(size).zip(places.chunks(size)) {
+            let adapter = self.adapter.as_ref().ok_or(TrainError::NoAdapter)?;
+            let batch = Batch::new(ghosts.iter().map(|ghost| &self.dataset.validation[*ghost]));
+            gradients.append(&mut batch_gradients(&self.model, adapter, &self.noisy(batch, places))?);
+        }
+        Ok(gradients)
     }
 
     /// By what the last step multiplied each parameter's smoothed gradient, apart from the learning rate, flattened in the

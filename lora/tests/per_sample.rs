@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use tributary_lora::{
-    AdamWConfig, Adapter, Architecture, Capture, CapturedStep, Control, Dataset, EncodedSample, Experts, Family,
+    AdamWConfig, Adapter, Architecture, Capture, CapturedSample, CapturedStep, Control, Dataset, EncodedSample, Experts, Family,
     LoraConfig, Model, ModelConfig, Outcome, RopeConfig, RopeScaling, Routing, Scores, Session, SessionConfig, Targets,
     TrainConfig, TrainError, TrainingRun, sample_gradient, sample_gradients,
 };
@@ -38,8 +38,11 @@ fn sample(row: u32) -> EncodedSample {
     EncodedSample::new(ContentHash::of(&row.to_le_bytes()), tokens, 2)
 }
 
+/// A dozen or so of samples, of which some are kept for validation.
 fn dataset() -> Dataset {
-    Dataset::divide((0..10).map(sample).collect(), 0).unwrap()
+    let dataset = Dataset::divide((0..14).map(sample).collect(), 250_000).unwrap();
+    assert!((9..=12).contains(&dataset.training().len()), "three steps an epoch");
+    dataset
 }
 
 fn lora() -> LoraConfig {
@@ -78,6 +81,8 @@ struct Step {
     learning_rate: f64,
     gradients: Vec<f32>,
     factors: Vec<f32>,
+    ghosts: Vec<CapturedSample>,
+    ghost_gradients: Vec<f32>,
     preconditioner: Vec<f32>,
 }
 
@@ -97,6 +102,8 @@ impl Capture for Seen {
             learning_rate: step.learning_rate,
             gradients: step.gradients.to_vec(),
             factors: step.factors.to_vec(),
+            ghosts: step.ghosts.to_vec(),
+            ghost_gradients: step.ghost_gradients.to_vec(),
             preconditioner: step.preconditioner.to_vec(),
         });
         Ok(())
@@ -216,6 +223,38 @@ fn what_a_step_shows_adds_up_to_what_it_did() {
                 .zip(&step.tokens)
                 .all(|(sample, tokens)| { dataset().training()[*sample].trained_tokens() == *tokens })
         );
+    }
+}
+
+#[test]
+fn every_epoch_shows_the_gradient_of_each_ghost_once() {
+    let dora = LoraConfig { weight_decomposed: true, ..lora() };
+    let noisy = LoraConfig { dropout: 0.2, ..lora() };
+    for (name, lora, is_plain) in [("LoRA", lora(), true), ("DoRA", dora, true), ("dropout", noisy, false)] {
+        let model = dense();
+        let mut run = start(&model, lora, settings());
+        let ghosts = run.dataset().validation().to_vec();
+        let mut seen = Seen::default();
+        while !run.is_done() {
+            let adapter = run.adapter().unwrap();
+            let before: Vec<Vec<f32>> =
+                ghosts.iter().map(|ghost| sample_gradient(&model, adapter, ghost).unwrap()).collect();
+            run.step_captured(&mut seen).unwrap();
+            let step = seen.steps.last().unwrap();
+            assert_eq!(step.ghost_gradients.len(), step.ghosts.len() * before[0].len());
+            for (ghost, row) in step.ghosts.iter().zip(step.ghost_gradients.chunks(before[0].len())) {
+                let sample = &ghosts[ghost.index];
+                assert_eq!((ghost.id, ghost.tokens), (sample.id(), sample.trained_tokens()));
+                // Of the sum of the losses, where the other is of their mean.
+                let mean: Vec<f32> = row.iter().map(|value| value / ghost.tokens as f32).collect();
+                let worst = difference(&before[ghost.index], &mean);
+                // What training steps drop, ghosts drop too.
+                assert_eq!(worst < 1e-5, is_plain, "{name}: {worst:e}");
+            }
+        }
+        let mut times = vec![0; ghosts.len()];
+        seen.steps.iter().flat_map(|step| &step.ghosts).for_each(|ghost| times[ghost.index] += 1);
+        assert!(times.len() > 1 && times.iter().all(|times| *times == 3), "{name}: {times:?}");
     }
 }
 

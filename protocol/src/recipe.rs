@@ -79,6 +79,22 @@ impl AttributionMethod {
     }
 }
 
+/// How the score of a group of samples for an answer is found: how much higher the answer's loss would be without it
+/// (docs/protocol/attribution.md, section 2).
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+#[cfg_attr(feature = "std", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum TangentWay {
+    /// By the answer's gradient at the adapter: the cheapest, and the coarsest.
+    Gradient,
+    /// By gradients half way to where the group's absence leads.
+    Midpoint,
+    /// By the loss there: a forward pass for each group.
+    #[default]
+    Loss,
+}
+
 /// The linear layers of a decoder block that get an adapter. A base has those of its family; the others say nothing to it.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,

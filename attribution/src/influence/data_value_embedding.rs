@@ -9,7 +9,7 @@
 //!
 //! ```text
 //! E ← keep · E · (I + η Ã ᵀ Ã)^-1      for every sample,    Ã = the rows sqrt(scale) · D^½ f_j, one per sample of the step
-//! E_i ← E_i + η · scale · D^½ g_i        for the samples of the step
+//! E_i ← E_i + η · scale · D^½ g_i        for the samples of the step, and for its ghosts
 //! ```
 //! where all vectors are in the coordinates `D^½` and sketched. Three things differ from the paper. The step is implicit,
 //! `(I + ηF)^-1` for its `I - ηF`, which stays stable where the learning rate is too large for a quadratic model, and is
@@ -46,10 +46,10 @@ impl Default for EmbeddingSettings {
     }
 }
 
-/// The embeddings of a run's training samples. `preconditioner` is that of its end
+/// The embeddings of a run's training samples, and of its ghosts as if they had been trained on. `preconditioner` is that of its end
 /// ([`TrainingRun::preconditioner`](tributary_lora::TrainingRun::preconditioner)), in whose coordinates queries are read.
 ///
-/// Cost: `2 · samples · batch · dims` multiply-adds per step. Memory: `4 · samples · dims` bytes.
+/// Cost: `2 · samples · batch · dims` multiply-adds per step. Memory: `4 · samples · dims` bytes. Ghosts count as samples in both.
 /// Errors: a preconditioner of another size, or with elements that are not positive numbers; an embedding that is not
 /// finite, with its sample; the observer asked to stop, which is asked after every step.
 pub fn embed(
@@ -62,16 +62,26 @@ pub fn embed(
         return Err(AttributionError::Damping { found: settings.fisher_scale });
     }
     let dims = trajectory.dims();
-    let mut embeddings = vec![0f32; trajectory.samples().len() * dims];
+    // The ghosts' rows follow those of the samples.
+    let ids: Vec<ContentHash> = trajectory.samples().iter().chain(trajectory.ghosts()).copied().collect();
+    let mut embeddings = vec![0f32; ids.len() * dims];
     let total = trajectory.steps().len();
     for (done, (step, rate)) in trajectory.steps().iter().zip(rates(trajectory)).enumerate() {
         advance(&mut embeddings, step, rate, settings.fisher_scale, dims)?;
+        let first = trajectory.samples().len();
+        let rows = step.rows.iter().map(|row| (row.sample as usize, &row.gradient));
+        let ghosts = step.ghosts.iter().map(|row| (first + row.ghost as usize, &row.gradient));
+        for (place, gradient) in rows.chain(ghosts) {
+            let size = (rate * step.scale * f64::from(gradient.scale)) as f32;
+            let embedding = &mut embeddings[place * dims..][..dims];
+            embedding.iter_mut().zip(&gradient.values).for_each(|(sum, value)| *sum += size * f32::from(*value));
+        }
         if observer(Progress { done: done + 1, total }).is_break() {
             return Err(AttributionError::Stopped);
         }
     }
     let last = trajectory.steps().last().map_or(0, |step| step.step);
-    for (row, sample) in embeddings.chunks_exact(dims).zip(trajectory.samples()) {
+    for (row, sample) in embeddings.chunks_exact(dims).zip(&ids) {
         if row.iter().any(|value| !value.is_finite()) {
             return Err(AttributionError::NotFinite { sample: *sample, step: last });
         }
@@ -96,7 +106,7 @@ fn rates(trajectory: &Trajectory) -> Vec<f64> {
     rates
 }
 
-/// One step's effect on all embeddings, `[samples, dims]`.
+/// What a step leaves of all embeddings so far, `[samples, dims]`.
 fn advance(
     embeddings: &mut [f32],
     step: &TrajectoryStep,
@@ -128,11 +138,6 @@ fn advance(
     if step.keep != 1.0 {
         let keep = step.keep as f32;
         embeddings.par_iter_mut().for_each(|value| *value *= keep);
-    }
-    for row in &step.rows {
-        let size = (rate * step.scale * f64::from(row.gradient.scale)) as f32;
-        let embedding = &mut embeddings[row.sample as usize * dims..][..dims];
-        embedding.iter_mut().zip(&row.gradient.values).for_each(|(sum, value)| *sum += size * f32::from(*value));
     }
     Ok(())
 }

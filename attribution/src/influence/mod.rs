@@ -35,7 +35,7 @@ pub use quantised::Quantised;
 pub use recorder::TrajectoryRecorder;
 pub use sketch::{Sketch, SketchError};
 pub use tracin::TracInCp;
-pub use trajectory::{CapturedRow, Trajectory, TrajectoryError, TrajectoryStep};
+pub use trajectory::{CapturedGhost, CapturedRow, Trajectory, TrajectoryError, TrajectoryStep};
 pub use trak::Trak;
 
 pub(crate) use cholesky::Cholesky;

@@ -3,7 +3,7 @@
 use super::{
     quantised::Quantised,
     sketch::Sketch,
-    trajectory::{CapturedRow, Trajectory, TrajectoryError, TrajectoryStep, step_bytes},
+    trajectory::{CapturedGhost, CapturedRow, Trajectory, TrajectoryError, TrajectoryStep, step_bytes},
 };
 use rayon::prelude::*;
 use std::{
@@ -14,10 +14,11 @@ use std::{
 };
 use tributary_lora::{Capture, CapturedSample, CapturedStep, TrainError, TrainingRun};
 
-/// Sketches every sample's gradients of every step. Clones share what they keep, so that one can be given to a
+/// Sketches every sample's gradients of every step, and the ghosts'. Clones share what they keep, so that one can be given to a
 /// [`Session`](tributary_lora::Session) and another asked afterwards.
 ///
-/// Cost of a step: two multiply-adds per sample and parameter. Memory and file: `2 · dims` bytes per sample and step.
+/// Cost of a step: two multiply-adds per sample and parameter, one per ghost and parameter. Memory and file: `2 · dims` bytes
+/// per sample and step, `dims` per ghost.
 #[derive(Clone, Debug)]
 pub struct TrajectoryRecorder(Arc<Mutex<State>>);
 
@@ -110,16 +111,16 @@ impl Capture for TrajectoryRecorder {
         let rows = rows.zip(step.samples).map(|((gradient, factor), sample)| {
             let gradient = compressed(&state.sketch, &weights, gradient);
             let factor = compressed(&state.sketch, &weights, factor);
-            row(sample, gradient, factor).ok_or_else(|| TrainError::NotFinite {
-                what: "gradient of a sample",
-                value: f64::NAN,
-                step: step.step,
-                samples: vec![sample.id],
-            })
+            row(sample, gradient, factor).ok_or_else(|| not_finite(sample, step.step))
         });
         let rows: Vec<CapturedRow> = rows.collect::<Result<_, _>>()?;
+        let ghosts = step.ghost_gradients.par_chunks_exact(parameters).zip(step.ghosts).map(|(gradient, sample)| {
+            let gradient = compressed(&state.sketch, &weights, gradient);
+            ghost(sample, gradient).ok_or_else(|| not_finite(sample, step.step))
+        });
+        let ghosts: Vec<CapturedGhost> = ghosts.collect::<Result<_, _>>()?;
         let CapturedStep { step, learning_rate, keep, scale, .. } = *step;
-        let step = TrajectoryStep { step, learning_rate, keep, scale, rows };
+        let step = TrajectoryStep { step, learning_rate, keep, scale, rows, ghosts };
         if let Some(log) = &mut state.log {
             log.file.write_all(&step_bytes(&step)).map_err(|source| log.error(source))?;
         }
@@ -148,6 +149,16 @@ fn compressed(sketch: &Sketch, weights: &[f32], gradient: &[f32]) -> Option<Quan
 fn row(sample: &CapturedSample, gradient: Option<Quantised>, factor: Option<Quantised>) -> Option<CapturedRow> {
     let (place, tokens) = (u32::try_from(sample.index).ok()?, u32::try_from(sample.tokens).ok()?);
     Some(CapturedRow { sample: place, tokens, gradient: gradient?, factor: factor? })
+}
+
+fn ghost(sample: &CapturedSample, gradient: Option<Quantised>) -> Option<CapturedGhost> {
+    let (place, tokens) = (u32::try_from(sample.index).ok()?, u32::try_from(sample.tokens).ok()?);
+    Some(CapturedGhost { ghost: place, tokens, gradient: gradient? })
+}
+
+fn not_finite(sample: &CapturedSample, step: u64) -> TrainError {
+    let (what, value) = ("gradient of a sample", f64::NAN);
+    TrainError::NotFinite { what, value, step, samples: vec![sample.id] }
 }
 
 fn refused(error: TrajectoryError) -> TrainError {

@@ -3,15 +3,16 @@
 //! # File
 //! All integers and floats little-endian.
 //! ```text
-//! magic "TRIBTRJ\0" · version u32 = 1 · dims u32 · seed u64 · parameters u64 · samples u32 · beta1 f64
-//! samples × hash [32]
+//! magic "TRIBTRJ\0" · version u32 = 2 · dims u32 · seed u64 · parameters u64 · samples u32 · ghosts u32 · beta1 f64
+//! samples × hash [32] · ghosts × hash [32]
 //! BLAKE3 of all that [32]
-//! per step: step u64 · learning rate f64 · keep f64 · scale f64 · rows u32
+//! per step: step u64 · learning rate f64 · keep f64 · scale f64 · rows u32 · ghosts u32
 //!           rows × (sample u32 · tokens u32 · scale f32 · dims × i8 · scale f32 · dims × i8)
+//!           ghosts × (ghost u32 · tokens u32 · scale f32 · dims × i8)
 //!           BLAKE3 of the step's bytes [32]
 //! ```
 //! A row is the sketch of a sample's gradient, then that of its gradient for drawn labels, both times the root of AdamW's
-//! preconditioner. Steps follow each other from 1. Bytes after the last whole step are those of one that was being
+//! preconditioner; of a ghost, which is a sample kept for validation, there is the first alone. Steps follow each other from 1. Bytes after the last whole step are those of one that was being
 //! written when the process ended.
 
 use super::{
@@ -23,9 +24,12 @@ use tributary_lora::{EncodedSample, TrainingRun};
 use tributary_protocol::ContentHash;
 
 const MAGIC: &[u8; 8] = b"TRIBTRJ\0";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HASH_BYTES: usize = 32;
-const STEP_HEAD_BYTES: usize = 8 + 3 * 8 + 4;
+const STEP_HEAD_BYTES: usize = 8 + 3 * 8 + 2 * 4;
+/// Of a row beside its vectors' numbers.
+const ROW_HEAD_BYTES: usize = 2 * 4 + 2 * 4;
+const GHOST_HEAD_BYTES: usize = 2 * 4 + 4;
 
 /// Why a trajectory cannot be read or used.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +82,17 @@ pub struct CapturedRow {
     pub factor: Quantised,
 }
 
+/// One ghost of one step: what a sample that is not trained on would have done there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CapturedGhost {
+    /// Its place among the validation samples.
+    pub ghost: u32,
+    /// Tokens of it that would be trained on.
+    pub tokens: u32,
+    /// Sketch of the gradient of the sum of its losses, times the root of the preconditioner.
+    pub gradient: Quantised,
+}
+
 /// One step: see [`CapturedStep`](tributary_lora::CapturedStep).
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrajectoryStep {
@@ -91,9 +106,11 @@ pub struct TrajectoryStep {
     pub scale: f64,
     /// Its samples, in their order.
     pub rows: Vec<CapturedRow>,
+    /// Its ghosts, in their order.
+    pub ghosts: Vec<CapturedGhost>,
 }
 
-/// What is kept of a run: for each step and each of its samples two sketches of `dims` bytes.
+/// What is kept of a run: for each step and each of its samples two sketches of `dims` bytes, and one of each of its ghosts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trajectory {
     dims: usize,
@@ -102,6 +119,7 @@ pub struct Trajectory {
     /// How much of AdamW's first moment a step keeps.
     beta1: f64,
     samples: Vec<ContentHash>,
+    ghosts: Vec<ContentHash>,
     steps: Vec<TrajectoryStep>,
 }
 
@@ -112,8 +130,9 @@ impl Trajectory {
     pub fn new(run: &TrainingRun, dims: usize, seed: u64) -> Result<Self, TrajectoryError> {
         let parameters = run.adapter().map_or(0, |adapter| adapter.parameter_count());
         Sketch::new(seed, parameters, dims)?;
-        let samples = run.dataset().training().iter().map(EncodedSample::id).collect();
-        Ok(Self { dims, seed, parameters, beta1: run.config().adamw.beta1, samples, steps: Vec::new() })
+        let ids = |samples: &[EncodedSample]| samples.iter().map(EncodedSample::id).collect();
+        let (samples, ghosts) = (ids(run.dataset().training()), ids(run.dataset().validation()));
+        Ok(Self { dims, seed, parameters, beta1: run.config().adamw.beta1, samples, ghosts, steps: Vec::new() })
     }
 
     /// Dimensions of the sketches.
@@ -141,6 +160,11 @@ impl Trajectory {
         &self.samples
     }
 
+    /// Hashes of the validation samples, in the dataset's order.
+    pub fn ghosts(&self) -> &[ContentHash] {
+        &self.ghosts
+    }
+
     /// The steps, from the first.
     pub fn steps(&self) -> &[TrajectoryStep] {
         &self.steps
@@ -148,9 +172,11 @@ impl Trajectory {
 
     /// Bytes of the file.
     pub fn bytes(&self) -> usize {
-        let row = 16 + 2 * self.dims;
-        let steps = self.steps.iter().map(|step| STEP_HEAD_BYTES + step.rows.len() * row + HASH_BYTES);
-        self.head_bytes().len() + steps.sum::<usize>()
+        let of_step = |step: &TrajectoryStep| {
+            let rows = step.rows.len() * (ROW_HEAD_BYTES + 2 * self.dims);
+            STEP_HEAD_BYTES + rows + step.ghosts.len() * (GHOST_HEAD_BYTES + self.dims) + HASH_BYTES
+        };
+        self.head_bytes().len() + self.steps.iter().map(of_step).sum::<usize>()
     }
 
     /// The file.
@@ -190,8 +216,9 @@ impl Trajectory {
         bytes.extend(self.seed.to_le_bytes());
         bytes.extend((self.parameters as u64).to_le_bytes());
         bytes.extend((self.samples.len() as u32).to_le_bytes());
+        bytes.extend((self.ghosts.len() as u32).to_le_bytes());
         bytes.extend(self.beta1.to_le_bytes());
-        self.samples.iter().for_each(|sample| bytes.extend(sample.0));
+        self.samples.iter().chain(&self.ghosts).for_each(|sample| bytes.extend(sample.0));
         sealed(bytes)
     }
 
@@ -211,6 +238,7 @@ impl Trajectory {
             ("adapters", self.parameters != other.parameters),
             ("optimisers", self.beta1.to_bits() != other.beta1.to_bits()),
             ("samples", self.samples != other.samples),
+            ("validation samples", self.ghosts != other.ghosts),
         ];
         match differ.into_iter().find(|(_, differ)| *differ) {
             Some((what, _)) => Err(TrajectoryError::OtherRun { what }),
@@ -232,14 +260,21 @@ fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
 pub(super) fn step_bytes(step: &TrajectoryStep) -> Vec<u8> {
     let mut bytes = step.step.to_le_bytes().to_vec();
     [step.learning_rate, step.keep, step.scale].iter().for_each(|value| bytes.extend(value.to_le_bytes()));
-    bytes.extend((step.rows.len() as u32).to_le_bytes());
+    [step.rows.len(), step.ghosts.len()].iter().for_each(|count| bytes.extend((*count as u32).to_le_bytes()));
+    let add_vector = |bytes: &mut Vec<u8>, vector: &Quantised| {
+        bytes.extend(vector.scale.to_le_bytes());
+        bytes.extend(vector.values.iter().map(|value| value.to_le_bytes()[0]));
+    };
     for row in &step.rows {
         bytes.extend(row.sample.to_le_bytes());
         bytes.extend(row.tokens.to_le_bytes());
-        for vector in [&row.gradient, &row.factor] {
-            bytes.extend(vector.scale.to_le_bytes());
-            bytes.extend(vector.values.iter().map(|value| value.to_le_bytes()[0]));
-        }
+        add_vector(&mut bytes, &row.gradient);
+        add_vector(&mut bytes, &row.factor);
+    }
+    for ghost in &step.ghosts {
+        bytes.extend(ghost.ghost.to_le_bytes());
+        bytes.extend(ghost.tokens.to_le_bytes());
+        add_vector(&mut bytes, &ghost.gradient);
     }
     sealed(bytes)
 }
@@ -273,6 +308,11 @@ impl<'a> Reader<'a> {
         self.array().map(f64::from_le_bytes)
     }
 
+    fn hashes(&mut self, count: usize) -> Option<Vec<ContentHash>> {
+        let bytes = self.take(count.checked_mul(HASH_BYTES)?)?;
+        Some(bytes.as_chunks().0.iter().map(|hash| ContentHash(*hash)).collect())
+    }
+
     fn quantised(&mut self, dims: usize) -> Option<Quantised> {
         let scale = self.array().map(f32::from_le_bytes)?;
         let values = self.take(dims)?.iter().map(|byte| i8::from_le_bytes([*byte])).collect();
@@ -294,8 +334,8 @@ impl<'a> Reader<'a> {
             return Some(Err(malformed(format!("it has version {version}, this program reads {VERSION}"))));
         }
         let (dims, seed, parameters) = (self.u32()? as usize, self.u64()?, self.u64()?);
-        let (count, beta1) = (self.u32()? as usize, self.f64()?);
-        let samples = self.take(count.checked_mul(32)?)?.as_chunks().0.iter().map(|hash| ContentHash(*hash)).collect();
+        let (samples, ghosts, beta1) = (self.u32()? as usize, self.u32()? as usize, self.f64()?);
+        let (samples, ghosts) = (self.hashes(samples)?, self.hashes(ghosts)?);
         if !self.is_sealed(0)? {
             return Some(Err(malformed("the checksum of its head does not hold".into())));
         }
@@ -306,14 +346,15 @@ impl<'a> Reader<'a> {
         if !(0.0..1.0).contains(&beta1) {
             return Some(Err(malformed(format!("beta1 is {beta1}; accepted is at least 0 and below 1"))));
         }
-        Some(Ok(Trajectory { dims, seed, parameters, beta1, samples, steps: Vec::new() }))
+        Some(Ok(Trajectory { dims, seed, parameters, beta1, samples, ghosts, steps: Vec::new() }))
     }
 
     fn step(&mut self, of: &Trajectory) -> Option<Result<TrajectoryStep, TrajectoryError>> {
         let from = self.at;
         let (step, learning_rate, keep, scale) = (self.u64()?, self.f64()?, self.f64()?, self.f64()?);
-        let count = self.u32()? as usize;
-        let rows = self.take(count.checked_mul(16 + 2 * of.dims)?)?;
+        let (count, ghost_count) = (self.u32()? as usize, self.u32()? as usize);
+        let rows = self.take(count.checked_mul(ROW_HEAD_BYTES + 2 * of.dims)?)?;
+        let of_ghosts = self.take(ghost_count.checked_mul(GHOST_HEAD_BYTES + of.dims)?)?;
         if !self.is_sealed(from)? {
             return Some(Err(malformed(format!("the checksum of step {step} does not hold"))));
         }
@@ -325,19 +366,28 @@ impl<'a> Reader<'a> {
             return Some(Err(malformed(format!("step {step} has a rate that is no number from 0 on"))));
         }
         let mut reader = Reader { bytes: rows, at: 0 };
+        let sound = |vector: &Quantised| {
+            vector.scale.is_finite() && vector.scale >= 0.0 && !vector.values.contains(&i8::MIN)
+        };
         let mut captured = Vec::with_capacity(count);
         for _ in 0..count {
             let (sample, tokens) = (reader.u32()?, reader.u32()?);
             let (gradient, factor) = (reader.quantised(of.dims)?, reader.quantised(of.dims)?);
-            let sound = |vector: &Quantised| {
-                vector.scale.is_finite() && vector.scale >= 0.0 && !vector.values.contains(&i8::MIN)
-            };
             let fits = (sample as usize) < of.samples.len() && tokens > 0;
             if !(fits && sound(&gradient) && sound(&factor)) {
                 return Some(Err(malformed(format!("step {step} has a row that is none of a training sample"))));
             }
             captured.push(CapturedRow { sample, tokens, gradient, factor });
         }
-        Some(Ok(TrajectoryStep { step, learning_rate, keep, scale, rows: captured }))
+        let mut reader = Reader { bytes: of_ghosts, at: 0 };
+        let mut ghosts = Vec::with_capacity(ghost_count);
+        for _ in 0..ghost_count {
+            let (ghost, tokens, gradient) = (reader.u32()?, reader.u32()?, reader.quantised(of.dims)?);
+            if !((ghost as usize) < of.ghosts.len() && tokens > 0 && sound(&gradient)) {
+                return Some(Err(malformed(format!("step {step} has a ghost that is no validation sample"))));
+            }
+            ghosts.push(CapturedGhost { ghost, tokens, gradient });
+        }
+        Some(Ok(TrajectoryStep { step, learning_rate, keep, scale, rows: captured, ghosts }))
     }
 }

@@ -23,7 +23,7 @@ use crate::groups::Groups;
 use rayon::prelude::*;
 use rows::{Row, Rows};
 use tributary_lora::{Adapter, EncodedSample, Model, sample_gradient, sample_loss};
-use tributary_protocol::ContentHash;
+use tributary_protocol::{ContentHash, recipe::TangentWay};
 
 /// Which tangents a score is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,6 +224,25 @@ impl Tangents {
             shifted.shift(row, 1.0, scratch)?;
             Ok(f64::from(sample_loss(model, Some(&shifted.adapter), answer)?) - with)
         })
+    }
+
+    /// The scores of leaving one out, in the way that a job names: [`Tangents::scores`], [`Tangents::scores_at_midpoints`] or
+    /// [`Tangents::loss_differences`].
+    pub fn scores_by(
+        &self,
+        way: TangentWay,
+        model: &Model,
+        adapter: &Adapter,
+        answer: &EncodedSample,
+    ) -> Result<Vec<f64>, TangentError> {
+        match way {
+            TangentWay::Gradient => {
+                self.check(model, adapter)?;
+                self.scores(&sample_gradient(model, adapter, answer)?, Tangent::LeaveOneOut)
+            }
+            TangentWay::Midpoint => self.scores_at_midpoints(model, adapter, answer),
+            TangentWay::Loss => self.loss_differences(model, adapter, answer),
+        }
     }
 
     fn each_row(

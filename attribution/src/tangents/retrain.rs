@@ -16,7 +16,7 @@ use std::{
     },
 };
 use tributary_lora::{
-    Activity, Adapter, Control, Dataset, Estimate, Event, LoraConfig, Model, Outcome, Plan, Session, SessionConfig,
+    Activity, Adapter, Control, Dataset, EncodedSample, Estimate, Event, LoraConfig, Model, Outcome, Plan, Session, SessionConfig,
     TrainConfig, TrainError, TrainingRun, available_bytes,
 };
 use tributary_protocol::ContentHash;
@@ -129,6 +129,11 @@ impl<'a> Retrainer<'a> {
     /// The training samples, each with its place in `included`.
     pub fn dataset(&self) -> &Dataset {
         &self.dataset
+    }
+
+    /// The samples of the run that are kept for validation.
+    pub fn validation(&self) -> &'a [EncodedSample] {
+        self.recipe.dataset.validation()
     }
 
     /// Steps of a retrain.

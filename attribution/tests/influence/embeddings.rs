@@ -18,6 +18,8 @@ fn a_file_reads_back_and_shows_damage() {
     assert_eq!((read.to_bytes() == bytes, read.hash()), (true, made.hash()));
     assert_eq!((read.samples(), read.dims()), (trained.trajectory.samples(), 24));
     assert_eq!(made.bytes_per_sample(), 24 + 4 + 32);
+    let validation: Vec<_> = trained.inputs().dataset.validation().iter().map(|sample| sample.id()).collect();
+    assert_eq!((read.ghosts(), read.ghosts().len() > 1), (&validation[..], true));
 
     let query = QueryGradients::of_sample(&trained.inputs(), &sample(100)).unwrap();
     let (a, b) = (made.sketch(query.last()).unwrap(), read.sketch(query.last()).unwrap());
@@ -34,6 +36,9 @@ fn a_file_reads_back_and_shows_damage() {
     assert_eq!(read.row(read.samples().len()), None);
     let integers = integer_scores(&rows, &units, &a.values).unwrap();
     assert_eq!(Some(integers.clone()), read.integer_scores(&a.values));
+    let of_ghosts = integer_scores(read.ghost_row(1).unwrap().0, &[read.ghost_row(1).unwrap().1], &a.values).unwrap();
+    assert_eq!(read.integer_ghost_scores(&a.values).unwrap()[1..2], of_ghosts);
+    assert_eq!((read.ghost_scores(&a).len(), read.ghost_row(validation.len())), (validation.len(), None));
     let ratio = scores[0] / integers[0] as f64;
     let same = |(score, integer): (&f64, &i64)| (score - ratio * *integer as f64).abs() <= 1e-14 * score.abs();
     assert!(ratio > 0.0 && scores.iter().zip(&integers).all(same));
@@ -61,16 +66,17 @@ fn resealed(mut bytes: Vec<u8>, at: usize, change: &[u8]) -> Vec<u8> {
 fn what_no_writer_writes_is_refused() {
     let trained = Trained::new(dataset(), settings(), 24);
     let bytes = embeddings(&trained).to_bytes();
-    let count = trained.trajectory.samples().len();
-    let (units_at, rows_at) = (40 + 32 * count, 40 + 36 * count);
+    let count = trained.trajectory.samples().len() + trained.trajectory.ghosts().len();
+    let (units_at, rows_at) = (44 + 32 * count, 44 + 36 * count);
     let roots_at = rows_at + 24 * count;
     for (at, change, named) in [
         (0, &b"XRIBEMB\0"[..], "does not begin"),
-        (8, &2u32.to_le_bytes(), "version 2"),
+        (8, &1u32.to_le_bytes(), "version 1"),
         (12, &u32::MAX.to_le_bytes(), "dimensions"),
         (16, &u32::MAX.to_le_bytes(), "samples"),
-        (28, &u64::MAX.to_le_bytes(), "parameters"),
-        (36, &1000i32.to_le_bytes(), "exponent"),
+        (20, &u32::MAX.to_le_bytes(), "ghosts"),
+        (32, &u64::MAX.to_le_bytes(), "parameters"),
+        (40, &1000i32.to_le_bytes(), "exponent"),
         (rows_at, &[0x80], "-128"),
         (roots_at, &f32::NAN.to_le_bytes()[2..], "preconditioner"),
         (roots_at, &(-1f32).to_le_bytes()[2..], "preconditioner"),

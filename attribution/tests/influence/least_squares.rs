@@ -61,6 +61,8 @@ impl LeastSquares {
                     samples: &batch.iter().map(captured).collect::<Vec<_>>(),
                     gradients: &flat(&gradients, parameters),
                     factors: &flat(&factors, parameters),
+                    ghosts: &[],
+                    ghost_gradients: &[],
                     preconditioner: &vec![1.0; parameters],
                 })
                 .unwrap();

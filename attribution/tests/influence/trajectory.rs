@@ -8,17 +8,18 @@ use tributary_attribution::{
     QueryGradients, Trajectory, TrajectoryError, TrajectoryRecorder, embed, unobserved,
 };
 use tributary_lora::{
-    Capture, CapturedSample, CapturedStep, Control, Dataset, Outcome, Session, SessionConfig, TrainConfig, TrainError,
+    Capture, CapturedSample, CapturedStep, Control, Dataset, EncodedSample, Outcome, Session, SessionConfig, TrainConfig, TrainError,
 };
 
 fn floats(row: &Quantised) -> Vec<f64> {
     row.values.iter().map(|value| f64::from(row.scale) * f64::from(*value)).collect()
 }
 
-/// The recursion of the module's documentation with dense matrices.
+/// The recursion of the module's documentation with dense matrices: of the samples, then of the ghosts.
 fn oracle(trajectory: &Trajectory, fisher_scale: f64) -> Vec<Vec<f64>> {
     let (dims, steps, beta) = (trajectory.dims(), trajectory.steps(), trajectory.beta1());
-    let mut embeddings = vec![vec![0f64; dims]; trajectory.samples().len()];
+    let count = trajectory.samples().len();
+    let mut embeddings = vec![vec![0f64; dims]; count + trajectory.ghosts().len()];
     for (place, step) in steps.iter().enumerate() {
         let moved = steps[place..].iter().enumerate().map(|(later, at)| {
             at.learning_rate * (1.0 - beta) * beta.powi(later as i32) / (1.0 - beta.powi(at.step as i32))
@@ -38,9 +39,10 @@ fn oracle(trajectory: &Trajectory, fisher_scale: f64) -> Vec<Vec<f64>> {
             *embedding = solve(curvature.clone(), embedding.clone());
             embedding.iter_mut().for_each(|value| *value *= step.keep);
         }
-        for row in &step.rows {
-            let gradient = floats(&row.gradient);
-            let embedding = &mut embeddings[row.sample as usize];
+        let samples = step.rows.iter().map(|row| (row.sample as usize, floats(&row.gradient)));
+        let ghosts = step.ghosts.iter().map(|row| (count + row.ghost as usize, floats(&row.gradient)));
+        for (place, gradient) in samples.chain(ghosts) {
+            let embedding = &mut embeddings[place];
             embedding.iter_mut().zip(gradient).for_each(|(sum, value)| *sum += rate * step.scale * value);
         }
     }
@@ -58,7 +60,9 @@ fn embeddings_follow_the_dense_recursion() {
         let sketched = embeddings.sketch(query.last()).unwrap();
         let of_query = floats(&sketched);
         let mut worst = 0f64;
-        for (found, row) in embeddings.scores(&sketched).iter().zip(&expected) {
+        let found = [embeddings.scores(&sketched), embeddings.ghost_scores(&sketched)].concat();
+        assert!(found.len() == expected.len() && found.len() > trained.trajectory.samples().len());
+        for (found, row) in found.iter().zip(&expected) {
             let bound = (product(row, row) * product(&of_query, &of_query)).sqrt();
             worst = worst.max((found - product(row, &of_query)).abs() / bound);
         }
@@ -99,6 +103,41 @@ fn scores_are_what_leaving_a_sample_out_does() {
     println!("correlation with leave-one-out {with:.4}, without later steps {without:.4}; size {ratio:.2}");
     assert!(with > 0.98 && with > without + 0.05, "{with} {without}");
     assert!((0.8..1.2).contains(&ratio), "{ratio}");
+}
+
+#[test]
+fn a_ghost_has_the_row_of_a_sample_that_did_the_same() {
+    let run = start(dataset(), settings());
+    let parameters = run.adapter().unwrap().parameter_count();
+    let mut recorder = TrajectoryRecorder::in_memory(&run, 32, 1).unwrap();
+    let captured = |of: &[EncodedSample], index: usize| CapturedSample { index, id: of[index].id(), tokens: 3 };
+    for step in 1..=4 {
+        let number = |at: usize| libm::sinf(1.3 * at as f32 + step as f32);
+        let samples = [captured(run.dataset().training(), 1), captured(run.dataset().training(), 4)];
+        let gradients: Vec<f32> = (0..2 * parameters).map(number).collect();
+        recorder
+            .step(&CapturedStep {
+                step,
+                learning_rate: 0.1,
+                keep: 0.99,
+                scale: 0.5,
+                samples: &samples,
+                gradients: &gradients,
+                factors: &gradients.iter().map(|value| 0.1 * value).collect::<Vec<_>>(),
+                ghosts: &[captured(run.dataset().validation(), 1)],
+                ghost_gradients: &gradients[parameters..],
+                preconditioner: &vec![1.0; parameters],
+            })
+            .unwrap();
+    }
+    let embeddings =
+        embed(&recorder.trajectory(), &vec![1.0; parameters], EmbeddingSettings::default(), &unobserved).unwrap();
+    assert_eq!(embeddings.ghost_row(1), embeddings.row(4));
+    assert_ne!(embeddings.row(1), embeddings.row(4));
+    assert_eq!(embeddings.ghost_row(0).unwrap(), (&[0i8; 32][..], 0));
+    let query: Vec<i8> = (0..32).collect();
+    let (samples, ghosts) = (embeddings.integer_scores(&query), embeddings.integer_ghost_scores(&query));
+    assert_eq!(samples.unwrap()[4], ghosts.unwrap()[1]);
 }
 
 #[test]
@@ -208,6 +247,8 @@ fn a_gradient_that_is_no_number_names_its_sample() {
         samples: &samples,
         gradients: &gradients,
         factors: &vec![1.0; 3 * parameters],
+        ghosts: &[],
+        ghost_gradients: &[],
         preconditioner: &vec![1.0; parameters],
     };
     match recorder.step(&step).unwrap_err() {

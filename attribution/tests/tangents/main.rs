@@ -4,6 +4,7 @@
 mod accuracy;
 mod answer;
 mod file;
+mod measure;
 mod retrain;
 
 use std::{ops::ControlFlow, path::Path, sync::Arc};
@@ -44,6 +45,11 @@ fn sample(topic: u32, number: u32) -> EncodedSample {
 
 impl Task {
     fn new() -> Self {
+        Self::keeping(0)
+    }
+
+    /// With this part of the samples, in millionths, kept for validation.
+    fn keeping(validation_ppm: u32) -> Self {
         let config = ModelConfig {
             vocab_size: VOCABULARY as usize,
             hidden_size: 24,
@@ -63,7 +69,7 @@ impl Task {
         let samples = (0..24).map(|at| sample(at % 4, at / 4)).collect();
         Self {
             model: Arc::new(Model::random(config, 4).unwrap()),
-            dataset: Dataset::divide(samples, 0).unwrap(),
+            dataset: Dataset::divide(samples, validation_ppm).unwrap(),
             lora: LoraConfig { rank: 3, alpha: 6.0, targets: Targets::AllLinear, ..Default::default() },
             training: TrainConfig { seed: 3, epochs: 6, batch_size: 8, learning_rate: 5e-3, ..Default::default() },
             queries: (0..8).map(|at| sample(at % 4, 20 + at / 4)).collect(),
