@@ -92,7 +92,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 pub struct Dataset {
     pub(crate) training: Vec<EncodedSample>,
     pub(crate) validation: Vec<EncodedSample>,
-    packing: Option<usize>,
+    pub(crate) packing: Option<usize>,
 }
 
 impl Dataset {
