@@ -49,12 +49,12 @@ pub use corpus::{ContributionHashes, ContributionSamples, Corpus, Finding, Owned
 pub use embedding::{EmbeddingError, Embeddings};
 pub use embedding_scores::integer_scores;
 pub use error::{AttributionError, EvidenceError, SpanError};
-pub use explain::{AnswerScores, ExplainError, answer_groups, answer_scores};
 pub use estimator::{Estimator, Inputs, Observer, Progress, estimator, unobserved};
+pub use explain::{AnswerScores, ExplainError, answer_groups, answer_scores};
 pub use groups::{DIMENSIONS, GroupError, GroupSettings, Groups};
 pub use influence::{
-    CapturedGhost, CapturedRow, DataInf, DataValueEmbedding, EmbeddingSettings, Fitted, GradientCosine, GradientDot, Influence,
-    OnValidation, Quantised, QueryGradients, Sketch, SketchError, TracInCp, Trajectory, TrajectoryError,
+    CapturedGhost, CapturedRow, DataInf, DataValueEmbedding, EmbeddingSettings, Fitted, GradientCosine, GradientDot,
+    Influence, OnValidation, Quantised, QueryGradients, Sketch, SketchError, TracInCp, Trajectory, TrajectoryError,
     TrajectoryRecorder, TrajectoryStep, Trak, embed, validation_scores,
 };
 pub use measure::{MeasureError, MeasureSettings, measure};
