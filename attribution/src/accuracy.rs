@@ -8,6 +8,8 @@ use rand_chacha::{
     ChaCha8Rng,
     rand_core::{RngCore, SeedableRng},
 };
+use std::collections::HashSet;
+use tributary_lora::EncodedSample;
 use tributary_protocol::{
     ContentHash, Ppm,
     answer::{Accuracy, AnswerError, Measured, Rule, SampleScore, Scores, share},
@@ -215,24 +217,33 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
 pub struct Ghost {
     /// Its hash.
     pub id: ContentHash,
+    /// What it teaches: [`says`].
+    pub says: ContentHash,
     /// Its group.
     pub group: u16,
     /// Its score, in the unit of the samples'.
     pub score: i64,
 }
 
+/// Parts that ghosts are dealt out to: each part poses once, while the others make the floor.
+pub const GHOST_PARTS: usize = 10;
+
 /// The part of the units that ghosts would be paid if they posed as training samples, as if there were as many of them
 /// as of these: 1/2 if the scores cannot tell, 0 if they can.
 ///
-/// Every second ghost, in ascending order of hash, makes the noise floor, and the others pose: those that make the floor would
-/// not exceed it. 0 without two ghosts.
+/// The ghosts, in ascending order of hash, are dealt out to [`GHOST_PARTS`] parts. Each part poses in its turn, and the others
+/// make the noise floor: those that make the floor would not exceed it. 0 without two ghosts.
+///
+/// `says` is of the training samples, in their order: what each teaches. A ghost stands for a sample that had no part in the
+/// answer, and one that teaches the very same as a sample that is paid for it does not: it is left out of that answer.
 pub fn ghost_share(
     rule: &Rule,
     groups: &[i64],
     samples: &[SampleScore],
+    says: &[ContentHash],
     ghosts: &[Ghost],
 ) -> Result<Ppm, AccuracyError> {
-    Ok(ghost_units(rule, groups, samples, ghosts)?.share())
+    Ok(ghost_units(rule, groups, samples, says, ghosts)?.share())
 }
 
 /// The units of posing ghosts beside those of samples, of one answer or summed over several.
@@ -261,29 +272,53 @@ impl std::ops::AddAssign for GhostUnits {
 }
 
 /// The units that [`ghost_share`] is a ratio of. Over several answers they are summed first: an answer of which little is
-/// paid counts little.
+/// paid counts little. Cost: [`share`] for each part.
 pub fn ghost_units(
     rule: &Rule,
     groups: &[i64],
     samples: &[SampleScore],
+    says: &[ContentHash],
     ghosts: &[Ghost],
 ) -> Result<GhostUnits, AccuracyError> {
+    if says.len() != samples.len() {
+        let (what, found, expected) = ("samples of which it is known what they say", says.len(), samples.len());
+        return Err(AccuracyError::Size { what, found, expected });
+    }
+    let mut sum = GhostUnits::default();
+    if ghosts.len() < 2 {
+        return Ok(sum);
+    }
     let mut ghosts = ghosts.to_vec();
     ghosts.sort_unstable_by_key(|ghost| ghost.id);
-    let floor: Vec<i64> = ghosts.iter().step_by(2).map(|ghost| ghost.score).collect();
-    let posing = ghosts.iter().skip(1).step_by(2);
-    let mut all = samples.to_vec();
-    all.extend(posing.map(|ghost| {
-        let Ghost { id, group, score } = *ghost;
-        SampleScore { id, cluster: id, similarity: Ppm::ZERO, group, score }
-    }));
-    let shares = share(rule, &Scores { groups, samples: &all, ghosts: &floor })?;
-    let (of_samples, of_ghosts) = shares.units.split_at(samples.len());
-    let each = |units: &[u64]| match units.len() {
-        0 => 0.0,
-        count => units.iter().sum::<u64>() as f64 / count as f64,
-    };
-    Ok(GhostUnits { of_ghosts: each(of_ghosts), of_samples: each(of_samples) })
+    let parts = GHOST_PARTS.min(ghosts.len());
+    for part in 0..parts {
+        let poses = |place: &usize| place % parts == part;
+        let floor = ghosts.iter().enumerate().filter(|(place, _)| !poses(place));
+        let floor: Vec<i64> = floor.map(|(_, ghost)| ghost.score).collect();
+        let posing: Vec<&Ghost> = ghosts.iter().skip(part).step_by(parts).collect();
+        let mut all = samples.to_vec();
+        all.extend(posing.iter().map(|ghost| {
+            let Ghost { id, group, score, .. } = **ghost;
+            SampleScore { id, cluster: id, similarity: Ppm::ZERO, group, score }
+        }));
+        let shares = share(rule, &Scores { groups, samples: &all, ghosts: &floor })?;
+        let (of_samples, of_ghosts) = shares.units.split_at(samples.len());
+        let paid: HashSet<ContentHash> =
+            says.iter().zip(of_samples).filter(|(_, units)| **units > 0).map(|(says, _)| *says).collect();
+        let strangers = posing.iter().zip(of_ghosts).filter(|(ghost, _)| !paid.contains(&ghost.says));
+        let units = strangers.map(|(_, units)| *units as f64);
+        sum += GhostUnits {
+            of_ghosts: mean(units).unwrap_or(0.0),
+            of_samples: mean(of_samples.iter().map(|units| *units as f64)).unwrap_or(0.0),
+        };
+    }
+    Ok(sum)
+}
+
+/// What a sample teaches: the hash of its trained tokens.
+pub fn says(sample: &EncodedSample) -> ContentHash {
+    let tokens = sample.trained_ranges().iter().flat_map(|range| &sample.tokens()[range.clone()]);
+    ContentHash::of(&tokens.flat_map(|token| token.to_le_bytes()).collect::<Vec<u8>>())
 }
 
 /// What was measured of one model's attribution.

@@ -144,7 +144,10 @@ impl Embeddings {
                 true => f64::from(product(row, ghost)) / length,
                 false => f64::NEG_INFINITY,
             });
-            along.enumerate().reduce(|best, next| if next.1 > best.1 { next } else { best }).map_or(0, |(place, _)| place)
+            along
+                .enumerate()
+                .reduce(|best, next| if next.1 > best.1 { next } else { best })
+                .map_or(0, |(place, _)| place)
         };
         self.rows.chunks_exact(self.dims()).skip(self.samples.len()).map(nearest).collect()
     }

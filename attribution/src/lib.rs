@@ -58,8 +58,8 @@ pub use estimator::{Estimator, Inputs, Observer, Progress, unobserved};
 pub use explain::{AnswerScores, ExplainError, answer_groups, answer_scores};
 pub use groups::{DIMENSIONS, GroupError, GroupSettings, Groups};
 pub use influence::{
-    CapturedGhost, CapturedRow, DataInf, DataValueEmbedding, EmbeddingSettings, Fitted, GradientCosine, GradientDot, Influence,
-    OnValidation, Quantised, QueryGradients, Sketch, SketchError, TracInCp, Trajectory, TrajectoryError,
+    CapturedGhost, CapturedRow, DataInf, DataValueEmbedding, EmbeddingSettings, Fitted, GradientCosine, GradientDot,
+    Influence, OnValidation, Quantised, QueryGradients, Sketch, SketchError, TracInCp, Trajectory, TrajectoryError,
     TrajectoryRecorder, TrajectoryStep, Trak, embed, validation_scores,
 };
 pub use measure::{MeasureError, MeasureSettings, measure};

@@ -1,7 +1,7 @@
 //! How accurate the attribution of one job is, by training coalitions that it was not made from.
 
 use crate::{
-    accuracy::{AccuracyError, Ghost, GhostUnits, Measurement, Predictions, ghost_units},
+    accuracy::{AccuracyError, Ghost, GhostUnits, Measurement, Predictions, ghost_units, says},
     corpus::{Corpus, Standing},
     embedding::Embeddings,
     error::AttributionError,
@@ -163,7 +163,8 @@ pub fn measure(
     if queries.is_empty() {
         return Err(MeasureError::NoQueries);
     }
-    let same = |samples: &[EncodedSample], ids: &[ContentHash]| samples.iter().map(EncodedSample::id).eq(ids.iter().copied());
+    let same =
+        |samples: &[EncodedSample], ids: &[ContentHash]| samples.iter().map(EncodedSample::id).eq(ids.iter().copied());
     if !same(retrainer.dataset().training(), embeddings.samples()) {
         return Err(MeasureError::OtherRun { what: "training samples" });
     }
@@ -190,6 +191,7 @@ pub fn measure(
 
     let rule = Rule::new(Ppm::ONE);
     let neighbours = embeddings.ghost_neighbours();
+    let said: Vec<ContentHash> = retrainer.dataset().training().iter().map(says).collect();
     let (mut effects, mut exact) = (Vec::with_capacity(queries.len()), Vec::with_capacity(queries.len()));
     let mut of_ghosts = GhostUnits::default();
     for (at, (query, losses)) in queries.iter().zip(&mut losses).enumerate() {
@@ -197,16 +199,17 @@ pub fn measure(
         let Some(mut scores) = scores else { return Err(MeasureError::NotFinite { sample: query.id() }) };
         // The query is a ghost itself, and says what it says.
         scores.ghosts.remove(at);
-        let others = embeddings.ghosts().iter().zip(&neighbours).enumerate().filter(|(place, _)| *place != at);
+        let others = queries.iter().zip(&neighbours).enumerate().filter(|(place, _)| *place != at);
         let posing: Vec<Ghost> = (others.zip(&scores.ghosts))
-            .map(|((_, (id, neighbour)), score)| Ghost {
-                id: *id,
+            .map(|((_, (ghost, neighbour)), score)| Ghost {
+                id: ghost.id(),
+                says: says(ghost),
                 group: groups.of_sample()[*neighbour],
                 score: *score,
             })
             .collect();
         let shared = scores.share(&groups, clusters, &rule)?;
-        of_ghosts += ghost_units(&rule, &shared.groups, &shared.samples, &posing)?;
+        of_ghosts += ghost_units(&rule, &shared.groups, &shared.samples, &said, &posing)?;
         effects.push(members.effects(&rule, &scores, &shared.samples)?);
 
         let of_coalitions = losses.len().min(coalitions.len());

@@ -144,12 +144,13 @@ fn the_ceiling_is_what_two_measurements_agree_on() {
 fn ghosts_are_paid_as_others_where_scores_cannot_tell_and_nothing_where_they_can() {
     let id = |at: usize| ContentHash::of(&at.to_le_bytes());
     let sample = |at: usize, score: i64| SampleScore { id: id(at), cluster: id(at), similarity: Ppm::ZERO, group: (at % 4) as u16, score };
-    let ghost = |at: usize, score: i64| Ghost { id: id(at), group: (at % 4) as u16, score };
+    let ghost = |at: usize, score: i64| Ghost { id: id(at), says: id(at), group: (at % 4) as u16, score };
     let random = |at: usize| (noise(at) * 1e6) as i64;
     let ghosts: Vec<Ghost> = (10_000..10_200).map(|at| ghost(at, random(at))).collect();
     let rule = Rule { floor_quantile: Ppm::from_percent(50), ..Rule::new(Ppm::ONE) };
+    let said = |samples: &[SampleScore]| -> Vec<ContentHash> { samples.iter().map(|sample| sample.id).collect() };
     let share = |rule: &Rule, samples: &[SampleScore]| {
-        f64::from(ghost_share(rule, &[1, 1, 1, 1], samples, &ghosts).unwrap().parts()) / 1e6
+        f64::from(ghost_share(rule, &[1, 1, 1, 1], samples, &said(samples), &ghosts).unwrap().parts()) / 1e6
     };
     let alike: Vec<SampleScore> = (0..200).map(|at| sample(at, random(at))).collect();
     let cannot_tell = share(&rule, &alike);
@@ -161,7 +162,18 @@ fn ghosts_are_paid_as_others_where_scores_cannot_tell_and_nothing_where_they_can
     let (low, high) = (share(&rule, &better), share(&strict, &better));
     println!("ghosts that cannot be told {cannot_tell}, that can {low}, with a high floor {high}");
     assert!(low < 0.2 && high < 0.01, "{low} {high}");
-    assert_eq!(ghost_share(&rule, &[1, 1, 1, 1], &alike, &ghosts[..1]).unwrap(), Ppm::ZERO);
+    let of = |samples: &[SampleScore], says: &[ContentHash], ghosts: &[Ghost]| {
+        ghost_share(&rule, &[1, 1, 1, 1], samples, says, ghosts)
+    };
+    assert_eq!(of(&alike, &said(&alike), &ghosts[..1]).unwrap(), Ppm::ZERO);
+    assert!(matches!(of(&alike, &[], &ghosts), Err(AccuracyError::Size { found: 0, expected: 200, .. })));
+
+    // Ghosts that teach what a paid sample teaches stand for nobody; where that sample is not paid, they do.
+    let twins: Vec<Ghost> = (20_000..20_010).map(|at| Ghost { says: id(0), ..ghost(at, 40_000_000) }).collect();
+    let with_twins = [&ghosts[..], &twins].concat();
+    assert!(of(&better, &said(&better), &with_twins).unwrap() < Ppm::from_percent(20));
+    let unpaid: Vec<SampleScore> = better.iter().map(|s| SampleScore { score: -1, ..*s }).collect();
+    assert!(of(&unpaid, &said(&unpaid), &with_twins).unwrap() > Ppm::from_percent(90));
 }
 
 #[test]

@@ -46,7 +46,7 @@ impl Default for EmbeddingSettings {
     }
 }
 
-/// The embeddings of a run's training samples, and of its ghosts as if they had been trained on. `preconditioner` is that of its end
+/// The embeddings of a run's training samples, and of its ghosts as if they had been trained on and learnt like the others. `preconditioner` is that of its end
 /// ([`TrainingRun::preconditioner`](tributary_lora::TrainingRun::preconditioner)), in whose coordinates queries are read.
 ///
 /// Cost: `2 · samples · batch · dims` multiply-adds per step. Memory: `4 · samples · dims` bytes. Ghosts count as samples in both.
@@ -86,7 +86,26 @@ pub fn embed(
             return Err(AttributionError::NotFinite { sample: *sample, step: last });
         }
     }
+    shorten_ghosts(&mut embeddings, trajectory.samples().len(), dims);
     Embeddings::new(trajectory, preconditioner, &embeddings)
+}
+
+/// Brings the ghosts' rows to the length of the samples', by one factor that makes their mean squares equal.
+///
+/// What is never trained on keeps the large gradients of its beginning to the end, while a sample's vanish as it is learnt. As if
+/// it had been trained on, a ghost would have been learnt like the others. Ghosts with shorter rows stay as they are.
+fn shorten_ghosts(embeddings: &mut [f32], samples: usize, dims: usize) {
+    let (rows, ghosts) = embeddings.split_at_mut(samples * dims);
+    let mean_square = |rows: &[f32]| {
+        let square = |row: &[f32]| row.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>();
+        let squares: Vec<f64> = rows.chunks_exact(dims).map(square).filter(|square| *square > 0.0).collect();
+        squares.iter().sum::<f64>() / squares.len().max(1) as f64
+    };
+    let (of_samples, of_ghosts) = (mean_square(rows), mean_square(ghosts));
+    if of_ghosts > of_samples {
+        let factor = (of_samples / of_ghosts).sqrt() as f32;
+        ghosts.iter_mut().for_each(|value| *value *= factor);
+    }
 }
 
 /// The learning rate of each step with what the first moment carries of its gradient into later ones.

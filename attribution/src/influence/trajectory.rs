@@ -372,9 +372,8 @@ impl<'a> Reader<'a> {
             return Some(Err(malformed(format!("step {step} has a rate that is no number from 0 on"))));
         }
         let mut reader = Reader { bytes: rows, at: 0 };
-        let sound = |vector: &Quantised| {
-            vector.scale.is_finite() && vector.scale >= 0.0 && !vector.values.contains(&i8::MIN)
-        };
+        let sound =
+            |vector: &Quantised| vector.scale.is_finite() && vector.scale >= 0.0 && !vector.values.contains(&i8::MIN);
         let mut captured = Vec::with_capacity(count);
         for _ in 0..count {
             let (sample, tokens) = (reader.u32()?, reader.u32()?);

@@ -16,8 +16,8 @@ use std::{
     },
 };
 use tributary_lora::{
-    Activity, Adapter, Control, Dataset, EncodedSample, Estimate, Event, LoraConfig, Model, Outcome, Plan, Session, SessionConfig,
-    TrainConfig, TrainError, TrainingRun, available_bytes,
+    Activity, Adapter, Control, Dataset, EncodedSample, Estimate, Event, LoraConfig, Model, Outcome, Plan, Session,
+    SessionConfig, TrainConfig, TrainError, TrainingRun, available_bytes,
 };
 use tributary_protocol::ContentHash;
 

@@ -4,9 +4,8 @@ use crate::{Task, go_on};
 use std::ops::ControlFlow;
 use tributary_attribution::{
     AnswerScores, ContributionHashes, Corpus, EmbeddingSettings, Embeddings, ExplainError, MeasureError,
-    MeasureSettings, TangentError, Tangents, TrajectoryRecorder,
-    accuracy::Predictions,
-    answer_groups, answer_scores, embed, measure, random_coalitions, to_integers, unobserved,
+    MeasureSettings, TangentError, Tangents, TrajectoryRecorder, accuracy::Predictions, answer_groups, answer_scores,
+    embed, measure, random_coalitions, to_integers, unobserved,
 };
 use tributary_lora::{Adapter, Dataset, EncodedSample, TrainingRun, sample_loss};
 use tributary_protocol::{
@@ -100,7 +99,8 @@ fn an_answer_has_the_integers_of_tangents_and_embeddings() {
     assert!(matches!(error, ExplainError::OtherSamples { tangents: 24, .. }), "{error}");
     // Tangents of another adapter.
     let start = Adapter::new(&task.model, task.lora.clone(), 5).unwrap();
-    let error = answer_scores(&task.model, &start, Some(tangents), embeddings, query, TangentWay::Gradient).unwrap_err();
+    let error =
+        answer_scores(&task.model, &start, Some(tangents), embeddings, query, TangentWay::Gradient).unwrap_err();
     assert!(matches!(error, ExplainError::Tangents(TangentError::Other { what: "adapter", .. })), "{error}");
 }
 
@@ -117,7 +117,11 @@ fn contributors_are_measured_by_what_they_would_be_paid() {
     let owner = |id: &ContentHash| corpus.parts()[corpus.owner(id).unwrap()].contributor;
     // In the order of their first samples.
     let mut order: Vec<[u8; 32]> = Vec::new();
-    ids.iter().map(owner).for_each(|owner| if !order.contains(&owner) { order.push(owner) });
+    ids.iter().map(owner).for_each(|owner| {
+        if !order.contains(&owner) {
+            order.push(owner)
+        }
+    });
     let of_sample: Vec<usize> = ids.iter().map(|id| order.iter().position(|o| *o == owner(id)).unwrap()).collect();
     let coalitions = random_coalitions(contributors, 4, 8, 3);
     let runs: Vec<Vec<bool>> =
@@ -161,7 +165,8 @@ fn with_few_contributors_groups_are_measured() {
     println!("{found:?}");
     let (tangents, task) = (&explained.tangents, &explained.task);
     let coalitions = random_coalitions(5, 4, 6, 4);
-    let runs: Vec<Vec<bool>> = coalitions.iter().map(|is_in| tangents.groups().included(|group| is_in[group])).collect();
+    let runs: Vec<Vec<bool>> =
+        coalitions.iter().map(|is_in| tangents.groups().included(|group| is_in[group])).collect();
     let losses = explained.losses(&runs);
     let queries = task.dataset.validation().iter();
     let effects: Vec<Vec<f64>> =
