@@ -17,7 +17,7 @@ use std::{
 use tributary_attribution::{
     Answer, ContributionSamples, Corpus, GroupSettings, Groups, RetrainProgress, RetrainRecipe, Retrainer,
     SampleScores, Tangent, TangentSettings, Tangents,
-    accuracy::{Ghost, Interval, Predictions, bootstrap, ghost_share, spearman},
+    accuracy::{Ghost, Interval, Predictions, bootstrap, ghost_share, says, spearman},
     random_coalitions, to_integers,
 };
 use tributary_lora::{
@@ -25,7 +25,7 @@ use tributary_lora::{
     sample_loss,
 };
 use tributary_protocol::{
-    ContributionId, Ppm,
+    ContentHash, ContributionId, Ppm,
     answer::{Rule, by_owner},
     sample::{Limits, ParsedSamples},
 };
@@ -278,16 +278,17 @@ fn main() {
             let sums = by_owner(&found.shares, &owners, contributors).unwrap();
             let top = (0..contributors).max_by_key(|owner| sums[*owner]).unwrap();
             hits += usize::from(mine.iter().zip(&owners).any(|(mine, owner)| *mine && *owner == top));
+            let said: Vec<ContentHash> = dataset.training().iter().map(says).collect();
             // A ghost goes to the group of the sample that its gradient is most like.
             let posing: Vec<Ghost> = (dataset.validation().iter().zip(&of_ghosts))
                 .zip(to_integers(&[&scores, &ghosts]).unwrap().swap_remove(1))
                 .map(|((sample, gradient), score)| {
                     let near = dots(gradient, &of_samples);
                     let nearest = (0..near.len()).max_by(|a, b| near[*a].total_cmp(&near[*b])).unwrap();
-                    Ghost { id: sample.id(), group: groups.of_sample()[nearest], score }
+                    Ghost { id: sample.id(), says: says(sample), group: groups.of_sample()[nearest], score }
                 })
                 .collect();
-            ghosts_sum += ghost_share(&rule, &found.groups, &found.samples, &posing).unwrap().parts() as f64 / 1e6;
+            ghosts_sum += ghost_share(&rule, &found.groups, &found.samples, &said, &posing).unwrap().parts() as f64 / 1e6;
         }
         let of = |sum: f64| 100.0 * sum / f64::from(asked);
         println!(

@@ -133,12 +133,22 @@ fn a_ghost_has_the_row_of_a_sample_that_did_the_same() {
     }
     let embeddings =
         embed(&recorder.trajectory(), &vec![1.0; parameters], EmbeddingSettings::default(), &unobserved).unwrap();
-    assert_eq!(embeddings.ghost_row(0), embeddings.row(4));
-    assert_ne!(embeddings.row(1), embeddings.row(4));
+    // The same direction; the length is what samples' rows have in the mean square.
+    let (ghost, unit) = embeddings.ghost_row(0).unwrap();
+    let (rows, units): (Vec<&[i8]>, Vec<u32>) = [1, 4].map(|at| embeddings.row(at).unwrap()).into_iter().unzip();
+    assert_eq!(ghost, rows[1]);
+    assert_ne!(rows[0], rows[1]);
+    let length = |row: &[i8], unit: u32| {
+        let square: f64 = row.iter().map(|value| f64::from(*value).powi(2)).sum();
+        f64::from(unit) * square.sqrt()
+    };
+    let mean_square = (length(rows[0], units[0]).powi(2) + length(rows[1], units[1]).powi(2)) / 2.0;
+    let expected = mean_square.sqrt().min(length(rows[1], units[1]));
+    assert!((length(ghost, unit) / expected - 1.0).abs() < 1e-2, "{} {expected}", length(ghost, unit));
     assert_eq!(embeddings.row(0).unwrap(), (&[0i8; 32][..], 0), "never in a step");
     let query: Vec<i8> = (0..32).collect();
-    let (samples, ghosts) = (embeddings.integer_scores(&query), embeddings.integer_ghost_scores(&query));
-    assert_eq!(samples.unwrap()[4], ghosts.unwrap()[0]);
+    let (samples, ghosts) = (embeddings.integer_scores(&query).unwrap(), embeddings.integer_ghost_scores(&query).unwrap());
+    assert_eq!(samples[4] / i64::from(units[1]), ghosts[0] / i64::from(unit));
 }
 
 #[test]
