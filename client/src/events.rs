@@ -2,7 +2,9 @@
 
 use crate::head::Head;
 use codec::{Decode, Encode};
-use tributary_protocol::{Amount, BaseModelId, ContributionId, DatanetId, GrantId, JobId, ModelId, VersionRef};
+use tributary_protocol::{
+    Amount, BaseModelId, ChannelId, ContributionId, DatanetId, GrantId, JobId, ModelId, VersionRef,
+};
 
 /// Something that happened in a block.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -103,6 +105,11 @@ impl Receipt {
         self.expect("Jobs", "JobPosted")
     }
 
+    /// By [`crate::calls::channels::open`].
+    pub fn channel(&self) -> Result<ChannelId, EventsUnreadable> {
+        self.expect("Channels", "ChannelOpened")
+    }
+
     /// By whatever settled a job: the job and its model.
     pub fn settled(&self) -> Result<(JobId, ModelId), EventsUnreadable> {
         self.expect("Jobs", "JobSettled")
@@ -123,6 +130,7 @@ mod tests {
             ("Grants", "GrantRequested", &["GrantId"]),
             ("Grants", "GrantIssued", &["GrantId"]),
             ("Models", "BaseRegistered", &["BaseModelId"]),
+            ("Channels", "ChannelOpened", &["ChannelId"]),
             ("Jobs", "JobPosted", &["JobId"]),
             ("Jobs", "JobSettled", &["JobId", "ModelId"]),
             ("TransactionPayment", "TransactionFeePaid", &["AccountId32", "u128"]),

@@ -52,7 +52,8 @@ pub use head::{BlockHash, Head};
 pub use keys::{KeyError, KeySource, Keypair};
 pub use reads::{Balance, Hold, PAGE, View};
 pub use records::{
-    AnswerLedger, BaseModel, Contribution, Datanet, Grant, GrantOffer, Job, JobState, Model, ReadRequest, Stream, Use,
+    AnswerLedger, BaseModel, Channel, Contribution, Datanet, Grant, GrantOffer, Job, JobState, Model, ReadRequest,
+    Stream, Use,
 };
 pub use runtime::{PALLETS, PINNED_METADATA, RUNTIME_APIS, SignError, check_compatible};
 pub use submit::{

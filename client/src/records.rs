@@ -1,7 +1,7 @@
 //! The chain's records with this crate's account type.
 
 use crate::account::Account;
-use tributary_protocol::{access, datanet, epoch, grant, job, model, stream};
+use tributary_protocol::{access, channel, datanet, epoch, grant, job, model, stream};
 
 /// See [`datanet::Datanet`].
 pub type Datanet = datanet::Datanet<Account>;
@@ -23,6 +23,8 @@ pub type BaseModel = model::BaseModel<Account>;
 pub type Model = model::Model<Account>;
 /// See [`epoch::Ledger`].
 pub type AnswerLedger = epoch::Ledger<Account>;
+/// See [`channel::Channel`].
+pub type Channel = channel::Channel<Account>;
 /// See [`stream::Stream`].
 pub type Stream = stream::Stream<Account>;
 /// See [`access::ReadRequest`].

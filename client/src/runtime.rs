@@ -22,10 +22,11 @@ use subxt::{
 pub const PINNED_METADATA: &[u8] = include_bytes!("../metadata.scale");
 
 /// The pallets whose calls this crate builds and whose events it reads.
-pub const PALLETS: [&str; 5] = ["Datanets", "Grants", "Models", "Jobs", "Attribution"];
+pub const PALLETS: [&str; 6] = ["Datanets", "Grants", "Models", "Jobs", "Attribution", "Channels"];
 
 /// The runtime APIs that this crate reads through.
-pub const RUNTIME_APIS: [&str; 5] = ["DatanetsApi", "GrantsApi", "JobsApi", "ModelsApi", "AttributionApi"];
+pub const RUNTIME_APIS: [&str; 6] =
+    ["DatanetsApi", "GrantsApi", "JobsApi", "ModelsApi", "AttributionApi", "ChannelsApi"];
 
 /// The metadata version in which the pinned file is written: the byte after the magic number.
 /// The chain's is asked for in the same one, so that the two can be compared.

@@ -59,6 +59,10 @@ id!(
     /// A training job.
     JobId(u64)
 );
+id!(
+    /// A payment channel from an app to a serving operator. A number is never given twice.
+    ChannelId(u64)
+);
 
 /// One immutable version of a Datanet. Versions of a Datanet count from 1.
 #[derive(

@@ -7,15 +7,19 @@ use primitive_types::U256;
 use serde_json::{Value, json};
 use std::{fs, path::PathBuf};
 use tributary_protocol::{
-    ContentHash, ContributionId, JobId, ModelId,
+    ChannelId, ContentHash, ContributionId, JobId, ModelId,
+    channel::Due,
     content::{MerkleTree, SampleTree, salted_sample_leaf, sample_leaf, sample_salt, tree_root, version_root},
     datanet::{SampleCommitment, VersionEntry},
     epoch::{AUDIT_DRAWS, AmountLeaf, AmountTree, Audit, EpochDomain},
+    model::Prices,
+    receipt::{Receipt, ReceiptShare, ReceiptTree},
     sample::{Limits, ParsedSamples},
     share::{accrue, apportion, claimable, split},
-    stream::Split,
+    stream::{SHARE_UNITS, Split},
     sum_tree::{Domain, SumLeaf, SumTree},
     trace::{StepRecord, batch_hash, trace_root},
+    voucher::{SignedVoucher, Voucher},
 };
 
 fn check(name: &str, cases: Value) {
@@ -214,6 +218,86 @@ fn epochs() {
             "leaf": "index i: contribution 100 + i, contributor 32 times the byte i mod 256, amount i * 2^70, evidence 32 times the byte i mod 251",
             "trees": trees,
             "audit": { "seed": hex::encode(audit.seed), "total": total.to_string(), "draws": AUDIT_DRAWS, "points": points },
+        }),
+    );
+}
+
+#[test]
+fn channels() {
+    let (genesis, operator) = ([7; 32], [9; 32]);
+    let vouchers: Vec<_> = [
+        Voucher { channel: ChannelId(0), model: ModelId(0), input_tokens: 0, output_tokens: 0, amount: 1 },
+        Voucher { channel: ChannelId(3), model: ModelId(5), input_tokens: 1_234, output_tokens: 567, amount: 89_000 },
+        Voucher {
+            channel: ChannelId(u64::MAX),
+            model: ModelId(1 << 40),
+            input_tokens: u64::MAX,
+            output_tokens: 1,
+            amount: u128::MAX,
+        },
+    ]
+    .iter()
+    .map(|voucher| {
+        let signed = SignedVoucher { voucher: *voucher, signature: [0xab; 64] };
+        json!({
+            "channel": voucher.channel.0.to_string(), "model": voucher.model.0.to_string(),
+            "input_tokens": voucher.input_tokens.to_string(), "output_tokens": voucher.output_tokens.to_string(),
+            "amount": voucher.amount.to_string(),
+            "payload": hex::encode(voucher.payload(genesis, operator)), "text": signed.to_string(),
+        })
+    })
+    .collect();
+    let prices = Prices { input_per_1000: 3_000, output_per_1000: 7_001 };
+    let divided: Vec<_> = [(0u64, 0u64, 5u128), (1, 1, 20), (1, 1, 10), (1_000, 1_000, 20_000), (999, 1, 3_005)]
+        .into_iter()
+        .map(|(input_tokens, output_tokens, amount)| {
+            let (model, rest) = Due { input_tokens, output_tokens, amount }.divide(&prices);
+            json!({
+                "input_tokens": input_tokens, "output_tokens": output_tokens, "amount": amount.to_string(),
+                "model": model.to_string(), "operator": rest.to_string(),
+            })
+        })
+        .collect();
+    let receipt = |number: u64| {
+        let shares = (0..number as u32).map(|n| ReceiptShare { index: 10 * n, units: 1_000 }).collect::<Vec<_>>();
+        Receipt {
+            operator,
+            model: ModelId(5),
+            number,
+            adapter: ContentHash([1; 32]),
+            request: ContentHash([2; 32]),
+            response: ContentHash([3; 32]),
+            input_tokens: 100 + number as u32,
+            output_tokens: 50,
+            price: 1 << 70,
+            method: ContentHash([4; 32]),
+            base: SHARE_UNITS - 1_000 * number,
+            shares: shares.try_into().unwrap(),
+        }
+    };
+    let receipts: Vec<_> = (0..5).map(receipt).collect();
+    let tree = MerkleTree::<ReceiptTree>::from_hashes(receipts.iter().map(|receipt| receipt.leaf(genesis)).collect());
+    let listed: Vec<_> = receipts
+        .iter()
+        .map(|receipt| {
+            assert_eq!(receipt.check(), Ok(()));
+            let proof = tree.prove_inclusion(receipt.number).unwrap();
+            json!({
+                "scale": hex::encode(receipt.encode()), "leaf": receipt.leaf(genesis),
+                "payload": hex::encode(receipt.payload(genesis)), "path": hashes(&proof.path),
+            })
+        })
+        .collect();
+    check(
+        "channels.json",
+        json!({
+            "genesis": hex::encode(genesis), "operator": hex::encode(operator),
+            "vouchers": { "signature": "64 times the byte ab: only the layout is shown", "cases": vouchers },
+            "divided": { "input_per_1000": "3000", "output_per_1000": "7001", "cases": divided },
+            "receipts": {
+                "receipt": "number n of model 5: adapter, request, response and method 32 times the bytes 1, 2, 3 and 4, 100 + n and 50 tokens, price 2^70, n shares of 1000 units with the indices 0, 10, ..",
+                "root": tree.head(), "cases": listed,
+            },
         }),
     );
 }

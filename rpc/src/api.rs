@@ -6,14 +6,14 @@
 use crate::{
     error::Error,
     views::{
-        AmountText, BaseModelView, ContributionView, DatanetView, DeploymentView, DomainView, EntryView, GrantView,
-        JobView, LedgerView, ModelView, Page, ReadRequestView, RefusalView, StreamView, TrainerView, UseView,
-        VersionView,
+        AmountText, BaseModelView, ChannelView, ContributionView, DatanetView, DeploymentView, DomainView, DueView,
+        EntryView, GrantView, JobView, LedgerView, ModelView, OfferView, Page, ReadRequestView, RefusalView,
+        StreamView, TrainerView, UseView, VersionView, VoucherView,
     },
 };
 use jsonrpsee::proc_macros::rpc;
 use sp_runtime::AccountId32;
-use tributary_protocol::{BaseModelId, ContributionId, DatanetId, GrantId, JobId, ModelId, job::Stage};
+use tributary_protocol::{BaseModelId, ChannelId, ContributionId, DatanetId, GrantId, JobId, ModelId, job::Stage};
 
 /// Datanets, contributions and versions.
 #[rpc(server, namespace = "datanet")]
@@ -197,4 +197,33 @@ pub trait AttributionRpc<Hash> {
     /// What a job's contribution root is bound to: leaves and proofs are hashed under it.
     #[method(name = "proofDomain")]
     fn proof_domain(&self, job: JobId) -> Result<DomainView, Error>;
+}
+
+/// Payment channels and operators' offers.
+#[rpc(server, namespace = "channels")]
+pub trait ChannelsRpc<Hash> {
+    /// A channel that has not ended.
+    #[method(name = "get")]
+    fn channel(&self, id: ChannelId, at: Option<Hash>) -> Result<ChannelView, Error>;
+
+    /// A page of the channels that have not ended. It may be shorter than asked for and yet not the last: `next` tells.
+    #[method(name = "list")]
+    fn channels(&self, from: Option<u64>, limit: Option<u32>, at: Option<Hash>) -> Result<Page<ChannelView>, Error>;
+
+    /// An operator's offer to answer with a model, whether it still holds or not.
+    #[method(name = "offer")]
+    fn offer(&self, model: ModelId, operator: AccountId32, at: Option<Hash>) -> Result<OfferView, Error>;
+
+    /// Who offers to answer with a model, and at which prices: the first `limit` offers.
+    #[method(name = "offers")]
+    fn offers(&self, model: ModelId, limit: Option<u32>, at: Option<Hash>) -> Result<Vec<OfferView>, Error>;
+
+    /// Whether an operator may answer with a model: it is published, no grant that it was trained under is revoked, and the
+    /// operator has deployed it.
+    #[method(name = "mayServe")]
+    fn may_serve(&self, model: ModelId, operator: AccountId32, at: Option<Hash>) -> Result<bool, Error>;
+
+    /// What a voucher would newly pay if it were redeemed and rightly signed, and why not.
+    #[method(name = "due")]
+    fn due(&self, voucher: VoucherView, at: Option<Hash>) -> Result<DueView, Error>;
 }

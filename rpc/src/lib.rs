@@ -1,4 +1,5 @@
-//! JSON-RPC over the runtime APIs: the namespaces `datanet_*`, `grant_*`, `job_*`, `model_*` and `attribution_*`.
+//! JSON-RPC over the runtime APIs: the namespaces `datanet_*`, `grant_*`, `job_*`, `model_*`, `attribution_*` and
+//! `channels_*`.
 //!
 //! [`api`] lists the methods, [`views`] what they return as JSON, [`error`] their error codes; [`Reader`] answers them.
 //! A method reads at the last finalised block unless it is given another in `at`.
@@ -14,7 +15,7 @@ mod watch;
 
 pub use reader::Reader;
 
-use api::{AttributionRpcServer, DatanetRpcServer, GrantRpcServer, JobRpcServer, ModelRpcServer};
+use api::{AttributionRpcServer, ChannelsRpcServer, DatanetRpcServer, GrantRpcServer, JobRpcServer, ModelRpcServer};
 use jsonrpsee::{RpcModule, core::RegisterMethodError};
 use sc_client_api::{BlockBackend, BlockchainEvents};
 use sc_rpc::SubscriptionTaskExecutor;
@@ -22,7 +23,7 @@ use sp_api::ProvideRuntimeApi;
 use sp_blockchain::HeaderBackend;
 use sp_runtime::{AccountId32, traits::Block as BlockT};
 use std::sync::Arc;
-use tributary_runtime_api::{AttributionApi, DatanetsApi, GrantsApi, JobsApi, ModelsApi};
+use tributary_runtime_api::{AttributionApi, ChannelsApi, DatanetsApi, GrantsApi, JobsApi, ModelsApi};
 
 /// Every method of this crate, over a client. Subscriptions run on `executor`.
 ///
@@ -36,7 +37,8 @@ where
         + GrantsApi<B, AccountId32>
         + JobsApi<B, AccountId32>
         + ModelsApi<B, AccountId32>
-        + AttributionApi<B, AccountId32>,
+        + AttributionApi<B, AccountId32>
+        + ChannelsApi<B, AccountId32>,
 {
     let reader = Reader::new(client, executor);
     let mut module = RpcModule::new(());
@@ -44,6 +46,7 @@ where
     module.merge(GrantRpcServer::into_rpc(reader.clone()))?;
     module.merge(JobRpcServer::into_rpc(reader.clone()))?;
     module.merge(ModelRpcServer::into_rpc(reader.clone()))?;
-    module.merge(AttributionRpcServer::into_rpc(reader))?;
+    module.merge(AttributionRpcServer::into_rpc(reader.clone()))?;
+    module.merge(ChannelsRpcServer::into_rpc(reader))?;
     Ok(module)
 }

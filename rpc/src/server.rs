@@ -1,13 +1,13 @@
 //! The methods of [`crate::api`], each one call of a runtime API.
 
 use crate::{
-    api::{AttributionRpcServer, DatanetRpcServer, GrantRpcServer, JobRpcServer, ModelRpcServer},
+    api::{AttributionRpcServer, ChannelsRpcServer, DatanetRpcServer, GrantRpcServer, JobRpcServer, ModelRpcServer},
     error::Error,
     reader::{Reader, found, page_by_id, page_by_place, page_size},
     views::{
-        AmountText, BaseModelView, ContributionView, DatanetView, DeploymentView, DomainView, EntryView, GrantView,
-        HashText, JobView, LedgerView, ModelView, Page, ReadRequestView, RefusalView, StreamView, TrainerView, UseView,
-        VersionView,
+        AmountText, BaseModelView, ChannelView, ContributionView, DatanetView, DeploymentView, DomainView, DueView,
+        EntryView, GrantView, HashText, JobView, LedgerView, ModelView, OfferView, Page, ReadRequestView, RefusalView,
+        StreamView, TrainerView, UseView, VersionView, VoucherView,
     },
     watch,
 };
@@ -20,12 +20,13 @@ use sp_runtime::{
     traits::{Block as BlockT, Zero},
 };
 use tributary_protocol::{
-    BaseModelId, ContentHash, ContributionId, DatanetId, GrantId, JobId, ModelId, VersionRef, job::Stage,
+    BaseModelId, ChannelId, ContentHash, ContributionId, DatanetId, GrantId, JobId, ModelId, VersionRef, job::Stage,
 };
-use tributary_runtime_api::{AttributionApi, DatanetsApi, GrantsApi, JobsApi, ModelsApi, PAGE_MAX};
+use tributary_runtime_api::{AttributionApi, ChannelsApi, DatanetsApi, GrantsApi, JobsApi, ModelsApi, PAGE_MAX};
 
-/// How many jobs a page looks at, by the runtime API's promise: where fewer were found, more may follow after these.
-const JOBS_LOOKED_AT: u64 = 10 * PAGE_MAX as u64;
+/// How many jobs or channels a page looks at, by the runtime API's promise: where fewer were found, more may follow after
+/// these.
+const LOOKED_AT: u64 = 10 * PAGE_MAX as u64;
 
 impl<C, B> DatanetRpcServer<B::Hash> for Reader<C, B>
 where
@@ -149,7 +150,7 @@ where
         let mut page = page_by_id(jobs, limit, |id| id.0, JobView::new);
         if page.next.is_none() {
             let end = api.next_job(at)?.0;
-            page.next = from.checked_add(JOBS_LOOKED_AT).filter(|next| *next < end);
+            page.next = from.checked_add(LOOKED_AT).filter(|next| *next < end);
         }
         Ok(page)
     }
@@ -270,5 +271,49 @@ where
         let genesis = self.client.hash(Zero::zero()).ok().flatten();
         let genesis = found(genesis, "block", 0)?;
         Ok(DomainView { genesis: HashText(ContentHash(genesis.into())), job })
+    }
+}
+
+impl<C, B> ChannelsRpcServer<B::Hash> for Reader<C, B>
+where
+    B: BlockT,
+    C: ProvideRuntimeApi<B> + HeaderBackend<B> + Send + Sync + 'static,
+    C::Api: ChannelsApi<B, AccountId32>,
+{
+    fn channel(&self, id: ChannelId, at: Option<B::Hash>) -> Result<ChannelView, Error> {
+        let channel = self.client.runtime_api().channel(self.at(at)?, id)?;
+        found(channel, "channel", id).map(|channel| ChannelView::new(id, channel))
+    }
+
+    fn channels(&self, from: Option<u64>, limit: Option<u32>, at: Option<B::Hash>) -> Result<Page<ChannelView>, Error> {
+        let (at, from, limit) = (self.at(at)?, from.unwrap_or(0), page_size(limit)?);
+        let api = self.client.runtime_api();
+        let channels = api.channels(at, ChannelId(from), limit)?;
+        let mut page = page_by_id(channels, limit, |id| id.0, ChannelView::new);
+        if page.next.is_none() {
+            let end = api.next_channel(at)?.0;
+            page.next = from.checked_add(LOOKED_AT).filter(|next| *next < end);
+        }
+        Ok(page)
+    }
+
+    fn offer(&self, model: ModelId, operator: AccountId32, at: Option<B::Hash>) -> Result<OfferView, Error> {
+        let offer = self.client.runtime_api().offer(self.at(at)?, model, operator.clone())?;
+        let offer = found(offer, "offer", format_args!("of {operator} for model {model}"))?;
+        Ok(OfferView::new(model, operator, offer))
+    }
+
+    fn offers(&self, model: ModelId, limit: Option<u32>, at: Option<B::Hash>) -> Result<Vec<OfferView>, Error> {
+        let offers = self.client.runtime_api().offers(self.at(at)?, model, page_size(limit)?)?;
+        Ok(offers.into_iter().map(|(operator, offer)| OfferView::new(model, operator, offer)).collect())
+    }
+
+    fn may_serve(&self, model: ModelId, operator: AccountId32, at: Option<B::Hash>) -> Result<bool, Error> {
+        Ok(self.client.runtime_api().may_serve(self.at(at)?, model, operator)?)
+    }
+
+    fn due(&self, voucher: VoucherView, at: Option<B::Hash>) -> Result<DueView, Error> {
+        let due = self.client.runtime_api().due(self.at(at)?, voucher.into())?;
+        found(due, "channel", voucher.channel).map(DueView::from)
     }
 }

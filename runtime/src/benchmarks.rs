@@ -1,6 +1,8 @@
 //! Which pallets are measured, for the runner that writes their weights.
 
-use crate::{AllPalletsWithSystem, Attribution, Balances, Datanets, Grants, Jobs, Models, Timestamp, Utility};
+use crate::{
+    AllPalletsWithSystem, Attribution, Balances, Channels, Datanets, Grants, Jobs, Models, Timestamp, Utility,
+};
 use alloc::{string::String, vec::Vec};
 use frame_benchmarking::{BenchmarkBatch, BenchmarkConfig, BenchmarkList};
 use frame_support::traits::{StorageInfo, StorageInfoTrait, WhitelistedStorageKeys};
@@ -14,6 +16,7 @@ frame_benchmarking::define_benchmarks!(
     [pallet_models, Models]
     [pallet_jobs, Jobs]
     [pallet_attribution, Attribution]
+    [pallet_channels, Channels]
 );
 
 /// The benchmarks there are, and what the storage they touch looks like.

@@ -162,4 +162,6 @@ mod runtime {
     pub type Jobs = pallet_jobs;
     #[runtime::pallet_index(24)]
     pub type Attribution = pallet_attribution;
+    #[runtime::pallet_index(25)]
+    pub type Channels = pallet_channels;
 }

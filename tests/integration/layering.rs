@@ -12,6 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("pallet-models", &["tributary-protocol", "pallet-support"]),
     ("pallet-jobs", &["tributary-protocol", "pallet-support"]),
     ("pallet-attribution", &["tributary-protocol", "pallet-support"]),
+    ("pallet-channels", &["tributary-protocol", "pallet-support"]),
     ("tributary-runtime-api", &["tributary-protocol"]),
     (
         "tributary-runtime",
@@ -24,6 +25,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "pallet-models",
             "pallet-jobs",
             "pallet-attribution",
+            "pallet-channels",
         ],
     ),
     ("tributary-rpc", &["tributary-protocol", "tributary-runtime-api"]),

@@ -3,6 +3,7 @@
 
 pub mod attribution;
 pub mod balances;
+pub mod channels;
 pub mod datanets;
 pub mod grants;
 pub mod jobs;
@@ -24,7 +25,7 @@ mod tests {
     use std::collections::BTreeSet;
     use subxt::{OfflineClient, SubstrateConfig, config::substrate::SpecVersionForRange};
     use tributary_protocol::{
-        BaseModelId, ContentHash, ContributionId, DatanetId, GrantId, JobId, ModelId, Ppm, VersionRef,
+        BaseModelId, ChannelId, ContentHash, ContributionId, DatanetId, GrantId, JobId, ModelId, Ppm, VersionRef,
         datanet::{AccessPolicy, Admission, Purpose, PurposeSet, SampleCommitment, Schema, Terms},
         epoch::{Against, AmountLeaf, AmountProof, EpochRoot},
         grant::{BaseModelScope, GrantTerms, VersionScope},
@@ -33,6 +34,7 @@ mod tests {
         recipe::{AttributionMethod, Hyperparameters, Method, Schedule, TargetLayers},
         stream::Split,
         sum_tree::{Node, SumLeaf, SumNode, SumProof},
+        voucher::{SignedVoucher, Voucher},
     };
 
     fn text<const N: u32>(text: &str) -> bounded_collections::BoundedVec<u8, bounded_collections::ConstU32<N>> {
@@ -43,6 +45,8 @@ mod tests {
     fn every_call() -> Vec<Call> {
         let (datanet, contribution, grant, job, model) =
             (DatanetId(1), ContributionId(2), GrantId(3), JobId(4), ModelId(5));
+        let channel = ChannelId(6);
+        let voucher = Voucher { channel, model, input_tokens: 7, output_tokens: 8, amount: 1 << 70 };
         let amount = AmountLeaf { units: 1 << 70, ..Default::default() };
         let sibling = Node { hash: ContentHash([8; 32]), sum: 5 };
         let amount_proof = AmountProof { siblings: vec![sibling].try_into().unwrap() };
@@ -147,6 +151,14 @@ mod tests {
             attribution::overturn(model, Account([1; 32]), ContentHash([3; 32])),
             attribution::claim_answers(model, Account([1; 32]), amount, &amount_proof),
             attribution::release(model, Account([1; 32])),
+            channels::offer(model, Prices::default(), 99),
+            channels::withdraw_offer(model),
+            channels::open(Account([1; 32]), [2; 32], 1_000_000),
+            channels::top_up(channel, 1_000_000),
+            channels::redeem(&[SignedVoucher { voucher, signature: [3; 64] }; 2]),
+            channels::close(channel),
+            channels::finalise(channel),
+            channels::force_close(channel),
             balances::transfer_keep_alive(Account([1; 32]), 1_000_000),
             utility::batch_all(vec![jobs::claim(job), jobs::bond(7)]),
             sudo::sudo(jobs::resolve(job, &Verdict::Overturn)),

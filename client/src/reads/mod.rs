@@ -2,6 +2,7 @@
 
 mod attribution;
 mod balances;
+mod channels;
 mod datanets;
 mod grants;
 mod jobs;

@@ -2,18 +2,20 @@
 
 use crate::{
     account::Account,
-    records::{AnswerLedger, BaseModel, Contribution, Datanet, Grant, Job, Model, ReadRequest, Stream, Use},
+    records::{AnswerLedger, BaseModel, Channel, Contribution, Datanet, Grant, Job, Model, ReadRequest, Stream, Use},
     runtime::{RUNTIME_APIS, pinned},
 };
 use scale_info::{MetaType, meta_type};
 use std::collections::BTreeSet;
 use subxt::{Metadata, ext::frame_metadata::v15};
 use tributary_protocol::{
-    Amount, BaseModelId, ContributionId, DatanetId, GrantId, JobId, ModelId, VersionRef,
+    Amount, BaseModelId, ChannelId, ContributionId, DatanetId, GrantId, JobId, ModelId, VersionRef,
+    channel::{Due, Offer},
     datanet::{Version, VersionEntry},
     grant::GrantRefusal,
     job::{Stage, TrainerRecord},
     model::Deployment,
+    voucher::{Voucher, VoucherRefusal},
 };
 
 /// Runtime function, types of its arguments, type of its result: as the functions of this module use them.
@@ -83,6 +85,13 @@ fn functions() -> Vec<(&'static str, Vec<MetaType>, MetaType)> {
             meta_type::<Option<Amount>>(),
         ),
         ("AttributionApi_pool_account", vec![], meta_type::<Account>()),
+        ("ChannelsApi_channel", vec![meta_type::<ChannelId>()], meta_type::<Option<Channel>>()),
+        ("ChannelsApi_channels", vec![meta_type::<ChannelId>(), number()], meta_type::<Vec<(ChannelId, Channel)>>()),
+        ("ChannelsApi_next_channel", vec![], meta_type::<ChannelId>()),
+        ("ChannelsApi_offer", vec![meta_type::<ModelId>(), account()], meta_type::<Option<Offer>>()),
+        ("ChannelsApi_offers", vec![meta_type::<ModelId>(), number()], meta_type::<Vec<(Account, Offer)>>()),
+        ("ChannelsApi_may_serve", vec![meta_type::<ModelId>(), account()], meta_type::<bool>()),
+        ("ChannelsApi_due", vec![meta_type::<Voucher>()], meta_type::<Option<Result<Due, VoucherRefusal>>>()),
     ]
 }
 

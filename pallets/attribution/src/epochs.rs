@@ -14,6 +14,7 @@ use frame_support::{
         tokens::{Fortitude, Precision, Restriction},
     },
 };
+use pallet_support::AnswerSink;
 use sp_runtime::{ArithmeticError, DispatchError, SaturatedConversion, traits::Zero};
 use tributary_protocol::{
     Amount, BlockNumber, ModelId, Ppm,
@@ -348,6 +349,24 @@ impl<T: Config> Pallet<T> {
             )?,
             None => T::Currency::burn_held(&reason.into(), from, amount, Precision::Exact, Fortitude::Force)?,
         };
+        Ok(())
+    }
+}
+
+impl<T: Config> AnswerSink<T::AccountId> for Pallet<T> {
+    /// As [`Pallet::fund_answers`], and for a model whose attribution is not measured as [`Pallet::fund`], but without a least
+    /// amount: what a channel owes is due however little it is.
+    fn sell(model: ModelId, operator: &T::AccountId, amount: Amount) -> DispatchResult {
+        let stream = Streams::<T>::get(model).ok_or(Error::<T>::UnknownStream)?;
+        ensure!(Self::can_pay(operator, amount), Error::<T>::BalanceTooLow);
+        ensure!(Self::pool_is_endowed(), Error::<T>::PoolNotEndowed);
+        if stream.contributions.attributed > Ppm::ZERO {
+            let payment = Self::do_fund_answers(model, stream, operator, amount)?;
+            Self::deposit_event(Event::AnswersFunded { model, operator: operator.clone(), amount, payment });
+        } else {
+            let (distribution, _) = Self::do_fund(model, stream, operator, amount, Ppm::ZERO)?;
+            Self::deposit_event(Event::StreamFunded { model, payer: operator.clone(), amount, distribution });
+        }
         Ok(())
     }
 }

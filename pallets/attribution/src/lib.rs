@@ -34,7 +34,8 @@
 //! | [`claim_answers`](Pallet::claim_answers) | the leaf's contributor | takes what the accepted epoch adds to the leaf |
 //! | [`release`](Pallet::release) | anyone | gives what an operator never divided to the contributors by their shares |
 //!
-//! Streams are opened through [`RewardSink`](pallet_support::RewardSink), by the pallet that records models.
+//! Streams are opened through [`RewardSink`](pallet_support::RewardSink), by the pallet that records models. What apps pay for
+//! answers comes in through [`AnswerSink`](pallet_support::AnswerSink), by the pallet of payment channels.
 //!
 //! # Example
 //!

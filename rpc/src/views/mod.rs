@@ -1,6 +1,7 @@
 //! What the methods return, as JSON: amounts as decimal strings (they exceed a double's 53 bits), hashes as `0x` and
 //! hexadecimal digits, accounts as SS58 addresses, texts as strings, names in camelCase, blocks as heights.
 
+mod channel;
 mod datanet;
 mod epoch;
 mod grant;
@@ -8,6 +9,7 @@ mod job;
 mod model;
 mod stream;
 
+pub use channel::{ChannelView, DueView, OfferView, PaidView, VoucherView};
 pub use datanet::{
     ContributionStatusView, ContributionView, DatanetView, EntryView, SamplesView, TermsView, VersionView,
 };

@@ -9,14 +9,16 @@ extern crate alloc;
 use alloc::vec::Vec;
 use codec::Codec;
 use tributary_protocol::{
-    Amount, BaseModelId, ContributionId, DatanetId, GrantId, JobId, ModelId, VersionRef,
+    Amount, BaseModelId, ChannelId, ContributionId, DatanetId, GrantId, JobId, ModelId, VersionRef,
     access::ReadRequest,
+    channel::{Channel, Due, Offer},
     datanet::{Contribution, Datanet, Version, VersionEntry},
     epoch::Ledger,
     grant::{Grant, GrantRefusal, Use},
     job::{Job, Stage, TrainerRecord},
     model::{BaseModel, Deployment, Model},
     stream::Stream,
+    voucher::{Voucher, VoucherRefusal},
 };
 
 /// Most entries of one page.
@@ -101,5 +103,23 @@ sp_api::decl_runtime_apis! {
         fn answers_paid(model: ModelId, operator: AccountId, index: u32) -> Option<Amount>;
         /// The account that holds the contributors' pools.
         fn pool_account() -> AccountId;
+    }
+
+    /// Payment channels and operators' offers.
+    pub trait ChannelsApi<AccountId> where AccountId: Codec {
+        /// A channel that has not ended.
+        fn channel(id: ChannelId) -> Option<Channel<AccountId>>;
+        /// A page of the channels that have not ended. Looks at no more than `10 * PAGE_MAX` numbers.
+        fn channels(from: ChannelId, limit: u32) -> Vec<(ChannelId, Channel<AccountId>)>;
+        /// The number that the next channel will have.
+        fn next_channel() -> ChannelId;
+        /// An operator's offer, whether it still holds or not.
+        fn offer(model: ModelId, operator: AccountId) -> Option<Offer>;
+        /// The first `limit` offers of a model.
+        fn offers(model: ModelId, limit: u32) -> Vec<(AccountId, Offer)>;
+        /// Whether an operator may answer with a model now: the question that servers ask at each finalised block.
+        fn may_serve(model: ModelId, operator: AccountId) -> bool;
+        /// What a voucher would newly pay if it were redeemed in this block and rightly signed.
+        fn due(voucher: Voucher) -> Option<Result<Due, VoucherRefusal>>;
     }
 }

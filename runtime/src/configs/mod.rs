@@ -12,6 +12,7 @@ pub mod transaction_payment;
 mod utility;
 
 pub mod attribution;
+pub mod channels;
 pub mod datanets;
 pub mod grants;
 pub mod jobs;

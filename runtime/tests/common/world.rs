@@ -19,7 +19,8 @@ use tributary_protocol::{
     sum_tree::{Domain, SumLeaf, SumTree},
 };
 use tributary_runtime::{
-    AccountId, Attribution, Balances, Datanets, Grants, Hash, Jobs, Models, Runtime, RuntimeCall, RuntimeOrigin, System,
+    AccountId, Attribution, Balances, Channels, Datanets, Grants, Hash, Jobs, Models, Runtime, RuntimeCall,
+    RuntimeOrigin, System,
 };
 
 /// What a Datanet's use costs a job.
@@ -50,6 +51,7 @@ pub fn advance(blocks: BlockNumber) {
         <Models as Hooks<BlockNumber>>::on_initialize(number);
         <Jobs as Hooks<BlockNumber>>::on_initialize(number);
         <Attribution as Hooks<BlockNumber>>::on_initialize(number);
+        <Channels as Hooks<BlockNumber>>::on_initialize(number);
     }
 }
 
@@ -80,6 +82,7 @@ pub fn check() {
     pallet_models::Pallet::<Runtime>::do_try_state().unwrap();
     pallet_jobs::Pallet::<Runtime>::do_try_state().unwrap();
     pallet_attribution::Pallet::<Runtime>::do_try_state().unwrap();
+    pallet_channels::Pallet::<Runtime>::do_try_state().unwrap();
     let mut all = 0;
     for (who, account) in frame_system::Account::<Runtime>::iter() {
         all += account.data.free + account.data.reserved;

@@ -7,3 +7,4 @@ mod fund;
 mod invariants;
 mod open_stream;
 mod reads;
+mod sell;
