@@ -140,6 +140,8 @@ fn show(context: &Context, data: &[PathBuf], outcome: &LocalOutcome) -> Output {
         "contributions": parts.iter().map(|(file, samples, units)| json!({
             "file": file, "samples": samples, "units": units,
         })).collect::<Vec<_>>(),
+        "by_samples": outcome.attribution.by_samples,
+        "accuracy": outcome.report.accuracy,
         "duplicates_left_out": outcome.duplicates,
     });
     if context.json() {
@@ -164,5 +166,16 @@ fn show(context: &Context, data: &[PathBuf], outcome: &LocalOutcome) -> Output {
         .map(|(file, samples, units)| vec![file, samples.to_string(), views::units_percent(units)])
         .collect();
     let shares = output::table(&["file", "samples", "part"], &rows);
-    Output::new(json, format!("{}\n\nWho shaped it:\n{shares}", output::fields(&fields)))
+    let how = match outcome.attribution.by_samples {
+        true => "\n(by numbers of samples: none stood out from those that were held out)",
+        false => "",
+    };
+    let accuracy = match &outcome.report.accuracy {
+        Some(accuracy) => {
+            let attributed = outcome.report.contributions.attributed;
+            format!("\nTo answers: {}", views::accuracy(Some(accuracy), attributed))
+        }
+        None => String::new(),
+    };
+    Output::new(json, format!("{}\n\nWho shaped it:\n{shares}{how}{accuracy}", output::fields(&fields)))
 }
