@@ -17,7 +17,7 @@ use std::{
 use tributary_attribution::{
     Answer, ContributionSamples, Corpus, GroupSettings, Groups, RetrainProgress, RetrainRecipe, Retrainer,
     SampleScores, Tangent, TangentSettings, Tangents,
-    accuracy::{Ghost, Interval, Predictions, bootstrap, ghost_share, spearman},
+    accuracy::{Ghost, Interval, Predictions, bootstrap, ghost_share, says, spearman},
     random_coalitions, to_integers,
 };
 use tributary_lora::{
@@ -25,7 +25,7 @@ use tributary_lora::{
     sample_loss,
 };
 use tributary_protocol::{
-    ContributionId, Ppm,
+    ContentHash, ContributionId, Ppm,
     answer::{Rule, by_owner},
     sample::{Limits, ParsedSamples},
 };
@@ -252,6 +252,7 @@ fn main() {
     show("  losses", correlation(&inside(&exact), &truth));
 
     // Who is paid for the questions.
+    let said: Vec<ContentHash> = samples.iter().map(says).collect();
     let holds = |sample: &EncodedSample, text: &str| {
         let line = corpus.lines().iter().find(|line| line.hash() == sample.id()).unwrap();
         line.sample().completion.contains(text)
@@ -284,10 +285,11 @@ fn main() {
                 .map(|((sample, gradient), score)| {
                     let near = dots(gradient, &of_samples);
                     let nearest = (0..near.len()).max_by(|a, b| near[*a].total_cmp(&near[*b])).unwrap();
-                    Ghost { id: sample.id(), group: groups.of_sample()[nearest], score }
+                    Ghost { id: sample.id(), says: says(sample), group: groups.of_sample()[nearest], score }
                 })
                 .collect();
-            ghosts_sum += ghost_share(&rule, &found.groups, &found.samples, &posing).unwrap().parts() as f64 / 1e6;
+            ghosts_sum +=
+                ghost_share(&rule, &found.groups, &found.samples, &said, &posing).unwrap().parts() as f64 / 1e6;
         }
         let of = |sum: f64| 100.0 * sum / f64::from(asked);
         println!(
