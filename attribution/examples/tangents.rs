@@ -252,6 +252,7 @@ fn main() {
     show("  losses", correlation(&inside(&exact), &truth));
 
     // Who is paid for the questions.
+    let said: Vec<ContentHash> = samples.iter().map(says).collect();
     let holds = |sample: &EncodedSample, text: &str| {
         let line = corpus.lines().iter().find(|line| line.hash() == sample.id()).unwrap();
         line.sample().completion.contains(text)
@@ -288,7 +289,8 @@ fn main() {
                     Ghost { id: sample.id(), says: says(sample), group: groups.of_sample()[nearest], score }
                 })
                 .collect();
-            ghosts_sum += ghost_share(&rule, &found.groups, &found.samples, &said, &posing).unwrap().parts() as f64 / 1e6;
+            ghosts_sum +=
+                ghost_share(&rule, &found.groups, &found.samples, &said, &posing).unwrap().parts() as f64 / 1e6;
         }
         let of = |sum: f64| 100.0 * sum / f64::from(asked);
         println!(

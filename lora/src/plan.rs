@@ -234,9 +234,8 @@ mod tests {
 
     #[test]
     fn every_epoch_looks_at_every_ghost_once_and_spreads_them() {
-        let dataset = dataset(&[3; 10], None);
-        let divided = Dataset { validation: dataset.training[..7].to_vec(), ..dataset };
-        let mut plan = Plan::new(&divided, &config(3, 3));
+        let of = |ghosts: usize| Plan::of_positions(vec![3; 10], vec![3; ghosts], None, &config(3, 3));
+        let mut plan = of(7);
         let steps = plan.steps_per_epoch();
         let epochs: Vec<Vec<Vec<usize>>> =
             (0..2).map(|e| (0..steps).map(|s| plan.ghosts(e * steps + s).to_vec()).collect()).collect();
@@ -249,8 +248,8 @@ mod tests {
         }
         assert_ne!(epochs[0], epochs[1]);
         // A run that goes on in the second epoch has not seen the first.
-        assert_eq!(Plan::new(&divided, &config(3, 3)).ghosts(steps + 2), epochs[1][2]);
-        assert!(Plan::new(&Dataset { validation: Vec::new(), ..divided }, &config(3, 3)).ghosts(1).is_empty());
+        assert_eq!(of(7).ghosts(steps + 2), epochs[1][2]);
+        assert!(of(0).ghosts(1).is_empty());
     }
 
     #[test]
