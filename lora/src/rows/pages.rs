@@ -146,9 +146,9 @@ impl PagePool {
 
     /// Takes down that positions were written.
     pub(super) fn wrote(&mut self, pages: &[PageId], first: usize, count: usize) {
-        for index in first / PAGE..Self::pages_for(first + count) {
+        for (index, page) in pages.iter().enumerate().take(Self::pages_for(first + count)).skip(first / PAGE) {
             let filled = (first + count - index * PAGE).min(PAGE);
-            self.states[pages[index].0 as usize].filled = filled as u8;
+            self.states[page.0 as usize].filled = filled as u8;
         }
     }
 }

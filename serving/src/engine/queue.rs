@@ -20,6 +20,8 @@ pub(super) struct Queue {
     /// Those that ran already, the oldest first.
     suspended: BTreeMap<SequenceId, Sequence>,
     lines: HashMap<Payer, VecDeque<Sequence>>,
+    /// The line of every sequence that is in one.
+    payers: HashMap<SequenceId, Payer>,
     /// Rows computed for each that waits or runs, and for those who are ahead of all who do.
     service: HashMap<Payer, u64>,
     /// What the least served one has had.
@@ -29,13 +31,14 @@ pub(super) struct Queue {
 impl Queue {
     /// Sequences that wait.
     pub(super) fn len(&self) -> usize {
-        self.suspended.len() + self.lines.values().map(VecDeque::len).sum::<usize>()
+        self.suspended.len() + self.payers.len()
     }
 
     /// A sequence that is new.
     pub(super) fn push(&mut self, sequence: Sequence) {
         let service = self.service.entry(sequence.adapter).or_insert(self.floor);
         *service = (*service).max(self.floor);
+        self.payers.insert(sequence.id, sequence.adapter);
         self.lines.entry(sequence.adapter).or_default().push_back(sequence);
     }
 
@@ -73,7 +76,7 @@ impl Queue {
         if self.suspended.contains_key(&id) {
             return self.suspended.get_mut(&id);
         }
-        self.lines.values_mut().filter_map(VecDeque::front_mut).find(|sequence| sequence.id == id)
+        self.lines.get_mut(self.payers.get(&id)?)?.front_mut().filter(|sequence| sequence.id == id)
     }
 
     /// Takes out a sequence that [`Queue::order`] names.
@@ -82,6 +85,7 @@ impl Queue {
             return Some(sequence);
         }
         let payer = self.get_mut(id)?.adapter;
+        self.payers.remove(&id);
         let line = self.lines.get_mut(&payer)?;
         let sequence = line.pop_front();
         if line.is_empty() {
@@ -100,12 +104,15 @@ impl Queue {
             *line = stay;
         }
         self.lines.retain(|_, line| !line.is_empty());
+        for sequence in &removed {
+            self.payers.remove(&sequence.id);
+        }
         removed
     }
 
     /// Whether the sequence waits.
     pub(super) fn contains(&self, id: SequenceId) -> bool {
-        self.suspended.contains_key(&id) || self.lines.values().flatten().any(|sequence| sequence.id == id)
+        self.suspended.contains_key(&id) || self.payers.contains_key(&id)
     }
 }
 
