@@ -17,9 +17,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use tributary_lora::{Adapter, LoraConfig, Model, Target};
 use tributary_protocol::ContentHash;
-use tributary_serving::{
-    AdapterDisk, Engine, EngineConfig, EngineThread, Event, NoSource, Request, RequestId,
-};
+use tributary_serving::{AdapterDisk, Engine, EngineConfig, EngineThread, Event, NoSource, Request, RequestId};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -187,7 +185,8 @@ fn hot(model: Arc<Model>, folder: &Path, settings: &Settings) -> Result<(), Fail
     // Files are a little longer than what they hold, and reservations are made by files.
     let config = EngineConfig { adapter_bytes: size * slots as u64 + (1 << 16), ..plain(16) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let engine = runtime.block_on(async { EngineThread::start(model, None, disk(folder)?, config, 1).map_err(Failure::from) })?;
+    let engine = runtime
+        .block_on(async { EngineThread::start(model, None, disk(folder)?, config, 1).map_err(Failure::from) })?;
     let request = |number: usize| Request {
         adapter: Some(order[number % hot]),
         tokens_max: Some(16),
@@ -235,7 +234,8 @@ fn cold(model: Arc<Model>, folder: &Path) -> Result<(), Failure> {
     // Room for four, so that after a round over all of them the first ones are gone again.
     let config = EngineConfig { adapter_bytes: 4 * size + (1 << 16), ..plain(16) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let engine = runtime.block_on(async { EngineThread::start(model, None, disk(folder)?, config, 1).map_err(Failure::from) })?;
+    let engine = runtime
+        .block_on(async { EngineThread::start(model, None, disk(folder)?, config, 1).map_err(Failure::from) })?;
     let mut number = 0;
     serve(|| {
         let (mut warm, mut cold) = (Vec::new(), Vec::new());

@@ -8,6 +8,8 @@ use super::with_elements;
 use crate::quant::FrozenWeight;
 use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
 
 /// Features that are computed together.
 const LANES: usize = 8;
@@ -79,35 +81,35 @@ impl RowUpdate {
                 return self.apply_avx2(x, y);
             }
         }
-        self.apply_here(x, y);
+        self.apply_with(x, y, shrink, expand);
     }
 
-    /// The same operations in the same order, eight at a time.
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
     fn apply_avx2(&self, x: &[f32], y: &mut [f32]) {
-        self.apply_here(x, y);
+        self.apply_with(x, y, |x, a, sums| shrink_avx2(x, a, sums), |small, b| expand_avx2(small, b));
     }
 
     #[inline(always)]
-    fn apply_here(&self, x: &[f32], y: &mut [f32]) {
+    fn apply_with(
+        &self,
+        x: &[f32],
+        y: &mut [f32],
+        shrink: impl Fn(&[[f32; LANES]], &[RankStep], &mut RankStep),
+        expand: impl Fn(&[f32], &[[f32; OUTPUTS]]) -> [f32; OUTPUTS],
+    ) {
         let padded_rank = self.rank.next_multiple_of(RANKS);
+        let steps = self.input.div_ceil(LANES);
         let mut small = vec![0f32; x.len() / self.input * padded_rank];
-        let mut end = [0f32; LANES];
+        let mut end = [[0f32; LANES]];
         for (x, small) in x.chunks_exact(self.input).zip(small.chunks_exact_mut(padded_rank)) {
             let (whole, rest) = x.as_chunks::<LANES>();
-            end[..rest.len()].copy_from_slice(rest);
-            let steps = whole.len() + usize::from(!rest.is_empty());
+            end[0][..rest.len()].copy_from_slice(rest);
             for (block, small) in self.down.chunks_exact(steps * RANKS * LANES).zip(small.as_chunks_mut::<RANKS>().0) {
-                let block = block.as_chunks::<LANES>().0.as_chunks::<RANKS>().0;
+                let (block, last) = block.as_chunks::<LANES>().0.as_chunks::<RANKS>().0.split_at(whole.len());
                 let mut sums = [[0f32; LANES]; RANKS];
-                for (x, a) in whole.iter().chain((!rest.is_empty()).then_some(&end)).zip(block) {
-                    for (sums, a) in sums.iter_mut().zip(a) {
-                        for lane in 0..LANES {
-                            sums[lane] = x[lane].mul_add(a[lane], sums[lane]);
-                        }
-                    }
-                }
+                shrink(whole, block, &mut sums);
+                shrink(&end[..last.len()], last, &mut sums);
                 *small = sums.map(|sums| self.scale * tree(sums));
             }
         }
@@ -115,12 +117,7 @@ impl RowUpdate {
             let (first, up) = (panel * OUTPUTS, up.as_chunks::<OUTPUTS>().0);
             let count = OUTPUTS.min(self.output - first);
             for (small, y) in small.chunks_exact(padded_rank).zip(y.chunks_exact_mut(self.output)) {
-                let mut sums = [0f32; OUTPUTS];
-                for (factor, up) in small.iter().zip(up) {
-                    for lane in 0..OUTPUTS {
-                        sums[lane] = factor.mul_add(up[lane], sums[lane]);
-                    }
-                }
+                let sums = expand(&small[..self.rank], up);
                 let y = &mut y[first..first + count];
                 y.iter_mut().zip(&sums).for_each(|(y, sum)| *y += sum);
                 if let Some(factors) = &self.factors {
@@ -129,6 +126,90 @@ impl RowUpdate {
             }
         }
     }
+}
+
+/// Eight features of four rows of `A`.
+type RankStep = [[f32; LANES]; RANKS];
+
+/// Adds the products of `x` with four rows of `A` to eight sums for each.
+fn shrink(x: &[[f32; LANES]], a: &[RankStep], sums: &mut RankStep) {
+    for (x, a) in x.iter().zip(a) {
+        for (sums, a) in sums.iter_mut().zip(a) {
+            for lane in 0..LANES {
+                sums[lane] = x[lane].mul_add(a[lane], sums[lane]);
+            }
+        }
+    }
+}
+
+/// What the ranks add to neighbouring outputs.
+fn expand(small: &[f32], b: &[[f32; OUTPUTS]]) -> [f32; OUTPUTS] {
+    let mut sums = [0f32; OUTPUTS];
+    for (factor, b) in small.iter().zip(b) {
+        for (sum, b) in sums.iter_mut().zip(b) {
+            *sum = factor.mul_add(*b, *sum);
+        }
+    }
+    sums
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn eight(values: &[f32; LANES]) -> __m256 {
+    #[expect(unsafe_code, reason = "a load through a pointer")]
+    // SAFETY: there are eight elements.
+    unsafe {
+        _mm256_loadu_ps(values.as_ptr())
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn put(values: &mut [f32; LANES], eight: __m256) {
+    #[expect(unsafe_code, reason = "a store through a pointer")]
+    // SAFETY: there are eight elements.
+    unsafe {
+        _mm256_storeu_ps(values.as_mut_ptr(), eight);
+    }
+}
+
+/// [`shrink`], eight features at a time.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn shrink_avx2(x: &[[f32; LANES]], a: &[RankStep], sums: &mut RankStep) {
+    let [mut s0, mut s1, mut s2, mut s3] = [eight(&sums[0]), eight(&sums[1]), eight(&sums[2]), eight(&sums[3])];
+    for (x, [a0, a1, a2, a3]) in x.iter().zip(a) {
+        let x = eight(x);
+        s0 = _mm256_fmadd_ps(x, eight(a0), s0);
+        s1 = _mm256_fmadd_ps(x, eight(a1), s1);
+        s2 = _mm256_fmadd_ps(x, eight(a2), s2);
+        s3 = _mm256_fmadd_ps(x, eight(a3), s3);
+    }
+    for (sums, eight) in sums.iter_mut().zip([s0, s1, s2, s3]) {
+        put(sums, eight);
+    }
+}
+
+/// [`expand`], eight outputs at a time.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn expand_avx2(small: &[f32], b: &[[f32; OUTPUTS]]) -> [f32; OUTPUTS] {
+    let mut sums = [_mm256_setzero_ps(); OUTPUTS / LANES];
+    for (factor, b) in small.iter().zip(b) {
+        let factor = _mm256_set1_ps(*factor);
+        for (sum, b) in sums.iter_mut().zip(b.as_chunks::<LANES>().0) {
+            *sum = _mm256_fmadd_ps(factor, eight(b), *sum);
+        }
+    }
+    let mut out = [0f32; OUTPUTS];
+    for (out, sum) in out.as_chunks_mut::<LANES>().0.iter_mut().zip(sums) {
+        put(out, sum);
+    }
+    out
 }
 
 /// Neighbouring rows with the same update.
@@ -253,7 +334,7 @@ mod tests {
         let x = numbers(3 * 33, 4.0);
         let (mut found, mut expected) = (vec![0f32; 120], vec![0f32; 120]);
         update.apply(&x, &mut found);
-        update.apply_here(&x, &mut expected);
+        update.apply_with(&x, &mut expected, shrink, expand);
         assert_eq!(found, expected);
     }
 
