@@ -109,7 +109,9 @@ fn many_adapters_are_served_within_little_memory() {
 fn many_requests_for_one_cold_adapter_share_its_way() {
     let market = Market::new(1);
     let mut engine = market.engine(small());
-    (0..30).for_each(|number| drop(engine.submit(request(market.hashes[0], number)).unwrap()));
+    for number in 0..30 {
+        engine.submit(request(market.hashes[0], number)).unwrap();
+    }
     assert!(run(&mut engine, &small()).values().all(|answer| answer.error.is_none()));
     let counts = engine.counts().adapters;
     assert_eq!((counts.fetched, counts.loaded, counts.ready, market.asked.load(Ordering::Relaxed)), (1, 1, 1, 1));

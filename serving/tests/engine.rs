@@ -42,8 +42,8 @@ fn tokens(answers: &[Answered]) -> Vec<BTreeMap<u32, Vec<u32>>> {
 fn answers_are_the_same_alone_and_in_any_crowd() {
     let (model, dir) = (tiny(), tempfile::tempdir().unwrap());
     let requests = crowd(&write_all(&model, 7, dir.path()));
-    let alone: Vec<Answered> =
-        requests.iter().map(|request| answers(&model, dir.path(), small(), &[request.clone()]).remove(0)).collect();
+    let alone = |request| answers(&model, dir.path(), small(), std::slice::from_ref(request)).remove(0);
+    let alone: Vec<Answered> = requests.iter().map(alone).collect();
     assert!(alone.iter().all(|answer| answer.error.is_none() && answer.finished.len() == 1));
     // The settings tell answers apart.
     assert!(alone.iter().zip(&alone[1..]).all(|(a, b)| a.tokens != b.tokens));
@@ -87,7 +87,7 @@ fn greedy_answers_are_those_of_plain_generation() {
     let (model, dir) = (tiny(), tempfile::tempdir().unwrap());
     let adapters = write_all(&model, 3, dir.path());
     for number in 0..6 {
-        let which = (number % 2 == 0).then(|| number / 2);
+        let which = (number % 2 == 0).then_some(number / 2);
         let loaded =
             which.map(|which: usize| Adapter::load(&dir.path().join(adapters[which].to_string()), &model).unwrap());
         let prompt = prompt(3 + number * 9, number);
@@ -105,7 +105,7 @@ fn several_choices_share_the_prompt_and_draw_apart() {
     let (model, dir) = (tiny(), tempfile::tempdir().unwrap());
     let sampling = Sampling { temperature: 1.0, seed: 4, ..Default::default() };
     let request = Request { choices: 4, sampling, tokens_max: Some(12), ..Request::new(prompt(40, 3)) };
-    let answer = answers(&model, dir.path(), small(), &[request.clone()]).remove(0);
+    let answer = answers(&model, dir.path(), small(), std::slice::from_ref(&request)).remove(0);
     assert_eq!(answer.finished.len(), 4);
     let distinct: std::collections::BTreeSet<_> = answer.tokens.values().collect();
     assert!(distinct.len() > 1);
