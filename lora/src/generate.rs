@@ -150,7 +150,7 @@ fn run_pending(
     let tokens: Vec<u32> = sequences.iter().flat_map(|sequence| sequence.pending.iter().copied()).collect();
     let single = tokens.len() == sequences.len();
     let rope = model.rope();
-    let pass = Pass { adapter, noise: None, unread: false, decode: single, tape: None };
+    let pass = Pass { adapter, rows: None, noise: None, unread: false, decode: single, tape: None };
     let hidden = model.run(&tokens, pass, |layer, shape, heads| {
         let Heads { q, k, v } = heads;
         if !ops::is_native(q) {

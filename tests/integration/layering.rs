@@ -39,6 +39,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &["tributary-protocol", "tributary-lora", "tributary-attribution", "tributary-exchange", "tributary-client"],
     ),
     (
+        "tributary-serving",
+        &["tributary-protocol", "tributary-lora", "tributary-attribution", "tributary-exchange", "tributary-client"],
+    ),
+    (
         "tributary-cli",
         &[
             "tributary-protocol",

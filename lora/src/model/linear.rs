@@ -6,6 +6,7 @@ use crate::noise::Noise;
 use crate::ops;
 use crate::per_sample::Tape;
 use crate::quant::FrozenWeight;
+use crate::rows::RowAdapters;
 use candle_core::{Result, Tensor};
 use std::sync::Arc;
 
@@ -14,6 +15,8 @@ use std::sync::Arc;
 pub(crate) struct Pass<'a> {
     /// The update of the layers.
     pub adapter: Option<&'a Adapter>,
+    /// Updates that differ from row to row, in place of `adapter`.
+    pub rows: Option<&'a RowAdapters<'a>>,
     /// The randomness of a training step.
     pub noise: Option<&'a Noise>,
     /// Nobody reads what comes out, only its gradient: [`Linear::forward_last`] may leave its products out.
@@ -54,10 +57,11 @@ impl Linear {
     }
 
     fn apply(&self, x: &Tensor, rows: Option<&Arc<Vec<u32>>>, pass: Pass<'_>, unread: bool) -> Result<Tensor> {
-        let y = match pass.adapter {
-            Some(adapter) if pass.decode => adapter.decode(x, &self.weight, self.index)?,
-            None if pass.decode => ops::decode_linear(x, &self.weight, None)?,
-            Some(adapter) => {
+        let y = match (pass.rows, pass.adapter) {
+            (Some(adapters), _) => adapters.linear(x, rows.map(|rows| rows.as_slice()), &self.weight, self.index)?,
+            (_, Some(adapter)) if pass.decode => adapter.decode(x, &self.weight, self.index)?,
+            (_, None) if pass.decode => ops::decode_linear(x, &self.weight, None)?,
+            (_, Some(adapter)) => {
                 let y = adapter.linear(x, &self.weight, self.index, pass.noise, rows, unread)?;
                 match (pass.tape, adapter.pair(self.index)) {
                     (Some(tape), Some(pair)) => {
@@ -67,8 +71,8 @@ impl Linear {
                     _ => y,
                 }
             }
-            None if unread => ops::unread_frozen_linear(x, &self.weight)?,
-            None => ops::frozen_linear(x, &self.weight)?,
+            (_, None) if unread => ops::unread_frozen_linear(x, &self.weight)?,
+            (_, None) => ops::frozen_linear(x, &self.weight)?,
         };
         match &self.bias {
             Some(bias) if ops::is_native(&y) => y.broadcast_add(bias),

@@ -416,6 +416,11 @@ impl Model {
         linears.filter_map(|linear| Some((format!("{}.weight", linear.path), adapter.pair(linear.index)?))).collect()
     }
 
+    /// Heads of the attention of every layer.
+    pub(crate) fn attention_shapes(&self) -> Vec<AttentionShape> {
+        self.layers.iter().map(|layer| layer.attention.shape).collect()
+    }
+
     pub(crate) fn rope(&self) -> &Arc<RopeTable> {
         &self.rope
     }
@@ -426,7 +431,7 @@ impl Model {
 
     /// The normalised output of the last layer for every position of the batch. Backward passes write to the tape.
     pub(crate) fn hidden(&self, batch: &Batch, adapter: Option<&Adapter>, tape: Option<&Tape>) -> TensorResult<Tensor> {
-        let pass = Pass { adapter, noise: batch.noise(), unread: false, decode: false, tape };
+        let pass = Pass { adapter, rows: None, noise: batch.noise(), unread: false, decode: false, tape };
         self.run(batch.tokens(), pass, |_, shape, heads| {
             ops::causal_attention(&heads.q, &heads.k, &heads.v, *shape, batch.lengths(), &self.rope)
         })

@@ -31,7 +31,7 @@ impl Model {
             let loss = self.loss_sum(batch, adapter)?;
             return Ok((loss.to_scalar()?, loss.backward()?));
         }
-        let pass = Pass { adapter, noise: batch.noise(), unread: false, decode: false, tape: None };
+        let pass = Pass { adapter, rows: None, noise: batch.noise(), unread: false, decode: false, tape: None };
         let embedded = self.embed(batch.tokens(), pass)?;
         let mut x = Link::new(&embedded, false);
         let mut inputs = Vec::with_capacity(2 * self.layers.len());
@@ -78,7 +78,7 @@ impl Model {
 
     /// Sum of the losses of the batch's trained positions, without anything that a gradient needs.
     pub(crate) fn plain_loss_sum(&self, batch: &Batch, adapter: Option<&Adapter>) -> Result<f32> {
-        let pass = Pass { adapter, noise: batch.noise(), unread: false, decode: false, tape: None };
+        let pass = Pass { adapter, rows: None, noise: batch.noise(), unread: false, decode: false, tape: None };
         let mut x = self.embed(batch.tokens(), pass)?.detach();
         for half in self.halves() {
             x = self.half(half, &x, batch, pass)?.detach();

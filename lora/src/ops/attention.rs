@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Heads of an attention layer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct AttentionShape {
     /// Query heads.
     pub heads: usize,
@@ -357,7 +357,8 @@ pub(crate) fn attend_cached(
     out
 }
 
-fn softmax(values: &mut [f32]) {
+#[inline(always)]
+pub(super) fn softmax(values: &mut [f32]) {
     let largest = max(values);
     values.iter_mut().for_each(|value| *value = exp(*value - largest));
     let scale = 1.0 / sum(values);

@@ -104,7 +104,7 @@ pub(crate) fn decode_linear(
 }
 
 /// `x·Wᵀ`, row by row.
-fn weight_product(x: &[f32], rows: usize, weight: &FrozenWeight) -> Result<Vec<f32>> {
+pub(super) fn weight_product(x: &[f32], rows: usize, weight: &FrozenWeight) -> Result<Vec<f32>> {
     let (output, input) = weight.dims()?;
     // Outputs that one thread computes at a time: enough to be worth waking it, few enough to unpack them in the cache.
     let stretch = ((1 << 15) / input.max(1)).next_multiple_of(BLOCK).max(BLOCK);
@@ -167,7 +167,8 @@ fn products<T: Element>(x: &[f32], rows: usize, weights: &[T], inner: usize, out
     }
 }
 
-fn tree([a, b, c, d, e, f, g, h]: [f32; LANES]) -> f32 {
+#[inline(always)]
+pub(super) fn tree([a, b, c, d, e, f, g, h]: [f32; LANES]) -> f32 {
     ((a + b) + (c + d)) + ((e + f) + (g + h))
 }
 

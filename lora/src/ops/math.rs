@@ -38,6 +38,7 @@ pub(crate) fn sigmoid(x: f32) -> f32 {
 }
 
 /// Sum of `a[i] * b[i]`.
+#[inline(always)]
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0f32; LANES];
     let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
@@ -52,6 +53,7 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
 }
 
 /// Sum of all elements.
+#[inline(always)]
 pub(crate) fn sum(values: &[f32]) -> f32 {
     let mut lanes = [0f32; LANES];
     let chunks = values.chunks_exact(LANES);
@@ -65,6 +67,7 @@ pub(crate) fn sum(values: &[f32]) -> f32 {
 }
 
 /// Largest element; negative infinity for none.
+#[inline(always)]
 pub(crate) fn max(values: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];
     let chunks = values.chunks_exact(LANES);
@@ -86,6 +89,7 @@ pub(crate) fn exp_shifted(values: &mut [f32]) -> (f32, f32) {
     (largest, sum(values))
 }
 
+#[inline(always)]
 fn tree(lanes: [f32; LANES]) -> f32 {
     let [a, b, c, d, e, f, g, h] = lanes;
     ((a + b) + (c + d)) + ((e + f) + (g + h))

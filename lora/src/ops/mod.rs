@@ -21,7 +21,9 @@ mod gated;
 pub(crate) mod gemm;
 mod linear;
 pub(crate) mod math;
+mod paged;
 mod rms_norm;
+mod row_update;
 mod sampled_targets;
 mod unread;
 
@@ -34,7 +36,9 @@ pub(crate) use few_rows::decode_linear;
 pub(crate) use gated::gated;
 pub(crate) use gemm::{Backend, CHUNK};
 pub(crate) use linear::{frozen_linear, linear, lora_linear, low_rank_sum};
+pub(crate) use paged::{PAGE, PagedLayer, PagedRow, attend_paged};
 pub(crate) use rms_norm::rms_norm;
+pub(crate) use row_update::{RowUpdate, Run, mixed_linear};
 pub(crate) use sampled_targets::sampled_targets;
 pub(crate) use unread::{unread_frozen_linear, unread_lora_linear};
 
