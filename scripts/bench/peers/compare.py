@@ -10,11 +10,12 @@ import argparse
 import importlib.metadata
 import os
 import pathlib
-import platform
 import statistics
 import subprocess
 import sys
 import time
+
+from machine import machine
 
 HERE = pathlib.Path(__file__).parent
 
@@ -124,14 +125,6 @@ def same(name, first, second):
     near = 0.01 if "16" in name or "NF4" in name or "bitsandbytes" in name else 0.002
     if abs(float(first) - float(second)) > near * abs(float(first)):
         sys.exit(f"{name} computes a loss of {second} where tributary computes {first}")
-
-
-def machine():
-    with open("/proc/cpuinfo") as file:
-        model = next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
-    flags = next(line for line in open("/proc/cpuinfo") if line.startswith("flags")).split()
-    wide = [flag for flag in ("avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16") if flag in flags]
-    return f"{model}, {os.cpu_count()} cores ({' '.join(wide)}), Linux {platform.release()}"
 
 
 def main():
