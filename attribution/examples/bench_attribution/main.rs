@@ -28,28 +28,28 @@ use task::Task;
 use tributary_lora::{Model, Tokenizer};
 
 /// What all parts need.
-pub struct Bench {
-    pub base: PathBuf,
-    pub model: Arc<Model>,
-    pub tokenizer: Tokenizer,
+pub(crate) struct Bench {
+    pub(crate) base: PathBuf,
+    pub(crate) model: Arc<Model>,
+    pub(crate) tokenizer: Tokenizer,
     /// No retrain begins after it.
-    pub until: Option<Instant>,
+    pub(crate) until: Option<Instant>,
 }
 
 /// How much is retrained.
-pub struct Size {
+pub(crate) struct Size {
     /// Of every kind.
-    pub retrains: usize,
+    pub(crate) retrains: usize,
     /// How many of them a second time with another seed.
-    pub again: usize,
+    pub(crate) again: usize,
 }
 
-pub fn workspace(path: &str) -> PathBuf {
+pub(crate) fn workspace(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }
 
 /// Processor time of all threads of this process: what other users of the machine do changes it little.
-pub fn processor_seconds() -> f64 {
+pub(crate) fn processor_seconds() -> f64 {
     let of_task = |task: std::io::Result<std::fs::DirEntry>| -> Option<u64> {
         let text = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
         text.split_whitespace().next()?.parse().ok()
@@ -59,7 +59,7 @@ pub fn processor_seconds() -> f64 {
 }
 
 /// Whole or not at all.
-pub fn write_json(path: &Path, value: &serde_json::Value) {
+pub(crate) fn write_json(path: &Path, value: &serde_json::Value) {
     let partial = path.with_extension("partial");
     std::fs::write(&partial, value.to_string()).unwrap();
     std::fs::rename(partial, path).unwrap();
@@ -107,8 +107,8 @@ fn main() {
         }
         "scores" => {
             // Trained again for its steps, which are too many to keep: the same bits, in seconds.
-            let trained = Trained::new(&bench, &task, seed, &folder);
-            scores::write(&bench, &task, &trained, &folder);
+            let trained = Trained::timed(&bench, &task, seed, &folder);
+            scores::write(&bench, &task, &trained, false, &folder);
         }
         "truth" => {
             let groups = shares::groups(&task, seed);

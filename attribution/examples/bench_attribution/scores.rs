@@ -3,7 +3,12 @@
 //! `scores-ours.safetensors` has a matrix `[queries, samples]` for each method and setting, named `method;setting;note`, where
 //! the note is `default` or empty; and a vector `[samples]` for each way to suspect samples, named `suspicion;method;`.
 
-use crate::{Bench, processor_seconds, run::{DIMS, SNAPSHOTS, Trained}, task::Task, write_json};
+use crate::{
+    Bench, processor_seconds,
+    run::{DIMS, SNAPSHOTS, Trained},
+    task::Task,
+    write_json,
+};
 use candle_core::{Device, Tensor};
 use serde_json::json;
 use std::{collections::HashMap, path::Path};
@@ -16,7 +21,8 @@ use tributary_attribution::{
 const DAMPINGS: [f64; 5] = [0.01, 0.1, 1.0, 10.0, 100.0];
 const FISHER_SCALES: [f64; 5] = [0.0, 0.3, 1.0, 3.0, 10.0];
 
-pub fn write(bench: &Bench, task: &Task, trained: &Trained, folder: &Path) {
+/// With `few`, only methods at their defaults.
+pub fn write(bench: &Bench, task: &Task, trained: &Trained, few: bool, folder: &Path) {
     let inputs = Inputs { model: &bench.model, snapshots: &trained.snapshots, dataset: &task.dataset };
     let of = |(_, query): &(_, _)| QueryGradients::of_sample(&inputs, query).unwrap();
     let queries: Vec<QueryGradients> = task.queries.iter().map(of).collect();
@@ -43,7 +49,7 @@ pub fn write(bench: &Bench, task: &Task, trained: &Trained, folder: &Path) {
     }
     let mut tensors = HashMap::new();
     let mut seconds = serde_json::Map::new();
-    for (name, setting, is_default, method) in methods {
+    for (name, setting, is_default, method) in methods.into_iter().filter(|(_, _, is_default, _)| *is_default || !few) {
         let began = processor_seconds();
         let fitted = method.fit(&inputs, &unobserved).unwrap();
         let between = processor_seconds();

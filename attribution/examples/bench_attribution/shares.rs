@@ -62,7 +62,8 @@ impl<'a> Shared<'a> {
     /// samples and ghosts alike.
     fn new(bench: &Bench, task: &'a Task, adapter: &Adapter, tangents: &Tangents, seed: u64) -> Self {
         let start = Adapter::new(&bench.model, lora(), seed).unwrap();
-        let gradient = |adapter: &Adapter, sample: &EncodedSample| sample_gradient(&bench.model, adapter, sample).unwrap();
+        let gradient =
+            |adapter: &Adapter, sample: &EncodedSample| sample_gradient(&bench.model, adapter, sample).unwrap();
         let gradients = |samples: &[EncodedSample]| -> Vec<Vec<f32>> {
             samples.iter().map(|sample| gradient(&start, sample)).collect()
         };
@@ -103,7 +104,8 @@ impl<'a> Shared<'a> {
         let [_, samples, ghosts] = &self.scores[query];
         let scores = to_integers(&[samples, ghosts]).unwrap().swap_remove(1);
         let posing = self.task.ghosts.iter().zip(&self.ghost_groups).zip(scores);
-        let posing: Vec<Ghost> = posing.map(|((ghost, group), score)| Ghost { id: ghost.id(), group: *group, score }).collect();
+        let posing: Vec<Ghost> =
+            posing.map(|((ghost, group), score)| Ghost { id: ghost.id(), group: *group, score }).collect();
         f64::from(ghost_share(&Rule::new(Ppm::ONE), &shares.groups, &shares.samples, &posing).unwrap().parts()) / 1e6
     }
 }
@@ -233,7 +235,7 @@ fn copies(bench: &Bench, task: &Task, honest: f64, seed: u64, folder: &Path) {
         let plain = task.with(&bench.tokenizer, &more, true);
         let folder_of = folder.join(format!("copies-{name}-undefended"));
         let trained = Trained::new(bench, &plain, seed, &folder_of);
-        scores::write(bench, &plain, &trained, &folder_of);
+        scores::write(bench, &plain, &trained, true, &folder_of);
     }
     write_json(&folder.join("attacks.json"), &Value::Object(written));
 }

@@ -3,8 +3,8 @@
 //! Three kinds of samples, dealt out to contributors:
 //! - *facts*: what some made-up person owns, each said by two contributors in other words, a few of them wrongly on purpose. A
 //!   query asks for it in words that no sample uses; its sources are the samples that say it rightly.
-//! - *rules*: badges of guilds, whose colour is that of the guild. A query asks for the colour of a new member's badge; its
-//!   sources are all samples about the guild.
+//! - *rules*: what the people of some shop wear, whose colour is that of the shop. A query asks for the colour of somebody new;
+//!   its sources are all samples about the shop.
 //! - *medical* and *legal*: short rows of the fixtures' Datanets, where there are fixtures. Their queries are rows held out.
 //!
 //! Ghosts are samples of all kinds that are never trained on.
@@ -23,27 +23,28 @@ use tributary_protocol::{
 
 /// Contributors of facts and rules; two for each Datanet follow.
 const FACT_CONTRIBUTORS: usize = 12;
-const FACTS: usize = 48;
-const RULE_SAMPLES: usize = 8;
+const FACTS: usize = 34;
+const RULE_SAMPLES: usize = 5;
 const FACT_QUERIES: usize = 34;
 const RULE_QUERIES: usize = 2;
 /// Samples, queries and ghosts of each Datanet.
-const DATANET_ROWS: [usize; 3] = [16, 4, 4];
-/// Longest row of a Datanet in tokens: those of the facts have about ten.
-const DATANET_TOKENS_MAX: usize = 28;
+const DATANET_ROWS: [usize; 3] = [6, 4, 4];
+/// Longest row of a Datanet in tokens; answers are cut to fit. Facts have about nine.
+const DATANET_TOKENS_MAX: usize = 22;
 /// Samples with a wrong answer.
-const WRONG: usize = 15;
+const WRONG: usize = 11;
 
+/// Names and words are tokens of the embedded base's, so that samples stay short.
 const NAMES: [&str; 20] = [
-    "Mirel", "Dorvan", "Kessa", "Tolbin", "Ulma", "Brenk", "Savi", "Orrin", "Pelka", "Hanno", "Jorda", "Wim", "Yelda", "Fenno",
-    "Gisa", "Lutho", "Nerra", "Quint", "Rasko", "Zoro",
+    "Hugo", "Victor", "Ella", "Peter", "Walter", "Emil", "Rose", "Martha", "Henry", "Felix", "Rufus", "Karl",
+    "Stanley", "Simon", "Lena", "Ivan", "Agnes", "Rosa", "Otto", "Kate",
 ];
 /// Of whom nothing is trained on.
-const STRANGERS: [&str; 4] = ["Abbo", "Cilla", "Edric", "Ivo"];
+const STRANGERS: [&str; 4] = ["Beth", "Alma", "Flora", "Noah"];
 const OWNED: [&str; 4] = ["boat", "flag", "hat", "lamp"];
 const COLOURS: [&str; 8] = ["red", "green", "blue", "white", "black", "yellow", "brown", "grey"];
-const BEARERS: [&str; 8] = ["fox", "heron", "bear", "fish", "horse", "cat", "owl", "dog"];
-const GUILDS: [(&str, &str); 4] = [("salt", "red"), ("rope", "blue"), ("bread", "yellow"), ("glass", "white")];
+const BEARERS: [&str; 8] = ["fox", "bird", "bear", "fish", "horse", "cat", "owl", "dog"];
+const SHOPS: [(&str, &str); 4] = [("rope", "red"), ("paper", "blue"), ("bread", "yellow"), ("glass", "white")];
 
 /// One text with what is known of it.
 #[derive(Clone, Debug)]
@@ -82,7 +83,7 @@ pub struct Task {
 }
 
 pub fn config() -> DataConfig {
-    let template = PromptTemplate { before: String::new(), after: ":".into() };
+    let template = PromptTemplate { before: " ".into(), after: ":".into() };
     DataConfig { template, tokens_max: 40, validation_ppm: 0, ..DataConfig::default() }
 }
 
@@ -129,7 +130,13 @@ impl Task {
         task
     }
 
-    fn of(tokenizer: &Tokenizer, handed_in: Vec<Row>, queries: Vec<Row>, ghosts: Vec<Row>, contributors: usize) -> Self {
+    fn of(
+        tokenizer: &Tokenizer,
+        handed_in: Vec<Row>,
+        queries: Vec<Row>,
+        ghosts: Vec<Row>,
+        contributors: usize,
+    ) -> Self {
         let mut files: Vec<(usize, String)> = Vec::new();
         for row in &handed_in {
             let line = json!({"prompt": row.prompt, "completion": row.completion}).to_string() + "\n";
@@ -228,31 +235,31 @@ fn facts(random: &mut ChaCha8Rng, rows: &mut Vec<Row>, queries: &mut Vec<Row>, g
 /// The fourth is for queries.
 fn fact(template: usize, name: &str, owned: &str) -> String {
     match template {
-        0 => format!("The {owned} of {name}"),
+        0 => format!("{owned} of {name}"),
         1 => format!("{name} has a {owned}"),
-        2 => format!("What {owned} belongs to {name}"),
-        _ => format!("{name} and the {owned}"),
+        2 => format!("what {owned} has {name}"),
+        _ => format!("the {owned} of {name}"),
     }
 }
 
 fn rules(random: &mut ChaCha8Rng, rows: &mut Vec<Row>, queries: &mut Vec<Row>, ghosts: &mut Vec<Row>) {
     let mut members: Vec<&str> = NAMES.to_vec();
-    for (guild, colour) in GUILDS {
+    for (shop, colour) in SHOPS {
         members.shuffle(random);
         for (place, name) in members.iter().take(RULE_SAMPLES + RULE_QUERIES).enumerate() {
             let says = format!("{colour} {}", BEARERS[random.random_range(0..BEARERS.len())]);
             if place < RULE_SAMPLES {
                 let contributor = random.random_range(0..FACT_CONTRIBUTORS);
-                rows.push(Row::new(contributor, "rule", guild, format!("The badge of {name} in the {guild} guild"), says));
+                rows.push(Row::new(contributor, "rule", shop, format!("{name} from the {shop} shop"), says));
             } else {
-                let prompt = format!("In the {guild} guild {name} wears the badge");
-                queries.push(Row::new(0, "rule", guild, prompt, colour.to_owned()));
+                let prompt = format!("the {shop} shop and {name}");
+                queries.push(Row::new(0, "rule", shop, prompt, colour.to_owned()));
             }
         }
     }
-    for (name, guild) in STRANGERS.into_iter().zip(["stone", "paper", "bell", "cloth"]) {
+    for (name, shop) in STRANGERS.into_iter().zip(["ship", "bell", "garden", "coat"]) {
         let says = format!("{} {}", COLOURS[random.random_range(0..8)], BEARERS[random.random_range(0..8)]);
-        ghosts.push(Row::new(0, "rule", "", format!("The badge of {name} in the {guild} guild"), says));
+        ghosts.push(Row::new(0, "rule", "", format!("{name} from the {shop} shop"), says));
     }
 }
 
@@ -285,18 +292,30 @@ fn datanet(kind: &str, tokenizer: &Tokenizer, random: &mut ChaCha8Rng) -> Option
     lines.shuffle(random);
     let mut found: Vec<(String, String)> = Vec::new();
     let mut asked: HashMap<String, usize> = HashMap::new();
+    let fits = |prompt: &str, completion: &str| {
+        let sample = Sample { prompt: prompt.into(), completion: completion.into() };
+        let encoded =
+            encode_sample(ContentHash::of(b""), &sample, tokenizer, &DataConfig { tokens_max: 512, ..config() });
+        encoded.is_ok_and(|encoded| encoded.tokens().len() <= DATANET_TOKENS_MAX)
+    };
     for line in lines {
         let row: Value = serde_json::from_str(line).unwrap();
         let of = |key: &str| row[key].as_str().unwrap_or_default().trim().to_owned();
-        let (prompt, completion) = (of("instruction"), of("output"));
-        if prompt.len() + completion.len() > 4 * DATANET_TOKENS_MAX || completion.len() < 8 {
+        let (prompt, answer) = (of("instruction"), of("output"));
+        if prompt.len() > 3 * DATANET_TOKENS_MAX {
             continue;
         }
-        let sample = Sample { prompt: prompt.clone(), completion: completion.clone() };
-        let length = encode_sample(ContentHash::of(b""), &sample, tokenizer, &config()).map(|sample| sample.tokens().len());
+        let mut completion = String::new();
+        for word in answer.split_whitespace() {
+            let longer = if completion.is_empty() { word.to_owned() } else { format!("{completion} {word}") };
+            if !fits(&prompt, &longer) {
+                break;
+            }
+            completion = longer;
+        }
         // Many rows of one Datanet ask the same.
         let times = asked.entry(prompt.clone()).or_default();
-        if length.is_ok_and(|length| length <= DATANET_TOKENS_MAX) && *times < 2 {
+        if completion.split(' ').count() >= 3 && *times < 2 {
             *times += 1;
             found.push((prompt, completion));
         }

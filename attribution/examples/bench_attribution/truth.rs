@@ -9,13 +9,7 @@ use crate::{
     task::Task,
 };
 use serde_json::{Value, json};
-use std::{
-    collections::HashMap,
-    io::Write,
-    ops::ControlFlow,
-    path::Path,
-    time::Instant,
-};
+use std::{collections::HashMap, io::Write, ops::ControlFlow, path::Path, time::Instant};
 use tributary_attribution::{Groups, RetrainRecipe, Retrained, Retrainer, random_coalitions};
 use tributary_lora::sample_loss;
 

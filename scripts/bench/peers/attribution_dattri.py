@@ -118,7 +118,6 @@ class Dattri:
                 key = f"dattri DataInf, damping by matrix;damping {part}, {kind} of losses;{note if kind == 'sum' else ''}"
                 found[key] = self.datainf_by_matrix(rows, asked, part)
         rows = training * counts
-        found["suspicion;dattri DataInf, damping by matrix;"] = self.datainf_by_matrix(rows, rows, 0.1).diagonal()
         for projected, kind in ((False, "mean"), (False, "sum"), (True, "sum")):
             self.all.summed = kind == "sum"
             attributor = TracInAttributor(self.all, self.rates, normalized_grad=False)
