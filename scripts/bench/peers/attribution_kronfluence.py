@@ -5,6 +5,7 @@ import io
 import logging
 import shutil
 import tempfile
+import warnings
 
 import torch
 from attribution_model import losses
@@ -61,6 +62,7 @@ class Task(BaseTask):
 def scores(run):
     """By `method;setting;note`: `[queries, samples]`; and `suspicion;method;`: `[samples]`."""
     logging.disable(logging.WARNING)
+    warnings.simplefilter("ignore", FutureWarning)
     torch.manual_seed(run.data["seed"])
     model = run.load(run.data["snapshots"][-1]["folder"])
     task = Task(run, model)
@@ -76,15 +78,15 @@ def scores(run):
         settings = [(1e-8, "1e-8", "default"), (None, "0.1 of each matrix' mean eigenvalue", "")]
         settings += [(mean * part, f"{part} of the mean eigenvalue", "") for part in PARTS]
         for number, (damping, name, note) in enumerate(settings):
-            pairs = analyzer.compute_pairwise_scores(
+            analyzer.compute_pairwise_scores(
                 f"pairs-{number}", "ekfac", asked, training, len(asked), per_device_train_batch_size=32,
                 score_args=ScoreArguments(damping_factor=damping),
             )
-            found[f"kronfluence EK-FAC;damping {name};{note}"] = pairs["all_modules"]
+            found[f"kronfluence EK-FAC;damping {name};{note}"] = analyzer.load_pairwise_scores(f"pairs-{number}")["all_modules"]
             if damping is None:
-                self_scores = analyzer.compute_self_scores(
+                analyzer.compute_self_scores(
                     "self", "ekfac", training, per_device_train_batch_size=32, score_args=ScoreArguments(damping_factor=None)
                 )
-                found["suspicion;kronfluence EK-FAC;"] = self_scores["all_modules"]
+                found["suspicion;kronfluence EK-FAC;"] = analyzer.load_self_scores("self")["all_modules"]
     shutil.rmtree(folder)
     return found
