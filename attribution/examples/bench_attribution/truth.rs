@@ -93,7 +93,7 @@ pub fn complete(bench: &Bench, task: &Task, groups: &Groups, seed: u64, size: &S
             return false;
         }
         let began = processor_seconds();
-        let retrained = retrain(bench, task, wanted.seed, &[wanted.included.clone()], folder).remove(0);
+        let retrained = retrain(bench, task, wanted.seed, std::slice::from_ref(&wanted.included), folder).remove(0);
         let adapter = retrained.load(&bench.model).unwrap();
         let loss = |query| f64::from(sample_loss(&bench.model, Some(&adapter), query).unwrap());
         let losses: Vec<f64> = task.queries.iter().map(|(_, query)| loss(query)).collect();
