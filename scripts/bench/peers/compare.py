@@ -15,6 +15,8 @@ import sys
 
 from programs import Program, machine
 
+from machine import machine
+
 HERE = pathlib.Path(__file__).parent
 
 

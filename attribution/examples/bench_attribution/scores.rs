@@ -1,0 +1,83 @@
+//! Scores of this project's estimators: for every query and sample, how much it helped.
+//!
+//! `scores-ours.safetensors` has a matrix `[queries, samples]` for each method and setting, named `method;setting;note`, where
+//! the note is `default` or empty; and a vector `[samples]` for each way to suspect samples, named `suspicion;method;`.
+
+use crate::{
+    Bench, processor_seconds,
+    run::{DIMS, SNAPSHOTS, Trained},
+    task::Task,
+    write_json,
+};
+use candle_core::{Device, Tensor};
+use serde_json::json;
+use std::{collections::HashMap, path::Path};
+use tributary_attribution::{
+    DataInf, DataValueEmbedding, EmbeddingSettings, GradientCosine, GradientDot, Influence, Inputs, QueryGradients,
+    ScreenSettings, TracInCp, Trak, embed, screen, unobserved,
+};
+
+/// Dampings of DataInf and TRAK, and multiples of the Fisher matrices; the defaults are among them.
+const DAMPINGS: [f64; 5] = [0.01, 0.1, 1.0, 10.0, 100.0];
+const FISHER_SCALES: [f64; 5] = [0.0, 0.3, 1.0, 3.0, 10.0];
+
+/// With `few`, only methods at their defaults.
+pub fn write(bench: &Bench, task: &Task, trained: &Trained, few: bool, folder: &Path) {
+    let inputs = Inputs { model: &bench.model, snapshots: &trained.snapshots, dataset: &task.dataset };
+    let of = |(_, query): &(_, _)| QueryGradients::of_sample(&inputs, query).unwrap();
+    let queries: Vec<QueryGradients> = task.queries.iter().map(of).collect();
+    let mut methods: Vec<(&str, String, bool, Box<dyn Influence>)> = vec![
+        ("gradient dot", String::new(), true, Box::new(GradientDot)),
+        ("gradient cosine", String::new(), true, Box::new(GradientCosine)),
+        ("TracInCP", String::new(), true, Box::new(TracInCp { checkpoints: SNAPSHOTS as u8 })),
+    ];
+    for damping in DAMPINGS {
+        let setting = format!("damping {damping}");
+        let (datainf, trak) = (DataInf::default(), Trak::default());
+        methods.push(("DataInf", setting.clone(), damping == datainf.damping, Box::new(DataInf { damping })));
+        methods.push(("TRAK", setting, damping == trak.damping, Box::new(Trak { damping, ..trak })));
+    }
+    for fisher_scale in FISHER_SCALES {
+        let settings = EmbeddingSettings { fisher_scale };
+        let embedding = DataValueEmbedding {
+            trajectory: trained.trajectory.clone(),
+            preconditioner: trained.preconditioner.clone(),
+            settings,
+        };
+        let is_default = settings == EmbeddingSettings::default();
+        methods.push(("data value embedding", format!("Fisher x {fisher_scale}"), is_default, Box::new(embedding)));
+    }
+    let mut tensors = HashMap::new();
+    let mut seconds = serde_json::Map::new();
+    for (name, setting, is_default, method) in methods.into_iter().filter(|(_, _, is_default, _)| *is_default || !few) {
+        let began = processor_seconds();
+        let fitted = method.fit(&inputs, &unobserved).unwrap();
+        let between = processor_seconds();
+        let scores: Vec<Vec<f64>> = queries.iter().map(|query| fitted.scores(query).unwrap()).collect();
+        let each = (processor_seconds() - between) / queries.len() as f64;
+        let key = format!("{name};{setting};{}", if is_default { "default" } else { "" });
+        seconds.insert(key.clone(), json!({"fit": between - began, "query": each}));
+        let shape = (scores.len(), task.dataset.training().len());
+        tensors.insert(key, Tensor::from_vec(scores.concat(), shape, &Device::Cpu).unwrap());
+    }
+
+    let mut add = |name: &str, suspicion: Vec<f64>| {
+        let count = suspicion.len();
+        tensors.insert(format!("suspicion;{name};"), Tensor::from_vec(suspicion, count, &Device::Cpu).unwrap());
+    };
+    let mut leverage = vec![0f64; task.dataset.training().len()];
+    for suspicion in screen(&trained.trajectory, ScreenSettings::default()).unwrap() {
+        leverage[suspicion.place] = suspicion.score;
+    }
+    add("leverage over the run", leverage);
+    candle_core::safetensors::save(&tensors, folder.join("scores-ours.safetensors")).unwrap();
+
+    let embeddings =
+        embed(&trained.trajectory, &trained.preconditioner, EmbeddingSettings::default(), &unobserved).unwrap();
+    let facts = json!({
+        "dims": DIMS, "bytes_per_sample": embeddings.bytes_per_sample(), "file_bytes": embeddings.to_bytes().len(),
+        "trajectory_bytes": trained.trajectory.bytes(), "seconds": seconds,
+        "capture": {"with": trained.seconds[0], "without": trained.seconds[1]},
+    });
+    write_json(&folder.join("ours.json"), &facts);
+}
