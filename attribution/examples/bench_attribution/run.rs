@@ -23,10 +23,10 @@ pub fn lora() -> LoraConfig {
 pub fn training(seed: u64) -> TrainConfig {
     TrainConfig {
         seed,
-        epochs: 10,
-        batch_size: 8,
-        micro_batch_size: 8,
-        learning_rate: 1e-2,
+        epochs: 16,
+        batch_size: 16,
+        micro_batch_size: 16,
+        learning_rate: 4e-3,
         warmup_steps: 4,
         decay: Decay::Linear,
         learning_rate_floor: 0.1,
