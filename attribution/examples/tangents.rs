@@ -279,7 +279,6 @@ fn main() {
             let sums = by_owner(&found.shares, &owners, contributors).unwrap();
             let top = (0..contributors).max_by_key(|owner| sums[*owner]).unwrap();
             hits += usize::from(mine.iter().zip(&owners).any(|(mine, owner)| *mine && *owner == top));
-            let said: Vec<ContentHash> = dataset.training().iter().map(says).collect();
             // A ghost goes to the group of the sample that its gradient is most like.
             let posing: Vec<Ghost> = (dataset.validation().iter().zip(&of_ghosts))
                 .zip(to_integers(&[&scores, &ghosts]).unwrap().swap_remove(1))

@@ -2,7 +2,9 @@
 
 use crate::{
     corpus::{Corpus, Standing},
-    error::AttributionError, groups::Groups};
+    error::AttributionError,
+    groups::Groups,
+};
 use tributary_protocol::{
     ContentHash, ContributionId, Ppm,
     answer::{AnswerError, Rule, SampleScore, Scores, Shares, by_owner, not_finite, share},

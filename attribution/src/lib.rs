@@ -48,9 +48,7 @@ mod units;
 
 pub use answer::{Answer, AnswerShares, ContributionShare, SampleScores, ShareError, to_integers};
 pub use answer_evidence::{AnswerEvidence, AnsweredContribution, Explained, ExplainedModel};
-pub use corpus::{
-    ContributionHashes, ContributionSamples, Corpus, Finding, OwnedSample, Part, Resemblance, Standing,
-};
+pub use corpus::{ContributionHashes, ContributionSamples, Corpus, Finding, OwnedSample, Part, Resemblance, Standing};
 pub use embedding::{EmbeddingError, Embeddings};
 pub use embedding_scores::integer_scores;
 pub use error::{AttributionError, EvidenceError, SpanError};

@@ -2,8 +2,8 @@
 
 use crate::{
     corpus::Corpus,
-    error::EvidenceError,
     embedding::Embeddings,
+    error::EvidenceError,
     estimator::{Inputs, Observer},
     report::{AttributionReport, attribute},
     tangents::Tangents,

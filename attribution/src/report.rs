@@ -134,7 +134,9 @@ pub fn attribute(
             training: Vec::new(),
         })
         .collect();
-    for ((sample, owner), (group, score)) in inputs.dataset.training().iter().zip(owners).zip(of_sample.iter().zip(samples)) {
+    for ((sample, owner), (group, score)) in
+        inputs.dataset.training().iter().zip(owners).zip(of_sample.iter().zip(samples))
+    {
         if let Some(contribution) = contributions.get_mut(owner) {
             let Standing { cluster, similarity } = corpus.standing(&sample.id());
             let (sample, group) = (sample.id(), *group);
@@ -231,7 +233,8 @@ impl AttributionReport {
         for evidence in self.contributions.iter_mut().flat_map(|evidence| &mut evidence.training) {
             evidence.units = units.next().unwrap_or(0);
         }
-        let sum = |evidence: &ContributionEvidence| evidence.training.iter().map(|sample| u128::from(sample.units)).sum();
+        let sum =
+            |evidence: &ContributionEvidence| evidence.training.iter().map(|sample| u128::from(sample.units)).sum();
         let sums: Vec<u128> = self.contributions.iter().map(sum).collect();
         let parts: Vec<Part> = self.contributions.iter().map(part).collect();
         let ContributionUnits { units, by_samples } =

@@ -143,7 +143,13 @@ fn the_ceiling_is_what_two_measurements_agree_on() {
 #[test]
 fn ghosts_are_paid_as_others_where_scores_cannot_tell_and_nothing_where_they_can() {
     let id = |at: usize| ContentHash::of(&at.to_le_bytes());
-    let sample = |at: usize, score: i64| SampleScore { id: id(at), cluster: id(at), similarity: Ppm::ZERO, group: (at % 4) as u16, score };
+    let sample = |at: usize, score: i64| SampleScore {
+        id: id(at),
+        cluster: id(at),
+        similarity: Ppm::ZERO,
+        group: (at % 4) as u16,
+        score,
+    };
     let ghost = |at: usize, score: i64| Ghost { id: id(at), says: id(at), group: (at % 4) as u16, score };
     let random = |at: usize| (noise(at) * 1e6) as i64;
     let ghosts: Vec<Ghost> = (10_000..10_200).map(|at| ghost(at, random(at))).collect();

@@ -4,8 +4,8 @@
 use candle_core::Device;
 use std::{ops::ControlFlow, path::PathBuf, sync::Arc};
 use tributary_attribution::{
-    AttributionError, AttributionReport, Comparison, ContributionSamples, Corpus, Estimator, EvidenceError, Inputs, Kept,
-    TRAINING_RULE, TracInCp, attribute, recompute, unobserved,
+    AttributionError, AttributionReport, Comparison, ContributionSamples, Corpus, Estimator, EvidenceError, Inputs,
+    Kept, TRAINING_RULE, TracInCp, attribute, recompute, unobserved,
 };
 use tributary_lora::{
     Adapter, DataConfig, Dataset, EncodedSample, LoraConfig, Model, Snapshot, Tokenizer, TrainConfig, TrainingRun,
@@ -190,8 +190,7 @@ fn moved_units_and_scores_are_found() {
         sample.units = units.next().unwrap();
     }
     let forged = AttributionReport::from_bytes(&forged.to_bytes()).unwrap();
-    let (_, comparison) =
-        recompute(&forged, &trained.inputs(), Kept::default(), &corpus, &unobserved).unwrap();
+    let (_, comparison) = recompute(&forged, &trained.inputs(), Kept::default(), &corpus, &unobserved).unwrap();
     assert!(matches!(comparison, Comparison::Different { .. }) && !comparison.holds(), "{comparison}");
 
     let later = String::from_utf8(honest.to_bytes()).unwrap().replacen("\"format\":2", "\"format\":3", 1);

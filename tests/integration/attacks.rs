@@ -35,7 +35,8 @@ type Rows = Vec<(String, String)>;
 /// Twelve facts about a place of this name, each in a long sentence.
 fn facts(place: &str, seed: usize) -> Rows {
     const THINGS: [&str; 12] = [
-        "bell", "bridge", "bakery", "museum", "garden", "harbour", "library", "market", "school", "tower", "well", "inn",
+        "bell", "bridge", "bakery", "museum", "garden", "harbour", "library", "market", "school", "tower", "well",
+        "inn",
     ];
     const COLOURS: [&str; 5] = ["red", "green", "blue", "white", "black"];
     const PEOPLE: [&str; 7] = ["Lily", "Tom", "Anna", "Ben", "Sara", "Max", "Mia"];
@@ -149,7 +150,8 @@ fn earnings(base: &std::path::Path, files: &[(Person, Rows)]) -> BTreeMap<Person
 }
 
 fn show(name: &str, earned: &BTreeMap<Person, Amount>) {
-    let text: Vec<String> = earned.iter().map(|(who, amount)| format!("{who:?} {:.6}", *amount as f64 / TRIB as f64)).collect();
+    let text: Vec<String> =
+        earned.iter().map(|(who, amount)| format!("{who:?} {:.6}", *amount as f64 / TRIB as f64)).collect();
     println!("{name}: {}", text.join(", "));
 }
 

@@ -10,8 +10,8 @@ use crate::{
 use serde_json::{Value, json};
 use std::{ops::ControlFlow, path::Path};
 use tributary_attribution::{
-    Answer, AnswerShares, GroupSettings, Groups, Retrainer, SampleScores, Tangent, TangentSettings, Tangents,
-    accuracy::{Ghost, ghost_share},
+    Answer, AnswerShares, GroupSettings, Groups, Retrainer, SampleScores, Standing, Tangent, TangentSettings, Tangents,
+    accuracy::{Ghost, ghost_share, says},
     duplicates::find_duplicates,
     to_integers,
 };
@@ -32,25 +32,29 @@ const ATTACKER: usize = 0;
 /// Groups of a task's samples; those that paraphrase each other stay together.
 pub fn groups(task: &Task, seed: u64) -> Groups {
     let settings = GroupSettings { count: GROUPS, seed };
-    Groups::new(task.dataset.training(), Some(&clusters(task)), settings).unwrap()
+    let clusters: Vec<ContentHash> = standings(task).iter().map(|standing| standing.cluster).collect();
+    Groups::new(task.dataset.training(), Some(&clusters), settings).unwrap()
 }
 
-/// The cluster of each sample: the hash of its first member.
-fn clusters(task: &Task) -> Vec<ContentHash> {
+/// Where each sample stands among those that say the same.
+fn standings(task: &Task) -> Vec<Standing> {
     let ids: Vec<ContentHash> = task.dataset.training().iter().map(EncodedSample::id).collect();
-    let mut clusters = ids.clone();
+    let alone = |id: &ContentHash| Standing { cluster: *id, similarity: Ppm::ZERO };
+    let mut standings: Vec<Standing> = ids.iter().map(alone).collect();
     for members in find_duplicates(task.corpus.lines().iter().map(|line| line.sample())).clusters {
-        let first = ids[members[0].sample];
-        members.iter().for_each(|member| clusters[member.sample] = first);
+        let cluster = ids[members[0].sample];
+        for member in members {
+            standings[member.sample] = Standing { cluster, similarity: member.similarity };
+        }
     }
-    clusters
+    standings
 }
 
 /// What answers are shared by.
 struct Shared<'a> {
     task: &'a Task,
     groups: Groups,
-    clusters: Vec<ContentHash>,
+    clusters: Vec<Standing>,
     /// By query: of the groups, of the samples, of the ghosts.
     scores: Vec<[Vec<f64>; 3]>,
     /// By ghost.
@@ -85,7 +89,7 @@ impl<'a> Shared<'a> {
             (0..near.len()).max_by(|a, b| near[*a].total_cmp(&near[*b])).map_or(0, |place| of_sample[place])
         };
         let ghost_groups = of_ghosts.iter().map(nearest).collect();
-        Self { task, groups: tangents.groups().clone(), clusters: clusters(task), scores, ghost_groups }
+        Self { task, groups: tangents.groups().clone(), clusters: standings(task), scores, ghost_groups }
     }
 
     fn share(&self, query: usize) -> AnswerShares {
@@ -104,9 +108,12 @@ impl<'a> Shared<'a> {
         let [_, samples, ghosts] = &self.scores[query];
         let scores = to_integers(&[samples, ghosts]).unwrap().swap_remove(1);
         let posing = self.task.ghosts.iter().zip(&self.ghost_groups).zip(scores);
-        let posing: Vec<Ghost> =
-            posing.map(|((ghost, group), score)| Ghost { id: ghost.id(), group: *group, score }).collect();
-        f64::from(ghost_share(&Rule::new(Ppm::ONE), &shares.groups, &shares.samples, &posing).unwrap().parts()) / 1e6
+        let posing: Vec<Ghost> = posing
+            .map(|((ghost, group), score)| Ghost { id: ghost.id(), says: says(ghost), group: *group, score })
+            .collect();
+        let said: Vec<ContentHash> = self.task.dataset.training().iter().map(says).collect();
+        f64::from(ghost_share(&Rule::new(Ppm::ONE), &shares.groups, &shares.samples, &said, &posing).unwrap().parts())
+            / 1e6
     }
 }
 

@@ -147,7 +147,8 @@ fn a_ghost_has_the_row_of_a_sample_that_did_the_same() {
     assert!((length(ghost, unit) / expected - 1.0).abs() < 1e-2, "{} {expected}", length(ghost, unit));
     assert_eq!(embeddings.row(0).unwrap(), (&[0i8; 32][..], 0), "never in a step");
     let query: Vec<i8> = (0..32).collect();
-    let (samples, ghosts) = (embeddings.integer_scores(&query).unwrap(), embeddings.integer_ghost_scores(&query).unwrap());
+    let (samples, ghosts) =
+        (embeddings.integer_scores(&query).unwrap(), embeddings.integer_ghost_scores(&query).unwrap());
     assert_eq!(samples[4] / i64::from(units[1]), ghosts[0] / i64::from(unit));
 }
 

@@ -143,7 +143,8 @@ impl AttributionArgs {
     /// These over `method`. A setting without its method is that method's; settings of two methods contradict each other.
     fn over(&self, method: AttributionMethod) -> anyhow::Result<AttributionMethod> {
         use AttributionMethod::{DataValueEmbedding, GroupTangents, TracInCp};
-        let tangents = self.groups.is_some() || self.halves.is_some() || self.coalitions.is_some() || self.way.is_some();
+        let tangents =
+            self.groups.is_some() || self.halves.is_some() || self.coalitions.is_some() || self.way.is_some();
         let choice = match (self.attribution, self.checkpoints) {
             (Some(choice), _) => choice,
             (None, Some(_)) => AttributionChoice::Tracin,

@@ -124,4 +124,3 @@ async fn verify(context: &Context, args: VerifyArgs) -> anyhow::Result<Output> {
     let text = format!("{}\nthe attribution of job {job} stands: {}{also}", list.text(), verdict.comparison);
     Ok(Output::new(json, text))
 }
-

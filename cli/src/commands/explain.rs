@@ -82,9 +82,10 @@ impl Record for AnswerView {
     const COLUMNS: &'static [&'static str] = &["contribution", "contributor", "part", "because of"];
 
     fn row(&self) -> Vec<String> {
-        let because = self.samples.first().map_or_else(String::new, |sample| {
-            sample.text.clone().unwrap_or_else(|| sample.sample.to_string())
-        });
+        let because = self
+            .samples
+            .first()
+            .map_or_else(String::new, |sample| sample.text.clone().unwrap_or_else(|| sample.sample.to_string()));
         vec![self.contribution.to_string(), self.contributor.to_string(), units_percent(self.units), because]
     }
 
@@ -187,7 +188,8 @@ pub async fn check_answer(context: &Context, args: CheckAnswerArgs) -> anyhow::R
     let subject = subject(context, &args.from).await?;
     blocking(move || -> anyhow::Result<Output> {
         let report = subject.bundle.evidence()?;
-        let embeddings = subject.bundle.embeddings()?.context("the job made no embeddings: its answers have no evidence")?;
+        let embeddings =
+            subject.bundle.embeddings()?.context("the job made no embeddings: its answers have no evidence")?;
         let tangents = subject.bundle.tangents()?;
         let explained = ExplainedModel { report: &report, embeddings: &embeddings, tangents: tangents.as_ref() };
         ensure!(
@@ -204,7 +206,8 @@ pub async fn check_answer(context: &Context, args: CheckAnswerArgs) -> anyhow::R
                 "the answer's tokens do not give this evidence{}",
                 match subject.recipe.hyperparameters.arithmetic {
                     tributary_protocol::recipe::Arithmetic::DetF32V1 => "",
-                    tributary_protocol::recipe::Arithmetic::Fast => " on this machine, and the job's arithmetic is not reproducible",
+                    tributary_protocol::recipe::Arithmetic::Fast =>
+                        " on this machine, and the job's arithmetic is not reproducible",
                 }
             );
         }

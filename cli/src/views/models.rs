@@ -176,10 +176,7 @@ impl Record for ModelView {
                 "validation loss",
                 format!("{} before, {} after", loss(m.validation_loss_before_micro), loss(m.validation_loss_micro)),
             ),
-            (
-                "attributed to answers",
-                super::accuracy(self.accuracy.as_ref(), attributed_part(self.accuracy.as_ref())),
-            ),
+            ("attributed to answers", super::accuracy(self.accuracy.as_ref(), attributed_part(self.accuracy.as_ref()))),
             ("price", format!("{} in, {} out, per 1,000 tokens", self.input_per_1000, self.output_per_1000)),
             ("a sale splits", split_text(&self.split)),
             ("deployments", self.deployments.to_string()),

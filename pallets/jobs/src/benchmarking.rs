@@ -70,12 +70,7 @@ fn specification<T: Config>(requester: &T::AccountId, versions: u32) -> JobSpec 
             seed: 0,
             ..Hyperparameters::DEFAULT
         },
-        attribution: AttributionMethod::GroupTangents {
-            groups: 64,
-            halves: 0,
-            coalitions: 100,
-            way: TangentWay::Loss,
-        },
+        attribution: AttributionMethod::GroupTangents { groups: 64, halves: 0, coalitions: 100, way: TangentWay::Loss },
         // Above every royalty floor.
         split: Split {
             treasury: Ppm::ZERO,

@@ -18,8 +18,8 @@ pub use grant::{
     GrantStatusView, GrantTermsView, GrantView, RefusalView, ScopeOfBasesView, ScopeOfVersionsView, UseView,
 };
 pub use job::{
-    AccuracyView, AttributionMethodView, DataUseView, HyperparametersView, JobChange, JobSpecView, JobStateView, JobView,
-    MetricsView, ProgressView, ReadRequestView, ReadScopeView, ReportView, TargetLayersView, TrainerView,
+    AccuracyView, AttributionMethodView, DataUseView, HyperparametersView, JobChange, JobSpecView, JobStateView,
+    JobView, MetricsView, ProgressView, ReadRequestView, ReadScopeView, ReportView, TargetLayersView, TrainerView,
 };
 pub use model::{BaseModelView, DeploymentView, LineageView, ModelView, PricesView};
 pub use stream::{ContributionRootView, DatanetOwnerView, DomainView, PartiesView, SplitView, StreamView, SumRootView};

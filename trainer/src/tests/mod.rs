@@ -478,10 +478,7 @@ async fn a_job_with_tangents_measures_itself_and_its_answers_are_explained_and_c
     let dataset = Dataset::encode(&corpus.lines()[..1], &tokenizer, &data).unwrap();
     let answer = dataset.training().first().or(dataset.validation().first()).unwrap();
     let whole = explained.explain(&model, &adapter, answer, &Rule::new(Ppm::ONE)).unwrap();
-    assert_eq!(
-        whole.evidence.base + whole.contributions.iter().map(|share| share.units).sum::<u64>(),
-        SHARE_UNITS
-    );
+    assert_eq!(whole.evidence.base + whole.contributions.iter().map(|share| share.units).sum::<u64>(), SHARE_UNITS);
     // What the model was taught is the doing of who taught it.
     assert_eq!(whole.contributions[0].contribution, corpus.parts()[0].contribution);
     let evidence = AnswerEvidence::from_bytes(&whole.evidence.to_bytes()).unwrap();
