@@ -97,7 +97,7 @@ pub enum AttributionError {
     Rule(#[from] AnswerError),
     /// The tangents cannot be used.
     #[error(transparent)]
-    Tangents(#[from] TangentError),
+    Tangents(Box<TangentError>),
     /// No contribution holds a sample.
     #[error("there is no contribution to score")]
     NoContributions,
@@ -110,6 +110,18 @@ pub enum AttributionError {
     /// A tensor operation failed.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
+}
+
+impl From<TangentError> for AttributionError {
+    fn from(error: TangentError) -> Self {
+        Self::Tangents(Box::new(error))
+    }
+}
+
+impl From<ExplainError> for EvidenceError {
+    fn from(error: ExplainError) -> Self {
+        Self::Explain(Box::new(error))
+    }
 }
 
 /// Why an evidence file does not show what it should.
@@ -150,7 +162,7 @@ pub enum EvidenceError {
     Attribution(#[from] AttributionError),
     /// The answer could not be explained again.
     #[error(transparent)]
-    Explain(#[from] ExplainError),
+    Explain(Box<ExplainError>),
 }
 
 /// Why the training tokens could not be indexed, or an index not be read.

@@ -13,6 +13,7 @@ use sp_runtime::DispatchResult;
 use tributary_protocol::{
     Amount, BaseModelId, ChannelId, ContentHash, ContributionId, DatanetId, GrantId, JobId, ModelId, Ppm, VersionRef,
     amount::TRIB,
+    answer::{Accuracy, Measured, attributed_part},
     channel::{Channel, Offer},
     content::MerkleTree,
     datanet::AccessPolicy,
@@ -20,6 +21,7 @@ use tributary_protocol::{
     job::Progress,
     model::Prices,
     receipt::{Receipt, ReceiptShare, ReceiptTree},
+    recipe::{AttributionMethod, TangentWay},
     stream::{ContributionRoot, SHARE_UNITS},
     sum_tree::SumTree,
     voucher::{SignedVoucher, Voucher},
@@ -44,8 +46,16 @@ const UNITS: [u64; 3] = [500_000_000, 300_000_000, 200_000_000];
 /// What the model costs.
 const PRICES: Prices = Prices { input_per_1000: TRIB, output_per_1000: 2 * TRIB };
 
-/// A published model that three contributions shaped, whose attribution is trusted with `attributed`, deployed by the operator.
-fn model(attributed: Ppm) -> SumTree {
+/// So accurate that four fifths are attributed.
+fn accurate() -> Accuracy {
+    let coalitions = Measured { value: 750_000, low: 680_000, high: 800_000 };
+    let accuracy = Accuracy { coalitions, coalition_count: 12, query_count: 10, ..Accuracy::default() };
+    assert_eq!(attributed_part(Some(&accuracy)), Ppm::from_percent(80));
+    accuracy
+}
+
+/// A published model that three contributions shaped, deployed by the operator; its attribution follows from `accuracy`.
+fn model(accuracy: Option<Accuracy>) -> SumTree {
     assert_ok!(register(OWNER, AccessPolicy::Open));
     for (n, contributor) in (0u8..).zip(CONTRIBUTORS) {
         assert_ok!(submit(contributor, DatanetId(0), n + 1));
@@ -55,7 +65,11 @@ fn model(attributed: Ppm) -> SumTree {
     assert_ok!(register_base(BASE_OWNER, 9));
     assert_ok!(send(REQUESTER, pallet_grants::Call::request { datanet: DatanetId(0), terms: grant_terms(1) }));
     let version = VersionRef { datanet: DatanetId(0), number: 1 };
-    let spec = spec(BaseModelId(0), version, GrantId(0));
+    let mut spec = spec(BaseModelId(0), version, GrantId(0));
+    if let Some(Accuracy { coalition_count, .. }) = accuracy {
+        let (groups, halves, coalitions, way) = (16, 0, u8::try_from(coalition_count).unwrap(), TangentWay::Loss);
+        spec.attribution = AttributionMethod::GroupTangents { groups, halves, coalitions, way };
+    }
     assert_ok!(send(REQUESTER, pallet_jobs::Call::post { spec, data_fees_max: Amount::MAX }));
     assert_ok!(send(TRAINER, pallet_jobs::Call::bond { amount: 200 * TRIB }));
     let job = JobId(0);
@@ -69,7 +83,8 @@ fn model(attributed: Ppm) -> SumTree {
         .collect();
     let tree = tree(job, &shares);
     let mut report = report(&tree, 5);
-    report.contributions = ContributionRoot { attributed, ..report.contributions };
+    let attributed = attributed_part(accuracy.as_ref());
+    (report.accuracy, report.contributions) = (accuracy, ContributionRoot { attributed, ..report.contributions });
     assert_ok!(send(TRAINER, pallet_jobs::Call::report { job, report }));
     advance(<Runtime as pallet_jobs::Config>::AcceptanceBlocksMin::get() + 1);
     assert_ok!(send(REQUESTER, pallet_models::Call::publish { model: MODEL, prices: PRICES }));
@@ -114,7 +129,7 @@ fn parties() -> [AccountId; 7] {
 #[test]
 fn what_an_app_prepays_reaches_contributors_and_the_rest_comes_back() {
     chain().execute_with(|| {
-        let shares = model(Ppm::from_percent(80));
+        let shares = model(Some(accurate()));
         let issued = Balances::total_issuance();
         let asked = Prices { input_per_1000: 2 * TRIB, output_per_1000: 3 * TRIB };
         assert_ok!(offer(asked));
@@ -193,7 +208,7 @@ fn what_an_app_prepays_reaches_contributors_and_the_rest_comes_back() {
 #[test]
 fn a_model_whose_attribution_is_not_measured_is_sold_by_its_shares() {
     chain().execute_with(|| {
-        let shares = model(Ppm::ZERO);
+        let shares = model(None);
         let channel = open(10 * TRIB);
         // A token of a request costs a thousandth of a TRIB; half of it is the contributors'.
         let first = Voucher { channel, model: MODEL, input_tokens: 1, output_tokens: 0, amount: 2 * TRIB / 1_000 };
@@ -213,7 +228,7 @@ fn a_model_whose_attribution_is_not_measured_is_sold_by_its_shares() {
 #[test]
 fn a_revoked_grant_and_a_withdrawn_model_end_serving_in_that_block() {
     chain().execute_with(|| {
-        model(Ppm::ZERO);
+        model(None);
         let may_serve = || Channels::may_serve(MODEL, account(OPERATOR));
         assert!(may_serve());
         assert!(!Channels::may_serve(MODEL, account(TRAINER)), "only who deployed it may");

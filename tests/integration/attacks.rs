@@ -51,7 +51,7 @@ fn facts(place: &str, seed: usize) -> Rows {
 }
 
 fn base() -> Option<PathBuf> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures/stories260K");
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures/stories260K/hf");
     if path.is_dir() {
         return Some(path);
     }

@@ -64,6 +64,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tributary-client",
             "tributary-trainer",
             "tributary-runtime",
+            "pallet-datanets",
+            "pallet-grants",
+            "pallet-models",
+            "pallet-jobs",
+            "pallet-attribution",
+            "pallet-channels",
         ],
     ),
 ];
