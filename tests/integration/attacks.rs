@@ -194,7 +194,7 @@ fn copies_split_accounts_and_samples_that_nobody_trained_on_earn_nothing() {
     let held_out: Rows = facts("Ghost Town", 1)
         .into_iter()
         .flat_map(|(prompt, answer)| (0..40).map(move |n| (format!("{prompt} Number {n}"), answer.clone())))
-        .filter(|row| is_held_out(row))
+        .filter(is_held_out)
         .take(1)
         .collect();
     assert_eq!(held_out.len(), 1);

@@ -62,7 +62,7 @@ pub enum BundleError {
     Embeddings(#[from] EmbeddingError),
     /// Its tangents cannot be read.
     #[error(transparent)]
-    Tangents(#[from] TangentError),
+    Tangents(Box<TangentError>),
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
@@ -259,7 +259,10 @@ impl Bundle {
     /// The tangents of the groups, if the attribution made any.
     pub fn tangents(&self) -> Result<Option<Tangents>, BundleError> {
         let bytes = self.files.get(TANGENTS_FILE);
-        Ok(bytes.map(|bytes| Tangents::from_bytes(bytes)).transpose()?)
+        bytes
+            .map(|bytes| Tangents::from_bytes(bytes))
+            .transpose()
+            .map_err(|error| BundleError::Tangents(Box::new(error)))
     }
 
     fn file(&self, name: &str) -> Result<&[u8], BundleError> {

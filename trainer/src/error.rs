@@ -37,10 +37,10 @@ pub enum WorkError {
     Evidence(#[from] EvidenceError),
     /// The training could not be done again without some of its samples.
     #[error(transparent)]
-    Tangents(#[from] TangentError),
+    Tangents(Box<TangentError>),
     /// It could not be measured how right the attribution is.
     #[error(transparent)]
-    Measure(#[from] MeasureError),
+    Measure(Box<MeasureError>),
     /// The bundle could not be made.
     #[error(transparent)]
     Bundle(#[from] BundleError),
@@ -67,26 +67,37 @@ pub enum WorkError {
 impl WorkError {
     /// Whether the work was only told to stop, and goes on from its checkpoint when it is done again.
     pub fn is_stopped(&self) -> bool {
-        matches!(
-            self,
-            Self::Stopped
-                | Self::Attribution(AttributionError::Stopped)
-                | Self::Tangents(TangentError::Stopped)
-                | Self::Measure(MeasureError::Retrain(TangentError::Stopped))
-        )
+        match self {
+            Self::Stopped | Self::Attribution(AttributionError::Stopped) => true,
+            Self::Tangents(error) => matches!(**error, TangentError::Stopped),
+            Self::Measure(error) => matches!(**error, MeasureError::Retrain(TangentError::Stopped)),
+            _ => false,
+        }
     }
 
     /// Whether the same work may succeed a little later: only the disk is in the way.
     fn may_pass(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::File(_)
-                | Self::Bundle(BundleError::File(_))
-                | Self::Train(TrainError::File { .. })
-                | Self::Adapter(AdapterError::File { .. })
-                | Self::Load(LoadError::File { .. })
-                | Self::Tangents(TangentError::File { .. })
-        )
+            | Self::Bundle(BundleError::File(_))
+            | Self::Train(TrainError::File { .. })
+            | Self::Adapter(AdapterError::File { .. })
+            | Self::Load(LoadError::File { .. }) => true,
+            Self::Tangents(error) => matches!(**error, TangentError::File { .. }),
+            _ => false,
+        }
+    }
+}
+
+impl From<TangentError> for WorkError {
+    fn from(error: TangentError) -> Self {
+        Self::Tangents(Box::new(error))
+    }
+}
+
+impl From<MeasureError> for WorkError {
+    fn from(error: MeasureError) -> Self {
+        Self::Measure(Box::new(error))
     }
 }
 
