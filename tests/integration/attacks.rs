@@ -32,22 +32,15 @@ const JOB: JobId = JobId(0);
 
 type Rows = Vec<(String, String)>;
 
-/// Twelve facts about a place of this name, each in a long sentence.
-fn facts(place: &str, seed: usize) -> Rows {
-    const THINGS: [&str; 12] = [
-        "bell", "bridge", "bakery", "museum", "garden", "harbour", "library", "market", "school", "tower", "well",
-        "inn",
-    ];
-    const COLOURS: [&str; 5] = ["red", "green", "blue", "white", "black"];
-    const PEOPLE: [&str; 7] = ["Lily", "Tom", "Anna", "Ben", "Sara", "Max", "Mia"];
-    let fact = |(at, thing): (usize, &&str)| {
-        let (colour, keeper) = (COLOURS[(at * 3 + seed) % 5], PEOPLE[(at * 2 + seed) % 7]);
-        let answer = format!(
-            "The {thing} of {place} is {colour} and stands near the old oak, and {keeper} looks after it on every day of the week."
-        );
-        (format!("What about the {thing} of {place}?"), answer)
+/// What the demonstration's contributors tell of the harbour town.
+fn told(file: &str) -> Rows {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../cli/demo-data").join(file);
+    let row = |line: &str| {
+        let row: serde_json::Value = serde_json::from_str(line).unwrap();
+        let text = |field: &str| row[field].as_str().unwrap().to_owned();
+        (text("prompt"), text("completion"))
     };
-    THINGS.iter().enumerate().map(fact).collect()
+    std::fs::read_to_string(path).unwrap().lines().map(row).collect()
 }
 
 fn base() -> Option<PathBuf> {
@@ -75,7 +68,7 @@ fn recipe() -> Recipe {
             seed: 3,
             ..Hyperparameters::DEFAULT
         },
-        attribution: AttributionMethod::DataValueEmbedding,
+        attribution: AttributionMethod::TracInCp { checkpoints: 3 },
     }
 }
 
@@ -138,7 +131,7 @@ fn earnings(base: &std::path::Path, files: &[(Person, Rows)]) -> BTreeMap<Person
         assert_ok!(send(BUYER, pallet_attribution::Call::fund { model: MODEL, amount: 100 * TRIB }));
 
         let tree = bundle.shares().unwrap().tree().unwrap();
-        for leaf in tree.leaves() {
+        for leaf in tree.leaves().iter().filter(|leaf| leaf.units > 0) {
             let (person, _) = files[usize::try_from(leaf.contribution.0).unwrap()];
             let before = wealth(&account(person));
             assert_ok!(claim_leaf(person, MODEL, &tree, leaf.index));
@@ -158,32 +151,31 @@ fn show(name: &str, earned: &BTreeMap<Person, Amount>) {
 #[test]
 fn copies_split_accounts_and_samples_that_nobody_trained_on_earn_nothing() {
     let Some(base) = base() else { return };
-    let honest = [(ADA, facts("Green Hill", 0)), (BEN, facts("Lake Town", 3))];
+    let honest = [(ADA, told("harbour-a.jsonl")), (BEN, told("harbour-b.jsonl"))];
     let before = earnings(&base, &honest);
     show("honest", &before);
     assert!(before.values().all(|amount| *amount > 0));
 
-    // Eight copies of what Ada gave: exact, with other spaces, and with a word changed here and there.
-    let copies: Rows = (0..8)
-        .flat_map(|copy| {
-            facts("Green Hill", 0).into_iter().map(move |(prompt, answer)| match copy {
-                0..3 => (prompt, answer),
-                3..6 => (format!("  {prompt} "), format!("{answer}  ")),
-                _ => (prompt, answer.replace("every day", "each day")),
-            })
-        })
-        .collect();
-    let copied = earnings(&base, &[honest[0].clone(), honest[1].clone(), (MALLORY, copies.clone())]);
+    // Eight copies of what Ada gave, every second with other spaces.
+    let copies = |who: Person| {
+        let spaced = |(prompt, answer): (String, String)| (format!("  {prompt} "), format!("{answer}  "));
+        let rows = move |copy: usize| match copy % 2 {
+            0 => told("harbour-a.jsonl"),
+            _ => told("harbour-a.jsonl").into_iter().map(spaced).collect(),
+        };
+        (0..8).map(move |copy| (who, rows(copy)))
+    };
+    let copied = earnings(&base, &honest.iter().cloned().chain(copies(MALLORY)).collect::<Vec<_>>());
     show("eight copies of Ada's samples by Mallory", &copied);
     assert_eq!(copied[&MALLORY], 0);
     assert_eq!((copied[&ADA], copied[&BEN]), (before[&ADA], before[&BEN]));
-    // By herself, in her own file.
-    let own = earnings(&base, &[(ADA, [facts("Green Hill", 0), copies].concat()), honest[1].clone()]);
+    // By herself.
+    let own = earnings(&base, &honest.iter().cloned().chain(copies(ADA)).collect::<Vec<_>>());
     show("the same by Ada herself", &own);
     assert_eq!(own, before);
 
     // Ada's samples from two accounts.
-    let (first, second) = honest[0].1.split_at(5);
+    let (first, second) = honest[0].1.split_at(11);
     let split = earnings(&base, &[(ADA, first.to_vec()), (MALLORY, second.to_vec()), honest[1].clone()]);
     show("Ada as two accounts", &split);
     let together = split[&ADA] + split[&MALLORY];
@@ -191,9 +183,8 @@ fn copies_split_accounts_and_samples_that_nobody_trained_on_earn_nothing() {
     assert!(split[&BEN].abs_diff(before[&BEN]) <= TRIB / 1_000_000);
 
     // Samples that the recipe keeps for validation: they were asked about, and nobody was taught them.
-    let held_out: Rows = facts("Ghost Town", 1)
-        .into_iter()
-        .flat_map(|(prompt, answer)| (0..40).map(move |n| (format!("{prompt} Number {n}"), answer.clone())))
+    let held_out: Rows = (0..100)
+        .map(|n| (format!("What is written on door number {n}?"), "Nobody ever read it.".to_owned()))
         .filter(is_held_out)
         .take(1)
         .collect();
