@@ -140,7 +140,7 @@ impl Members {
 
 /// Measures how accurate the attribution of a job is: the record that stands on chain beside its payouts.
 ///
-/// Trains random coalitions of 80 % of the contributors (of the groups, with fewer than [`CONTRIBUTORS_MIN`]), asks the
+/// Trains random coalitions of 80 % of the contributors (of the groups, with fewer than five), asks the
 /// run's validation samples as queries, and compares their losses with what the coalitions' members are predicted to do:
 /// the scores of groups, divided inside each as units are ([`share`]). The same queries say what ghosts would be paid.
 /// `clusters` are those of the training samples ([`Corpus::standings`]), and `result` the adapter that tangents and
