@@ -6,6 +6,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 
@@ -18,7 +19,7 @@ class Program:
         for key in ("RAYON_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
             environment[key] = str(threads)
         pipe = subprocess.PIPE
-        self.log = open(f"/tmp/tributary-bench-{os.getpid()}.log", "a")
+        self.log = open(pathlib.Path(tempfile.gettempdir(), f"tributary-bench-{os.getpid()}.log"), "a")
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=self.log, text=True, env=environment)
         self.read()
         self.loading_kb = self.status("VmHWM")
