@@ -22,6 +22,7 @@ impl<T: Config> Pallet<T> {
 
     /// A page of the channels that have not ended. Looks at no more than 1,000 numbers.
     pub fn channels(from: ChannelId, limit: u32) -> Vec<(ChannelId, Channel<T::AccountId>)> {
+        // A number beyond the last that there can be looks at nothing.
         let end = NextChannel::<T>::get().0.min(from.0.saturating_add(CHANNELS_LOOKED_AT));
         (from.0..end)
             .map(ChannelId)
