@@ -11,8 +11,8 @@ use crate::{
 };
 use std::path::Path;
 use tributary_attribution::{
-    AttributionReport, Corpus, Embeddings, GroupSettings, Groups, Inputs, Kept, MeasureSettings, RetrainProgress,
-    RetrainRecipe, Retrainer, TangentError, TangentSettings, Tangents, attribute, measure,
+    AttributionReport, Corpus, Embeddings, GroupSettings, Groups, Inputs, Kept, MeasureError, MeasureSettings,
+    RetrainProgress, RetrainRecipe, Retrainer, TangentError, TangentSettings, Tangents, attribute, measure,
 };
 use tributary_lora::{Adapter, Dataset, EncodedSample, Snapshot};
 use tributary_protocol::{ContentHash, answer::Accuracy, recipe::AttributionMethod};
@@ -97,6 +97,10 @@ impl Asked {
         embeddings: &Embeddings,
         observer: Observer<'_>,
     ) -> Result<(Tangents, Option<Accuracy>), WorkError> {
+        // Before the runs that would come to nothing.
+        if self.measure.coalitions > 0 && trained.dataset.validation().is_empty() {
+            return Err(MeasureError::NoQueries.into());
+        }
         let (lora, training) = (order.recipe.lora(), order.recipe.training(trained.dataset.training_rows()));
         let recipe = RetrainRecipe {
             model: &trained.model,
