@@ -19,7 +19,7 @@ use tributary_protocol::{
     ContentHash, JobId, Ppm,
     answer::{Accuracy, Rule},
     job::{Report, Stage},
-    recipe::Method,
+    recipe::{AttributionMethod, Method, TangentWay},
     stream::SHARE_UNITS,
     sum_tree::Domain,
 };
@@ -497,4 +497,20 @@ async fn a_job_with_tangents_measures_itself_and_its_answers_are_explained_and_c
     *asked.tokens.last_mut().unwrap() = asked.tokens[1];
     assert!(explained.check(&asked).is_ok());
     assert!(!explained.repeat(&model, &adapter, &asked).unwrap());
+}
+
+#[test]
+fn what_cannot_be_measured_is_said_before_the_runs_without_groups() {
+    let Some(base) = world::base() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("both.jsonl");
+    std::fs::write(&path, [world::LILY, world::TOM].concat()).unwrap();
+    let mut recipe = Recipe::from(&job().spec);
+    recipe.attribution =
+        AttributionMethod::GroupTangents { groups: 2, halves: 0, coalitions: 4, way: TangentWay::Loss };
+    recipe.hyperparameters.validation = Ppm::ZERO;
+    let (reading, cadence, out) = (CheckConfig::default(), Cadence::default(), folder.path().join("out"));
+    let error = train_local(&base, &[path], &reading, &recipe, &out, cadence, &unobserved).unwrap_err().to_string();
+    assert!(error.contains("no validation sample"), "{error}");
+    assert!(!out.join("retrains").exists());
 }
