@@ -14,10 +14,11 @@
 //! - An adapter is known by the hash of its weights and by nothing else. One that cannot be had is an error of its requests; the
 //!   base never answers in its place, and it is never merged into the base.
 //! - Memory for keys and values and for adapters is bounded from the beginning; what does not fit waits.
-//! - No chain and no HTTP.
+//! - The engine knows no chain and no HTTP; the API knows no chain and no money, but a [`Catalogue`] and a [`Till`].
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod adapters;
+mod door;
 mod engine;
 mod prefix;
 mod request;
@@ -26,6 +27,7 @@ mod text;
 mod thread;
 
 pub use adapters::{AdapterCounts, AdapterDisk, AdapterFailure, AdapterSource, DiskError, NoSource, SourceError};
+pub use door::{Admission, Catalogue, Credentials, Refusal, Served, Settled, Sold, Ticket, Till, Wanted};
 pub use engine::{Engine, EngineConfig, EngineCounts, EngineError};
 pub use request::{Event, FinishReason, Request, RequestError, RequestId, Usage};
 pub use sampling::{Chosen, Logprob, NotFinite, Sampling, SamplingError, TOP_LOGPROBS_MAX};
