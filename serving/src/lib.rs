@@ -20,6 +20,7 @@
 mod adapters;
 mod door;
 mod engine;
+pub mod operator;
 mod prefix;
 mod request;
 mod sampling;
