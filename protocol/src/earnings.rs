@@ -111,7 +111,13 @@ impl Earnings {
         }
         let attributed = u64::try_from(attributed.of(SHARE_UNITS.into())).map_err(|_| EarningsError::Overflow)?;
         let base_min = SHARE_UNITS.checked_sub(attributed).ok_or(EarningsError::Overflow)?;
-        Ok(Self { of_answers: vec![U256::zero(); training.len()], of_base: U256::zero(), receipts: 0, training, base_min })
+        Ok(Self {
+            of_answers: vec![U256::zero(); training.len()],
+            of_base: U256::zero(),
+            receipts: 0,
+            training,
+            base_min,
+        })
     }
 
     /// How many receipts were added.
@@ -123,8 +129,10 @@ impl Earnings {
     pub fn add(&mut self, receipt: &Receipt) -> Result<(), EarningsError> {
         let Receipt { number, base, .. } = *receipt;
         receipt.check().map_err(|fault| EarningsError::Receipt { number, fault })?;
-        if let Some(share) =
-            receipt.shares.iter().find(|share| usize::try_from(share.index).map_or(true, |at| at >= self.training.len()))
+        if let Some(share) = receipt
+            .shares
+            .iter()
+            .find(|share| usize::try_from(share.index).map_or(true, |at| at >= self.training.len()))
         {
             return Err(EarningsError::UnknownLeaf { number, index: share.index });
         }
