@@ -376,7 +376,7 @@ mod tests {
             base: SHARE_UNITS,
             shares: Default::default(),
         };
-        Draft { sale, receipt, method, evidence: (sale % 2 == 0).then(|| b"evidence".to_vec()) }
+        Draft { sale, receipt, method, evidence: sale.is_multiple_of(2).then(|| b"evidence".to_vec()) }
     }
 
     fn sign(payload: &[u8]) -> [u8; 64] {
