@@ -21,7 +21,7 @@ use tributary_lora::{
     Adapter, Arithmetic, EncodedSample, LoraConfig, Model, ModelConfig, Precision, Targets, TrainConfig,
 };
 use tributary_protocol::{
-    Amount, ContentHash, ModelId, Ppm,
+    Amount, ContentHash, ContributionId, ModelId, Ppm,
     amount::TRIB,
     answer::Rule,
     content::MerkleTree,
@@ -74,6 +74,8 @@ fn training() -> Training {
         config: TrainConfig { seed: 3, epochs: 6, batch_size: 8, learning_rate: 5e-3, ..Default::default() },
         groups: 4,
         dims: 512,
+        // Three contributors with two contributions each.
+        contributions: (0..6).map(|number| (ContributionId(100 + number), [number as u8 % 3 + 1; 32])).collect(),
     }
 }
 

@@ -18,10 +18,7 @@ use tributary_protocol::{
 use tributary_serving::receipts::shares::{ResultError, Results};
 
 pub const GENESIS: [u8; 32] = [7; 32];
-pub const JOB: JobId = JobId(3);
-/// Contributions that the samples are dealt out to.
-const CONTRIBUTIONS: usize = 6;
-
+pub const JOB: JobId = JobId(0);
 /// What is trained, and how.
 pub struct Training {
     pub model: Arc<Model>,
@@ -31,6 +28,8 @@ pub struct Training {
     pub groups: u8,
     /// Numbers of a sample's row.
     pub dims: usize,
+    /// The contributions that the samples are dealt out to, with their contributors.
+    pub contributions: Vec<(ContributionId, [u8; 32])>,
 }
 
 /// Four fifths of an answer are attributed.
@@ -42,7 +41,7 @@ pub fn accuracy() -> Accuracy {
 impl Training {
     /// Trains, leaves each group out in turn, and puts everything into a bundle. How right it is is said and not measured.
     pub fn run(&self, accuracy: Option<Accuracy>) -> Bundle {
-        let Self { model, samples, lora, config, groups, dims } = self;
+        let Self { model, samples, lora, config, groups, dims, contributions } = self;
         let folder = tempfile::tempdir().unwrap();
         let dataset = Dataset::divide(samples.clone(), 250_000).unwrap();
         let adapter = Adapter::new(model, lora.clone(), 5).unwrap();
@@ -59,12 +58,13 @@ impl Training {
         result.save(folder.path(), "base").unwrap();
         let tangents = self.tangents(&dataset, &result, folder.path());
         let ids: Vec<ContentHash> = dataset.training().iter().map(EncodedSample::id).collect();
-        let corpus = Corpus::of_hashes((0..CONTRIBUTIONS).map(|number| ContributionHashes {
-            contribution: ContributionId(100 + number as u64),
-            contributor: [number as u8 % 3 + 1; 32],
-            samples: ids.iter().skip(number).step_by(CONTRIBUTIONS).copied().collect(),
+        let dealt = |(place, (contribution, contributor)): (usize, &(ContributionId, [u8; 32]))| ContributionHashes {
+            contribution: *contribution,
+            contributor: *contributor,
+            samples: ids.iter().skip(place).step_by(contributions.len()).copied().collect(),
             copies: 0,
-        }));
+        };
+        let corpus = Corpus::of_hashes(contributions.iter().enumerate().map(dealt));
         let (halves, coalitions, way) = (0, 12, TangentWay::Loss);
         let method = AttributionMethod::GroupTangents { groups: *groups, halves, coalitions, way };
         let snapshots = Snapshot::load_all(folder.path(), model).unwrap();
