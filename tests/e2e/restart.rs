@@ -11,6 +11,7 @@ use std::{
 };
 use tempfile::TempDir;
 use tributary_client::{ChainClient, JobState, Journal, Keypair, Submitter, calls};
+use tributary_daemon::KeySigner;
 use tributary_exchange::{FetchRequest, Identity, Multiaddr, Node as Exchange, NodeConfig, Reader, Scope, Store};
 use tributary_lora::base_model_hash;
 use tributary_protocol::{
@@ -25,7 +26,6 @@ use tributary_protocol::{
     stream::Split,
 };
 use tributary_runtime::{RuntimeCall, UncheckedExtrinsic};
-use tributary_trainer::KeySigner;
 
 /// How long the test waits for what must come before it fails.
 const LIMIT: Duration = Duration::from_secs(180);

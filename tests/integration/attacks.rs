@@ -7,6 +7,7 @@ use common::{account, world::*};
 use frame_support::assert_ok;
 use sp_keyring::Sr25519Keyring as Person;
 use std::{collections::BTreeMap, ops::ControlFlow, path::PathBuf};
+use tributary_daemon::{Bundle, Recipe};
 use tributary_protocol::{
     Amount, BaseModelId, ContributionId, DatanetId, GrantId, JobId, ModelId, Ppm, VersionRef,
     amount::TRIB,
@@ -17,7 +18,7 @@ use tributary_protocol::{
     sum_tree::Domain,
 };
 use tributary_runtime::Runtime;
-use tributary_trainer::{Bundle, ContributionSamples, Recipe, Verification, repeat_job};
+use tributary_trainer::{ContributionSamples, Verification, repeat_job};
 
 const OWNER: Person = Person::Alice;
 const REQUESTER: Person = Person::Ferdie;

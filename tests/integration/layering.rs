@@ -35,12 +35,30 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tributary-lora", &["tributary-protocol"]),
     ("tributary-attribution", &["tributary-protocol", "tributary-lora"]),
     (
-        "tributary-trainer",
+        "tributary-daemon",
         &["tributary-protocol", "tributary-lora", "tributary-attribution", "tributary-exchange", "tributary-client"],
     ),
     (
+        "tributary-trainer",
+        &[
+            "tributary-protocol",
+            "tributary-lora",
+            "tributary-attribution",
+            "tributary-exchange",
+            "tributary-client",
+            "tributary-daemon",
+        ],
+    ),
+    (
         "tributary-serving",
-        &["tributary-protocol", "tributary-lora", "tributary-attribution", "tributary-exchange", "tributary-client"],
+        &[
+            "tributary-protocol",
+            "tributary-lora",
+            "tributary-attribution",
+            "tributary-exchange",
+            "tributary-client",
+            "tributary-daemon",
+        ],
     ),
     (
         "tributary-cli",

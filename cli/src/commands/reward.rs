@@ -13,11 +13,11 @@ use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use tributary_client::{Account, ChainClient, Event, Stream, calls::attribution};
+use tributary_daemon::{Bundle, Shares};
 use tributary_protocol::{
     Amount, ContributionId, ModelId,
     sum_tree::{SumLeaf, SumProof},
 };
-use tributary_trainer::{Bundle, Shares};
 
 /// Commands on revenue streams.
 #[derive(Debug, Subcommand)]

@@ -24,6 +24,7 @@ use std::{
 };
 use tokio::time::{Instant, sleep};
 use tributary_client::{ChainClient, ChainError, calls};
+use tributary_daemon::{Shares, verify_bundle};
 use tributary_exchange::Multiaddr;
 use tributary_protocol::{
     Amount, BaseModelId, ContributionId, DatanetId, GrantId, JobId, ModelId, Ppm, VersionRef,
@@ -36,7 +37,6 @@ use tributary_protocol::{
     stream::Split,
     sum_tree::Domain,
 };
-use tributary_trainer::{Shares, verify_bundle};
 
 /// Paid to the Datanet's owner by the job.
 const DATA_PRICE: Amount = 20 * TRIB;

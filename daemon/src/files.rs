@@ -17,12 +17,12 @@ pub struct FileError {
 }
 
 /// Names the file in an I/O error.
-pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> FileError + '_ {
+pub fn at(path: &Path) -> impl FnOnce(io::Error) -> FileError + '_ {
     move |source| FileError { path: path.into(), source }
 }
 
 /// Writes `bytes` to `path` so that a crash leaves either the old file or the new one. Makes the folder if need be.
-pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let half = path.with_extension("half");
     let write = || -> io::Result<()> {
@@ -40,7 +40,7 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), FileErro
 }
 
 /// Reads a file; `None` if there is none.
-pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
+pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -49,7 +49,7 @@ pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
 }
 
 /// Removes a folder and all in it, if it is there.
-pub(crate) fn remove_folder(path: &Path) -> Result<(), FileError> {
+pub fn remove_folder(path: &Path) -> Result<(), FileError> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(path)(error)),
         _ => Ok(()),

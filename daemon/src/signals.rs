@@ -15,10 +15,10 @@ pub fn shutdown_on_signals() -> std::io::Result<CancellationToken> {
                 _ = interrupt.recv() => "SIGINT",
             };
             if !first {
-                tracing::warn!("{name} again: ending at once; what is in the last checkpoint is kept");
+                tracing::warn!("{name} again: ending at once; what was made durable is kept");
                 std::process::exit(130);
             }
-            tracing::info!("{name}: stopping; a checkpoint is written and the lease stays");
+            tracing::info!("{name}: stopping; what was begun is brought to a safe point first");
             cancel.cancel();
         }
     });

@@ -8,21 +8,26 @@
 //! embeddings.bin  tangents.bin                     what answers are explained by, if the job's attribution makes it
 //! ```
 
+mod archive;
+mod shares;
+mod verify;
+
+pub use archive::ArchiveError;
+pub use shares::{Share, Shares};
+pub use verify::{BundleMismatch, verify_bundle};
+
 use crate::{
-    archive::{self, ArchiveError, Files},
     files::{FileError, at, write_atomically},
-    phase::attribute::{EMBEDDINGS_FILE, TANGENTS_FILE},
     recipe::Recipe,
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use archive::Files;
+use serde::{Serialize, de::DeserializeOwned};
 use std::{fs, path::Path};
 use tributary_attribution::{AttributionReport, EmbeddingError, Embeddings, EvidenceError, TangentError, Tangents};
-use tributary_client::Account;
 use tributary_lora::{CONFIG_FILE, WEIGHTS_FILE};
 use tributary_protocol::{
-    ContentHash, ContributionId, JobId,
+    ContentHash,
     job::Metrics,
-    sum_tree::{Domain, SumLeaf, SumProof, SumRoot, SumTree},
     trace::{StepRecord, trace_root},
 };
 
@@ -31,7 +36,12 @@ const METRICS_FILE: &str = "metrics.json";
 const TRACE_FILE: &str = "trace.json";
 const EVIDENCE_FILE: &str = "evidence.json";
 const SHARES_FILE: &str = "shares.json";
-pub(crate) const SNAPSHOTS_FOLDER: &str = "snapshots";
+/// The snapshots, below an adapter's folder and in a bundle.
+pub const SNAPSHOTS_FOLDER: &str = "snapshots";
+/// The rows of the samples, below a job's folder and in its bundle.
+pub const EMBEDDINGS_FILE: &str = "embeddings.bin";
+/// The tangents of the groups, likewise.
+pub const TANGENTS_FILE: &str = "tangents.bin";
 const SNAPSHOT_FILES: [&str; 3] = [CONFIG_FILE, WEIGHTS_FILE, "snapshot.json"];
 
 /// Why a bundle could not be made or read.
@@ -68,76 +78,6 @@ pub enum BundleError {
     File(#[from] FileError),
 }
 
-/// One contribution's part, as people and contributors read it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Share {
-    /// The contribution.
-    pub contribution: ContributionId,
-    /// Who made it, and claims for it.
-    pub contributor: Account,
-    /// Its units of 10^9.
-    pub units: u64,
-    /// BLAKE3 of its part of the evidence.
-    pub evidence: ContentHash,
-}
-
-/// The leaves of a job's contribution root: what contributors make their proofs from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Shares {
-    /// Hash of the chain's genesis block.
-    pub genesis: ContentHash,
-    /// The job.
-    pub job: JobId,
-    /// The leaves, in the tree's order.
-    pub leaves: Vec<Share>,
-}
-
-impl Shares {
-    /// The leaves that `report` gives, for one job on one chain.
-    pub fn new(report: &AttributionReport, domain: &Domain) -> Self {
-        let share = |leaf: SumLeaf| Share {
-            contribution: leaf.contribution,
-            contributor: Account(leaf.contributor),
-            units: leaf.units,
-            evidence: leaf.evidence,
-        };
-        Self {
-            genesis: ContentHash(domain.genesis),
-            job: domain.job,
-            leaves: report.leaves().into_iter().map(share).collect(),
-        }
-    }
-
-    /// The tree over the leaves. Its root must be compared with the one on chain before a proof of it is worth anything.
-    pub fn tree(&self) -> Result<SumTree, EvidenceError> {
-        let leaf = |(index, share): (u32, &Share)| SumLeaf {
-            index,
-            contribution: share.contribution,
-            contributor: share.contributor.0,
-            units: share.units,
-            evidence: share.evidence,
-        };
-        let domain = Domain { genesis: self.genesis.0, job: self.job };
-        SumTree::new(&domain, (0u32..).zip(&self.leaves).map(leaf).collect()).map_err(EvidenceError::Tree)
-    }
-
-    /// The leaves of `contributor`, each with its proof against `root`; `None` if the leaves do not make that root.
-    pub fn claims(
-        &self,
-        contributor: &Account,
-        root: &SumRoot,
-    ) -> Result<Option<Vec<(SumLeaf, SumProof)>>, EvidenceError> {
-        let tree = self.tree()?;
-        if tree.root() != *root {
-            return Ok(None);
-        }
-        let own = tree.leaves().iter().filter(|leaf| leaf.contributor == contributor.0);
-        Ok(Some(own.filter_map(|leaf| Some((*leaf, tree.prove(leaf.index)?))).collect()))
-    }
-}
-
 /// A bundle in memory.
 #[derive(Clone, Debug)]
 pub struct Bundle {
@@ -145,19 +85,26 @@ pub struct Bundle {
 }
 
 /// What a bundle is made from beside the files of the adapter and the snapshots.
-pub(crate) struct Contents<'a> {
+pub struct BundleContents<'a> {
+    /// What was asked for.
     pub recipe: &'a Recipe,
+    /// What was measured.
     pub metrics: &'a Metrics,
+    /// What was done, step by step.
     pub trace: &'a [StepRecord],
+    /// Who shaped the model, with its evidence.
     pub attribution: &'a AttributionReport,
+    /// The leaves of the contribution root.
     pub shares: &'a Shares,
+    /// The rows of the samples, if the attribution made any.
     pub embeddings: Option<&'a Embeddings>,
+    /// The tangents of the groups, if the attribution made any.
     pub tangents: Option<&'a Tangents>,
 }
 
 impl Bundle {
     /// Collects the adapter in `folder` and the snapshots below it, and `contents`.
-    pub(crate) fn collect(folder: &Path, contents: &Contents<'_>) -> Result<Self, BundleError> {
+    pub fn collect(folder: &Path, contents: &BundleContents<'_>) -> Result<Self, BundleError> {
         let mut files = Files::new();
         let mut add = |name: String| -> Result<(), BundleError> {
             let path = folder.join(&name);
@@ -322,29 +269,5 @@ mod tests {
         ] {
             assert!(!belongs(name), "{name}");
         }
-    }
-
-    #[test]
-    fn shares_prove_their_own_root_only() {
-        let share = |number: u8, units| Share {
-            contribution: ContributionId(number.into()),
-            contributor: Account([number; 32]),
-            units,
-            evidence: ContentHash([number; 32]),
-        };
-        let shares = Shares {
-            genesis: ContentHash([1; 32]),
-            job: JobId(3),
-            leaves: vec![share(1, 600_000_000), share(2, 0), share(1, 400_000_000)],
-        };
-        let root = shares.tree().unwrap().root();
-        let domain = Domain { genesis: [1; 32], job: JobId(3) };
-        let claims = shares.claims(&Account([1; 32]), &root).unwrap().unwrap();
-        assert_eq!(claims.iter().map(|(leaf, _)| leaf.index).collect::<Vec<_>>(), [0, 2]);
-        for (leaf, proof) in claims {
-            assert!(tributary_protocol::sum_tree::verify(&domain, &root, &leaf, &proof).is_ok());
-        }
-        let other = Shares { job: JobId(4), ..shares };
-        assert_eq!(other.claims(&Account([1; 32]), &root).unwrap(), None);
     }
 }

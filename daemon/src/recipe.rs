@@ -8,7 +8,7 @@ use tributary_lora::{
 };
 use tributary_protocol::job::JobSpec;
 use tributary_protocol::recipe::{
-    Arithmetic, AttributionMethod, Hyperparameters, Method, RecipeFault, Schedule, TargetLayers, Template,
+    self, Arithmetic, AttributionMethod, Hyperparameters, Method, RecipeFault, Schedule, TargetLayers, Template,
 };
 
 /// What of a job determines its result, beside base model and data.
@@ -33,8 +33,7 @@ impl From<&JobSpec> for Recipe {
 impl Recipe {
     /// Whether a run can be made of it: the rule of [`JobSpec::check`].
     pub fn check(&self) -> Result<(), RecipeFault> {
-        self.hyperparameters.check()?;
-        self.attribution.check()
+        recipe::check(&self.hyperparameters, &self.attribution)
     }
 
     /// How the base's linear layers are held.
@@ -137,7 +136,7 @@ fn targets(layers: &TargetLayers) -> BTreeSet<Target> {
 }
 
 /// A loss in nats as a report carries it: in 10^-6, rounded to the nearest.
-pub(crate) fn micro(loss: f64) -> u32 {
+pub fn micro(loss: f64) -> u32 {
     // A float cast saturates, and a loss that is not a number stopped the run long before.
     (loss * 1e6).round() as u32
 }
