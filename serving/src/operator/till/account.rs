@@ -172,9 +172,8 @@ impl Account {
 
 /// The most tokens, at most `wanted`, that answers to a prompt may have for what is left.
 pub fn affordable(left: &Usage, prices: &Prices, prompt_tokens: u32, wanted: u32) -> Option<u32> {
-    let fits = |answer: u32| {
-        Usage::priced(prices, prompt_tokens.into(), answer.into()).is_some_and(|usage| usage.fits(left))
-    };
+    let fits =
+        |answer: u32| Usage::priced(prices, prompt_tokens.into(), answer.into()).is_some_and(|usage| usage.fits(left));
     if !fits(0) {
         return None;
     }

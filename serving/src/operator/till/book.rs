@@ -199,7 +199,11 @@ impl Book {
             Some(account) if says == account.kept().promised() => Ok(Taken::Known),
             Some(account) if says.amount < account.kept().promised().amount => {
                 channel.due(&signed.voucher, now)?;
-                if account.lower(*signed) { Ok(Taken::Changed(*account.kept())) } else { Err(VoucherRefusal::Stale.into()) }
+                if account.lower(*signed) {
+                    Ok(Taken::Changed(*account.kept()))
+                } else {
+                    Err(VoucherRefusal::Stale.into())
+                }
             }
             _ => self.take(signed, channel, now),
         }
@@ -224,20 +228,31 @@ impl Book {
         Ok(())
     }
 
+    /// What a voucher would have to say for the order.
+    pub fn quote(&self, key: Key, channel: &Channel, order: Order) -> Quote {
+        match self.accounts.get(&key) {
+            Some(account) => Quote::new(order, account.kept().promised(), account.bound()),
+            None => {
+                let paid = Usage::from(&channel.paid_for(key.1));
+                Quote::new(order, paid, paid)
+            }
+        }
+    }
+
     /// Sets aside what the order costs, or as much of its answer as is paid for. If that is not a token of each answer: what a
     /// voucher would have to say.
     pub fn reserve(&mut self, key: Key, channel: &Channel, order: Order) -> Result<Reserved, Box<Quote>> {
-        let Some(account) = self.accounts.get_mut(&key) else {
-            let paid = Usage::from(&channel.paid_for(key.1));
-            return Err(Box::new(Quote::new(order, paid, paid)));
-        };
-        let short = Quote::new(order, account.kept().promised(), account.bound());
+        let short = self.quote(key, channel, order);
+        let account = self.accounts.get_mut(&key);
+        let Some(account) = account else { return Err(Box::new(short)) };
         let Order { prices, prompt_tokens, answer_tokens_max, .. } = order;
         let tokens = affordable(&account.cover(), &prices, prompt_tokens, answer_tokens_max);
         let tokens = tokens.filter(|tokens| *tokens >= order.answer_tokens_least());
         let usage = tokens.and_then(|tokens| Usage::priced(&prices, prompt_tokens.into(), tokens.into()));
         match (tokens, usage) {
-            (Some(answer_tokens_max), Some(usage)) if account.reserve(&usage) => Ok(Reserved { answer_tokens_max, usage }),
+            (Some(answer_tokens_max), Some(usage)) if account.reserve(&usage) => {
+                Ok(Reserved { answer_tokens_max, usage })
+            }
             _ => Err(Box::new(short)),
         }
     }
