@@ -27,6 +27,8 @@ mod receipts;
 mod redeem;
 mod setup;
 mod source;
+#[cfg(test)]
+mod tests;
 mod till;
 
 pub use catalogue::{CatalogueError, ChainCatalogue, Entry, Origin, usual_name};

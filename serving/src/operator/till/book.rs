@@ -277,3 +277,168 @@ impl Book {
         self.accounts.retain(|(own, _), _| *own != channel);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use tributary_client::Account as Person;
+
+    const CHANNEL: ChannelId = ChannelId(1);
+    const PRICES: Prices = Prices { input_per_1000: 1_000, output_per_1000: 2_500 };
+
+    fn channel(funded: Amount) -> Channel {
+        Channel {
+            app: Person([1; 32]),
+            operator: Person([2; 32]),
+            key: [3; 32],
+            funded,
+            redeemed: 0,
+            paid: Vec::new().try_into().unwrap(),
+            state: ChannelState::Open,
+            deposit: 0,
+            opened_at: 0,
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        /// A voucher is shown with a request.
+        Show { model: u64, input: u64, output: u64, amount: u128 },
+        /// A voucher is shown alone.
+        Exact { model: u64, less: u128 },
+        /// Something is asked for.
+        Ask { model: u64, prompt: u32, answer: u32, choices: u32 },
+        /// An answer is complete, or the client went away.
+        Answer { which: usize, tokens: u32 },
+        /// The client was never there.
+        Drop { which: usize },
+        /// The operator redeems what it holds for a model.
+        Redeem { model: u64 },
+        /// The process is killed.
+        Kill,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (0u64..3, 0u64..60, 0u64..60, 0u128..200).prop_map(|(model, input, output, amount)| {
+                Step::Show { model, input, output, amount }
+            }),
+            2 => (0u64..3, 0u128..50).prop_map(|(model, less)| Step::Exact { model, less }),
+            6 => (0u64..3, 0u32..12, 0u32..20, 1u32..3).prop_map(|(model, prompt, answer, choices)| {
+                Step::Ask { model, prompt, answer, choices }
+            }),
+            6 => (0usize..8, 0u32..20).prop_map(|(which, tokens)| Step::Answer { which, tokens }),
+            2 => (0usize..8).prop_map(|which| Step::Drop { which }),
+            2 => (0u64..3).prop_map(|model| Step::Redeem { model }),
+            1 => Just(Step::Kill),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_happens_in_any_order_no_more_is_sold_than_is_covered(
+            steps in prop::collection::vec(step(), 0..60),
+            funded in 0u128..400,
+        ) {
+            let mut chain = channel(funded);
+            let mut book = Book::default();
+            // What is on the disk, what is being answered, and what was really given out.
+            let mut disk: BTreeMap<Key, Kept> = BTreeMap::new();
+            let mut open: Vec<(Key, Order, Reserved)> = Vec::new();
+            let mut given: BTreeMap<Key, Usage> = BTreeMap::new();
+            for step in steps {
+                match step {
+                    Step::Show { model, input, output, amount } => {
+                        let voucher = Voucher {
+                            channel: CHANNEL, model: ModelId(model), input_tokens: input, output_tokens: output, amount,
+                        };
+                        let signed = SignedVoucher { voucher, signature: [0; 64] };
+                        if let Ok(Taken::Changed(kept)) = book.take(&signed, &chain, 1) {
+                            disk.insert((CHANNEL, ModelId(model)), kept);
+                        }
+                    }
+                    Step::Exact { model, less } => {
+                        let key = (CHANNEL, ModelId(model));
+                        let Some(account) = book.account(key) else { continue };
+                        let used = account.kept().used;
+                        let amount = account.kept().newest.voucher.amount.saturating_sub(less);
+                        let voucher = Voucher {
+                            channel: CHANNEL, model: ModelId(model), input_tokens: used.input_tokens,
+                            output_tokens: used.output_tokens, amount,
+                        };
+                        let signed = SignedVoucher { voucher, signature: [0; 64] };
+                        if let Ok(Taken::Changed(kept)) = book.take_exact(&signed, &chain, 1) {
+                            disk.insert(key, kept);
+                        }
+                    }
+                    Step::Ask { model, prompt, answer, choices } => {
+                        let key = (CHANNEL, ModelId(model));
+                        let order =
+                            Order { prices: PRICES, prompt_tokens: prompt, answer_tokens_max: answer, choices };
+                        match book.reserve(key, &chain, order) {
+                            Ok(reserved) => {
+                                prop_assert!(reserved.answer_tokens_max <= answer);
+                                open.push((key, order, reserved));
+                            }
+                            // The quote would do, if the channel held it.
+                            Err(quote) => {
+                                let whole = quote.whole.unwrap();
+                                prop_assert!(quote.promised.fits(&whole));
+                                prop_assert!(!whole.fits(&quote.promised) || quote.order.answer_tokens_max == 0);
+                            }
+                        }
+                    }
+                    Step::Answer { which, tokens } => {
+                        if open.is_empty() { continue }
+                        let (key, order, reserved) = open.remove(which % open.len());
+                        let tokens = tokens.min(reserved.answer_tokens_max);
+                        let sold = Usage::priced(&PRICES, order.prompt_tokens.into(), tokens.into()).unwrap();
+                        let kept = book.settle(key, &reserved.usage, &sold).unwrap();
+                        disk.insert(key, kept);
+                        let all = given.entry(key).or_default();
+                        *all = all.plus(&sold).unwrap();
+                    }
+                    Step::Drop { which } => {
+                        if open.is_empty() { continue }
+                        let (key, _, reserved) = open.remove(which % open.len());
+                        book.release(key, &reserved.usage);
+                    }
+                    Step::Redeem { model } => {
+                        if let Some(account) = book.account((CHANNEL, ModelId(model))) {
+                            let _ = chain.redeem(&account.kept().least.voucher, 1);
+                        }
+                    }
+                    Step::Kill => {
+                        open.clear();
+                        book = Book::new(disk.iter().map(|(key, kept)| (*key, *kept)));
+                    }
+                }
+                let mut promised: Amount = 0;
+                for (model, account) in book.of_channel(CHANNEL) {
+                    let key = (CHANNEL, model);
+                    let kept = account.kept();
+                    // Never more than the newest voucher says, in no part; and the one that is redeemed pays for all of it.
+                    prop_assert!(account.bound().fits(&kept.promised()));
+                    prop_assert!(kept.used.fits(&Usage::from(&kept.least.voucher)));
+                    prop_assert!(Usage::from(&kept.least.voucher).fits(&kept.promised()));
+                    // What is charged is what was given out: nothing twice, nothing lost.
+                    prop_assert_eq!(kept.used, given.get(&key).copied().unwrap_or_default());
+                    prop_assert_eq!(disk.get(&key), Some(kept));
+                    promised += kept.promised().amount;
+                }
+                prop_assert!(promised <= funded, "all models together: {} of {}", promised, funded);
+                // Whatever is kept can be redeemed, in any order.
+                let mut chain = chain.clone();
+                for (_, account) in book.of_channel(CHANNEL) {
+                    let least = account.kept().least.voucher;
+                    if least.amount > chain.paid_for(least.model).amount {
+                        prop_assert!(chain.redeem(&least, 1).is_ok());
+                    }
+                }
+            }
+        }
+    }
+}

@@ -17,8 +17,6 @@ mod book;
 mod refusals;
 mod sale;
 mod store;
-#[cfg(test)]
-mod tests;
 mod tickets;
 
 pub use account::{Kept, Usage};
