@@ -68,6 +68,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tributary-attribution",
             "tributary-exchange",
             "tributary-client",
+            "tributary-serving",
             "tributary-trainer",
         ],
     ),
