@@ -2,7 +2,9 @@
 
 mod account;
 mod answers;
+mod ask;
 mod attribution;
+mod channel;
 mod contribution;
 mod data;
 mod datanet;
@@ -15,8 +17,10 @@ mod pretrain;
 mod provider;
 mod receipt;
 pub(crate) mod reward;
+mod serve;
 mod train;
 mod trainer;
+mod voucher;
 
 pub(crate) use contribution::read as read_samples;
 
@@ -59,6 +63,16 @@ pub enum Command {
     /// Train for pay: bond, run the daemon
     #[command(subcommand)]
     Trainer(trainer::Command),
+    /// Answer with models for pay, or with your own adapters for nobody's money
+    Serve(serve::Args),
+    /// Payment channels: find an operator, put money aside, close
+    #[command(subcommand)]
+    Channel(channel::Command),
+    /// Vouchers: sign, look at one
+    #[command(subcommand)]
+    Voucher(voucher::Command),
+    /// Ask an operator's model, and pay for the answer from a channel
+    Ask(ask::Args),
     /// Tune a model on your own files, without a chain
     Train(train::Args),
     /// Make the embedded base model from nothing
@@ -85,6 +99,10 @@ impl Command {
             Self::Attribution(command) => command.run(context).await,
             Self::Provider(command) => command.run(context).await,
             Self::Trainer(command) => command.run(context).await,
+            Self::Serve(args) => args.run(context).await,
+            Self::Channel(command) => command.run(context).await,
+            Self::Voucher(command) => command.run(context).await,
+            Self::Ask(args) => args.run(context).await,
             Self::Train(args) => args.run(context).await,
             Self::Pretrain(args) => args.run().await,
             Self::Account(command) => command.run(context).await,
@@ -94,7 +112,11 @@ impl Command {
 
     /// Whether it runs until it is stopped, and logs what it does.
     pub fn is_daemon(&self) -> bool {
-        matches!(self, Self::Provider(provider::Command::Run(_)) | Self::Trainer(trainer::Command::Run(_)))
+        match self {
+            Self::Provider(provider::Command::Run(_)) | Self::Trainer(trainer::Command::Run(_)) => true,
+            Self::Serve(args) => args.is_daemon(),
+            _ => false,
+        }
     }
 }
 

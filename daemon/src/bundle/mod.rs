@@ -157,6 +157,14 @@ impl Bundle {
         Ok(())
     }
 
+    /// Writes the adapter's two files to `folder`, which becomes a PEFT folder without anything else.
+    pub fn extract_adapter(&self, folder: &Path) -> Result<(), BundleError> {
+        for name in [CONFIG_FILE, WEIGHTS_FILE] {
+            write_atomically(&folder.join(name), self.file(name)?)?;
+        }
+        Ok(())
+    }
+
     /// BLAKE3 of the adapter's weights.
     pub fn adapter(&self) -> Result<ContentHash, BundleError> {
         Ok(ContentHash::of(self.file(WEIGHTS_FILE)?))

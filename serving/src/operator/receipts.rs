@@ -20,7 +20,7 @@ pub struct Sale {
     pub request: ContentHash,
     /// Tokens of prompt and answers, by count and one by one, and the answer's hash.
     pub sold: Sold,
-    /// What the app was charged, in 10^-12 TRIB.
+    /// What the app was charged, in 10^-12 TRIB. For the holder of a key: what an app would have been charged.
     pub price: Amount,
 }
 

@@ -13,6 +13,6 @@ mod tests;
 
 pub use audit::{OPENINGS_MAX, Opening, openings};
 pub use chain::{Action, EpochChain, Position};
-pub use keeper::{EpochConfig, EpochError, EpochKeeper, Step};
+pub use keeper::{EpochConfig, EpochError, EpochKeeper, ModelShares, Step};
 pub use record::{EpochFault, EpochInputs, EpochRecord};
 pub(crate) use record::{domain, receipts_tree};
