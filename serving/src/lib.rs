@@ -24,6 +24,7 @@ mod door;
 mod engine;
 pub mod operator;
 mod prefix;
+pub mod receipts;
 mod request;
 mod sampling;
 mod text;

@@ -1,6 +1,7 @@
 //! The commands, one group a file.
 
 mod account;
+mod answers;
 mod ask;
 mod attribution;
 mod channel;
@@ -14,6 +15,7 @@ mod job;
 pub(crate) mod model;
 mod pretrain;
 mod provider;
+mod receipt;
 pub(crate) mod reward;
 mod serve;
 mod train;
@@ -49,6 +51,9 @@ pub enum Command {
     /// Revenue streams: pay in, claim
     #[command(subcommand)]
     Reward(reward::Command),
+    /// What operators sign for each answer: show, verify
+    #[command(subcommand)]
+    Receipt(receipt::Command),
     /// Who shaped a model, and checking that
     #[command(subcommand)]
     Attribution(attribution::Command),
@@ -90,6 +95,7 @@ impl Command {
             Self::Job(command) => command.run(context).await,
             Self::Model(command) => command.run(context).await,
             Self::Reward(command) => command.run(context).await,
+            Self::Receipt(command) => command.run(context).await,
             Self::Attribution(command) => command.run(context).await,
             Self::Provider(command) => command.run(context).await,
             Self::Trainer(command) => command.run(context).await,

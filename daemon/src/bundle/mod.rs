@@ -170,6 +170,11 @@ impl Bundle {
         Ok(ContentHash::of(self.file(WEIGHTS_FILE)?))
     }
 
+    /// The adapter's configuration and weights, as PEFT reads them.
+    pub fn peft(&self) -> Result<(&[u8], &[u8]), BundleError> {
+        Ok((self.file(CONFIG_FILE)?, self.file(WEIGHTS_FILE)?))
+    }
+
     /// What was asked for.
     pub fn recipe(&self) -> Result<Recipe, BundleError> {
         self.json(RECIPE_FILE)
