@@ -1,6 +1,6 @@
 //! HTTP over a plain connection: what a trainer or an operator on this machine or network serves.
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use std::time::Duration;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -24,20 +24,28 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
+/// An answer that is not what was asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("status {code}: {message}")]
+struct Status {
+    code: u16,
+    message: String,
+}
+
 /// The body at an `http://` address.
 pub async fn get(url: &str) -> anyhow::Result<Vec<u8>> {
-    let Answer { status, body } = exchange("GET", url, &[], &[], PATIENCE).await?;
-    ensure!(status == 200, "cannot get {url}: status {status}: {}", message(&body));
+    let Answer { status: code, body } = exchange("GET", url, &[], &[], PATIENCE).await?;
+    if code != 200 {
+        return Err(Status { code, message: message(&body) }).with_context(|| format!("cannot get {url}"));
+    }
     Ok(body)
 }
 
 /// The body at an `http://` address; `None` if nothing is there: status 404.
 pub async fn get_if_there(url: &str) -> anyhow::Result<Option<Vec<u8>>> {
-    let Answer { status, body } = exchange("GET", url, &[], &[], PATIENCE).await?;
-    match status {
-        200 => Ok(Some(body)),
-        404 => Ok(None),
-        _ => bail!("cannot get {url}: status {status}: {}", message(&body)),
+    match get(url).await {
+        Err(error) if error.downcast_ref::<Status>().is_some_and(|status| status.code == 404) => Ok(None),
+        found => found.map(Some),
     }
 }
 
@@ -105,17 +113,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_is_taken_with_its_status() {
+    fn a_body_is_taken_with_its_status_and_a_failure_is_told() {
         let answer = read(b"HTTP/1.1 200 OK\r\nX: y\r\n\r\n{}").unwrap();
         assert_eq!((answer.status, answer.body.as_slice()), (200, b"{}".as_slice()));
-        assert_eq!(read(b"HTTP/1.1 404 Not Found\r\n\r\nno such job\n").unwrap().status, 404);
+        let answer = read(b"HTTP/1.1 404 Not Found\r\n\r\nno such job\n").unwrap();
+        assert_eq!((answer.status, message(&answer.body).as_str()), (404, "no such job"));
+        assert_eq!(message(b"{\"error\":{\"message\":\"nothing yet\"}}"), "nothing yet");
         assert!(read(b"garbage").is_err());
         assert!(read(b"garbage\r\n\r\n").is_err());
-    }
-
-    #[test]
-    fn an_errors_message_is_told() {
-        assert_eq!(message(b"no such job\n"), "no such job");
-        assert_eq!(message(br#"{"error":{"message":"nothing yet","code":"not_found"}}"#), "nothing yet");
     }
 }

@@ -120,8 +120,9 @@ impl Purse {
         let lock = File::create(&lock_path).with_context(|| format!("cannot make {}", lock_path.display()))?;
         lock.lock().with_context(|| format!("cannot lock {}", lock_path.display()))?;
         let contents = match read_if_there(&path)? {
-            Some(bytes) => serde_json::from_slice(&bytes)
-                .with_context(|| format!("{} is damaged; hint: move it away, and the operator is asked", path.display()))?,
+            Some(bytes) => serde_json::from_slice(&bytes).with_context(|| {
+                format!("{} is damaged; hint: move it away, and the operator is asked", path.display())
+            })?,
             None => Contents::default(),
         };
         Ok(Self { path, contents, _lock: lock })
@@ -143,8 +144,7 @@ impl Purse {
 
     /// What vouchers for other models promise together.
     fn promised_elsewhere(&self, model: ModelId, channel: &Channel) -> Amount {
-        let mut models: BTreeMap<u64, Amount> =
-            channel.paid.iter().map(|paid| (paid.model.0, paid.amount)).collect();
+        let mut models: BTreeMap<u64, Amount> = channel.paid.iter().map(|paid| (paid.model.0, paid.amount)).collect();
         for (id, line) in &self.contents.models {
             let amount = models.entry(*id).or_default();
             *amount = line.signed.amount.max(*amount);

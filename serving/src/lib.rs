@@ -31,7 +31,7 @@ mod text;
 mod thread;
 
 pub use adapters::{AdapterCounts, AdapterDisk, AdapterFailure, AdapterSource, DiskError, NoSource, SourceError};
-pub use door::{Admission, Catalogue, Credentials, Refusal, Served, Settled, Sold, Ticket, Till, Wanted};
+pub use door::{Admission, Catalogue, Credentials, Refusal, Served, Settled, Sold, Ticket, Till, TillHealth, Wanted};
 pub use engine::{Engine, EngineConfig, EngineCounts, EngineError};
 pub use request::{Event, FinishReason, Request, RequestError, RequestId, Usage};
 pub use sampling::{Chosen, Logprob, NotFinite, Sampling, SamplingError, TOP_LOGPROBS_MAX};

@@ -14,13 +14,8 @@ use crate::{
 use anyhow::{Context as _, bail, ensure};
 use clap::Args as Arguments;
 use serde_json::{Value, json};
-use tributary_client::{Account, Channel, ChainClient, Keypair, PAGE};
-use tributary_protocol::{
-    Amount, ChannelId, ModelId,
-    channel::ChannelState,
-    model::Prices,
-    voucher::VOUCHER_HEADER,
-};
+use tributary_client::{Account, ChainClient, Channel, Keypair, PAGE};
+use tributary_protocol::{Amount, ChannelId, ModelId, channel::ChannelState, model::Prices, voucher::VOUCHER_HEADER};
 
 /// What to ask, of whom, and who pays.
 #[derive(Arguments, Clone, Debug)]
@@ -86,7 +81,10 @@ impl Args {
             ensure!(
                 signed.amount <= left,
                 "the answer may bring what was promised to {}, and channel {} has {} for this model\nhint: tributary channel top-up {}",
-                Money(signed.amount), shop.channel_id, Money(left), shop.channel_id
+                Money(signed.amount),
+                shop.channel_id,
+                Money(left),
+                shop.channel_id
             );
             purse.keep(shop.model, Line { signed, ..line })?;
             answer = shop.send("/v1/chat/completions", signed, &body).await?;
@@ -183,8 +181,7 @@ impl Args {
 
 impl Shop {
     async fn send(&self, path: &str, count: Count, body: &[u8]) -> anyhow::Result<http::Answer> {
-        let voucher =
-            sign(&self.key, self.genesis, &self.channel, (self.channel_id, self.model), count)?.to_string();
+        let voucher = sign(&self.key, self.genesis, &self.channel, (self.channel_id, self.model), count)?.to_string();
         http::post(&format!("{}{path}", self.url), &[(VOUCHER_HEADER, &voucher)], body).await
     }
 
@@ -199,15 +196,20 @@ impl Shop {
             used.fits(&line.used),
             "the operator says that {} were used for {} and {} tokens, and by our own count it is {} for {} and {}\nhint: was the note \
              of this channel lost, or another program used it? Then close the channel and open another",
-            Money(used.amount), used.input_tokens, used.output_tokens,
-            Money(line.used.amount), line.used.input_tokens, line.used.output_tokens
+            Money(used.amount),
+            used.input_tokens,
+            used.output_tokens,
+            Money(line.used.amount),
+            line.used.input_tokens,
+            line.used.output_tokens
         );
         let (input, output) = (number(&quote["prompt_tokens"])?, number(&quote["answer_tokens_max"])?);
         let wanted = Count::priced(&self.prices, input, output.min(tokens_max.into()))?;
         ensure!(
             wanted.amount <= pay_at_most,
             "the answer may cost {}, and at most {} are allowed\nhint: --pay-at-most, or fewer --tokens",
-            Money(wanted.amount), Money(pay_at_most)
+            Money(wanted.amount),
+            Money(pay_at_most)
         );
         Ok(line.used.plus(&wanted)?.or_more(&line.signed))
     }
@@ -221,7 +223,8 @@ impl Shop {
         match price {
             Some(price) if price > cost.amount => bail!(
                 "the operator charges {} for an answer of {}: what was signed for more is not signed\nhint: another operator",
-                Money(price), Money(cost.amount)
+                Money(price),
+                Money(cost.amount)
             ),
             _ => Ok(cost),
         }

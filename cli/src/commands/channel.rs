@@ -11,7 +11,7 @@ use crate::{
 use anyhow::Context as _;
 use clap::Subcommand;
 use serde_json::json;
-use tributary_client::{Account, Channel, ChainClient, PAGE, View, calls::channels};
+use tributary_client::{Account, ChainClient, Channel, PAGE, View, calls::channels};
 use tributary_protocol::{ChannelId, ModelId};
 
 /// Commands on payment channels.

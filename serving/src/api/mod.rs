@@ -30,5 +30,6 @@ mod settings;
 mod stream;
 mod wire;
 
+pub(crate) use error::ApiError;
 pub use local::{FolderCatalogue, FolderError, OpenTill};
 pub use server::{Api, ApiLimits, Server};

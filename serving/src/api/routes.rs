@@ -40,6 +40,7 @@ pub(super) fn router(server: Arc<Server>) -> Router {
         .route("/health", get(health))
         .route("/metrics", get(metrics))
         .route("/openapi.json", get(openapi))
+        .merge(server.api().pages.clone().with_state(()))
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(server.clone(), around))
@@ -175,16 +176,22 @@ fn model_object(server: &Server, served: &Served) -> ModelObject {
     }
 }
 
-/// Whether answers can be had: 200, or 503 while the server ends or without an engine.
+/// Whether answers can be had: 200, or 503 while the server ends, without an engine, or while nothing is sold.
 async fn health(State(server): State<Arc<Server>>) -> Response {
     let counts = server.api().engine.counts().await;
-    let (status, word) = match (&counts, server.is_draining()) {
-        (Err(_), _) => (StatusCode::SERVICE_UNAVAILABLE, "failed"),
-        (Ok(_), true) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
-        (Ok(_), false) => (StatusCode::OK, "ok"),
+    let till = server.api().till.health();
+    let (status, word) = match (&counts, server.is_draining(), till.sells) {
+        (Err(_), _, _) => (StatusCode::SERVICE_UNAVAILABLE, "failed"),
+        (Ok(_), true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+        (Ok(_), false, false) => (StatusCode::SERVICE_UNAVAILABLE, "not_selling"),
+        (Ok(_), false, true) => (StatusCode::OK, "ok"),
     };
     let (waiting, running) = counts.map_or((0, 0), |counts| (counts.waiting, counts.running));
-    (status, Json(json!({ "status": word, "waiting": waiting, "running": running }))).into_response()
+    let mut health = json!({ "status": word, "waiting": waiting, "running": running });
+    if let Some(details) = till.details {
+        health["till"] = details;
+    }
+    (status, Json(health)).into_response()
 }
 
 async fn metrics(State(server): State<Arc<Server>>) -> Response {

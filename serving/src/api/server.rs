@@ -35,6 +35,8 @@ pub struct Api {
     pub till: Arc<dyn Till>,
     /// What clients may ask for.
     pub limits: ApiLimits,
+    /// Pages beside the API's own: the operator's, if there is one.
+    pub pages: Router,
 }
 
 /// What clients may ask for. The engine has limits of its own ([`EngineConfig`](crate::EngineConfig)).

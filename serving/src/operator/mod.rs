@@ -21,6 +21,7 @@
 mod catalogue;
 mod chain;
 mod config;
+mod http;
 mod keys;
 mod pulse;
 mod receipts;
@@ -34,6 +35,7 @@ mod till;
 pub use catalogue::{CatalogueError, ChainCatalogue, Entry, Origin, usual_name};
 pub use chain::{Action, LiveChain, ModelFacts, OperatorChain, Standing};
 pub use config::{Exposure, ModelChoice, OFFER_BLOCKS, OfferTerms, OperatorConfig, Redeeming, Selection};
+pub use http::pages;
 pub use keys::{KEY_PREFIX, KeyFile, KeyFileError, KeyRecord, KeyRing, KeyTerms};
 pub use pulse::{Beat, Blind, Pulse};
 pub use receipts::{Issued, ReceiptError, Receipts, Sale};

@@ -53,6 +53,11 @@ impl Pulse {
         Self { limits, last: Mutex::new(Beat { block, seen: now, sold: 0 }) }
     }
 
+    /// How much is sold without the chain at most.
+    pub fn limits(&self) -> Exposure {
+        self.limits
+    }
+
     /// A block was seen, and everything that is served was looked up in it.
     pub fn beat(&self, block: BlockNumber, now: Instant) {
         *self.lock() = Beat { block, seen: now, sold: 0 };

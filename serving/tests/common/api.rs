@@ -194,6 +194,7 @@ pub async fn start_with(limits: ApiLimits, config: EngineConfig) -> Running {
         catalogue: names.clone(),
         till: Arc::new(till.clone()),
         limits,
+        pages: axum::Router::new(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

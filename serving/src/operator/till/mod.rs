@@ -20,7 +20,7 @@ mod store;
 mod tickets;
 
 pub use account::{Kept, Usage};
-pub use book::Key;
+pub use book::{Key, prices_json};
 pub use store::{Contents, LedgerError, Owed, Store};
 
 use super::catalogue::{ChainCatalogue, Entry};
@@ -28,7 +28,7 @@ use super::chain::OperatorChain;
 use super::keys::{KeyRecord, KeyRing};
 use super::pulse::Pulse;
 use super::receipts::{ReceiptError, Receipts, Sale};
-use crate::door::{Admission, Credentials, Refusal, Till, Wanted};
+use crate::door::{Admission, Credentials, Refusal, Till, TillHealth, Wanted};
 use account::Account;
 use async_trait::async_trait;
 use book::{Book, Order, Taken};
@@ -350,6 +350,30 @@ impl Desk {
         }))
     }
 
+    /// Whether anything is sold at the moment, and what that hangs on.
+    pub fn health(&self) -> Value {
+        let (now, last, limits) = (Instant::now(), self.pulse.last(), self.pulse.limits());
+        let age = now.saturating_duration_since(last.seen);
+        let (unissued, next_sale) = {
+            let state = self.state();
+            (state.unissued.len(), state.next_sale)
+        };
+        let refusal = self.pulse.expose(0, now).err();
+        json!({
+            "sells": refusal.is_none(),
+            "reason": refusal.map(|blind| blind.to_string()),
+            "block": last.block,
+            "block_seen_s_ago": age.as_secs(),
+            "without_chain": {
+                "seconds_max": limits.time.as_secs(),
+                "amount_max": limits.amount.to_string(),
+                "sold": last.sold.to_string(),
+            },
+            "sales": next_sale,
+            "sales_without_receipt": unissued,
+        })
+    }
+
     /// The ledger is written, and nothing more will be.
     pub async fn flush(&self) -> Result<(), LedgerError> {
         self.store.write(Vec::new()).wait().await
@@ -386,6 +410,11 @@ impl Till for OperatorTill {
             (None, None) => Err(missing()),
         }
     }
+
+    fn health(&self) -> TillHealth {
+        let details = self.0.health();
+        TillHealth { sells: details["sells"] == true, details: Some(details) }
+    }
 }
 
 /// Today, counted from 1970 in UTC, and how many seconds are left of it.
@@ -400,12 +429,12 @@ type Record = Arc<KeyRecord>;
 /// What the redeemer does with the accounts.
 impl Desk {
     /// The chain.
-    pub(super) fn chain(&self) -> &Arc<dyn OperatorChain> {
+    pub fn chain(&self) -> &Arc<dyn OperatorChain> {
         &self.chain
     }
 
     /// The catalogue.
-    pub(super) fn catalogue(&self) -> &Arc<ChainCatalogue> {
+    pub fn catalogue(&self) -> &Arc<ChainCatalogue> {
         &self.catalogue
     }
 
