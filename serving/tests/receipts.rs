@@ -371,7 +371,13 @@ fn zz_experiment() {
                 let said = Said { adapter, prompt: text[..3].to_vec(), answers: vec![text[3..].to_vec()] };
                 let shared = runtime.block_on(explainer.shares(said));
                 let e = AnswerEvidence::from_bytes(&shared.evidence.unwrap()).unwrap();
-                println!("{epochs} {rate} {validation} n{number} t{topic}: base {} shares {} {:?} groups {:?}", shared.units.base, shared.units.shares.len(), e.fallback, e.groups.iter().map(|g| g >> 30).collect::<Vec<_>>());
+                println!(
+                    "{epochs} {rate} {validation} n{number} t{topic}: base {} shares {} {:?} groups {:?}",
+                    shared.units.base,
+                    shared.units.shares.len(),
+                    e.fallback,
+                    e.groups.iter().map(|g| g >> 30).collect::<Vec<_>>()
+                );
             }
         }
     }

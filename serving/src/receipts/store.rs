@@ -295,11 +295,7 @@ impl ReceiptStore {
     pub fn shares(&self, model: ModelId) -> Result<Option<ModelShares>, StoreError> {
         let read = self.database.begin_read().map_err(store)?;
         let table = read.open_table(SHARES).map_err(store)?;
-        table
-            .get(model.0)
-            .map_err(store)?
-            .map(|bytes| decode("a model's shares", bytes.value()))
-            .transpose()
+        table.get(model.0).map_err(store)?.map(|bytes| decode("a model's shares", bytes.value())).transpose()
     }
 
     /// The models that have receipts, ascending.

@@ -1,7 +1,6 @@
 //! What keeping epochs needs of the chain. A [`Submitter`] is one; the tests have another, which keeps the pallet's rules.
 
 use super::audit::Opening;
-use crate::operator::LiveChain;
 use async_trait::async_trait;
 use std::sync::Arc;
 use tributary_client::{Account, AnswerLedger, Call, ChainError, Stream, SubmitError, Submitter, calls};
@@ -71,7 +70,7 @@ pub trait EpochChain: Send + Sync + 'static {
 }
 
 #[async_trait]
-impl EpochChain for Submitter {
+impl EpochChain for Arc<Submitter> {
     async fn position(&self, model: ModelId) -> Result<Option<Position>, ChainError> {
         let (head, view) = self.client().latest_with_head();
         let (Some(record), Some(stream)) = (view.model(model).await?, view.stream(model).await?) else {
@@ -83,17 +82,5 @@ impl EpochChain for Submitter {
 
     async fn act(&self, intent: &str, model: ModelId, action: &Action) -> Result<(), SubmitError> {
         self.submit(intent, &action.call(model, self.account())).await.map(|_| ())
-    }
-}
-
-/// The operator's own, which sells and redeems with it too.
-#[async_trait]
-impl EpochChain for Arc<LiveChain> {
-    async fn position(&self, model: ModelId) -> Result<Option<Position>, ChainError> {
-        self.submitter().position(model).await
-    }
-
-    async fn act(&self, intent: &str, model: ModelId, action: &Action) -> Result<(), SubmitError> {
-        self.submitter().act(intent, model, action).await
     }
 }

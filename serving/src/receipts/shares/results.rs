@@ -4,7 +4,6 @@ use super::{
     method::{Because, Method},
     units::Units,
 };
-use crate::{adapters::SourceError, operator::BundleSource};
 use std::{collections::HashMap, sync::Arc};
 use tributary_attribution::{AttributionReport, Embeddings, EvidenceError, ExplainedModel, Tangents};
 use tributary_daemon::{Bundle, BundleError};
@@ -18,17 +17,6 @@ use tributary_protocol::{
 pub trait Results: Send + Sync + 'static {
     /// The bundle that holds the adapter with this hash; `None` if it is not at hand.
     fn bundle(&self, adapter: ContentHash) -> Result<Option<Bundle>, ResultError>;
-}
-
-/// The operator's own, fetched where it is not at hand. Only the bundles of models that are served can be had.
-impl Results for BundleSource {
-    fn bundle(&self, adapter: ContentHash) -> Result<Option<Bundle>, ResultError> {
-        match self.bundle(&adapter) {
-            Ok(bundle) => Ok(Some(bundle)),
-            Err(SourceError::Unknown) => Ok(None),
-            Err(error) => Err(ResultError { adapter, reason: error.to_string() }),
-        }
-    }
 }
 
 /// A result that is at hand and cannot be read.
