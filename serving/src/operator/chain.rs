@@ -1,6 +1,7 @@
 //! What an operator needs of the chain. A trait, so that the till runs against a chain in memory, too.
 
 use async_trait::async_trait;
+use std::sync::Arc;
 use tokio::sync::watch;
 use tributary_client::{
     Account, BaseModel, Call, ChainClient, ChainError, Channel, Head, Job, Model, PAGE, Receipt, SubmitError,
@@ -118,12 +119,12 @@ pub trait OperatorChain: Send + Sync + 'static {
 
 /// The real chain: a client, and a submitter that survives a crash.
 pub struct LiveChain {
-    submitter: Submitter,
+    submitter: Arc<Submitter>,
 }
 
 impl LiveChain {
     /// The chain as the submitter's account sees it.
-    pub fn new(submitter: Submitter) -> Self {
+    pub fn new(submitter: Arc<Submitter>) -> Self {
         Self { submitter }
     }
 
@@ -133,7 +134,7 @@ impl LiveChain {
     }
 
     /// What submits for the account.
-    pub fn submitter(&self) -> &Submitter {
+    pub fn submitter(&self) -> &Arc<Submitter> {
         &self.submitter
     }
 

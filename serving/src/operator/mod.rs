@@ -35,7 +35,6 @@ mod till;
 pub use catalogue::{CatalogueError, ChainCatalogue, Entry, Origin, usual_name};
 pub use chain::{Action, LiveChain, ModelFacts, OperatorChain, Standing};
 pub use config::{Exposure, ModelChoice, OFFER_BLOCKS, OfferTerms, OperatorConfig, Redeeming, Selection};
-pub use http::pages;
 pub use keys::{KEY_PREFIX, KeyFile, KeyFileError, KeyRecord, KeyRing, KeyTerms};
 pub use pulse::{Beat, Blind, Pulse};
 pub use receipts::{Issued, ReceiptError, Receipts, Sale};
@@ -44,6 +43,14 @@ pub use setup::{OfferError, Offered};
 pub use source::{BundleSource, Bundles};
 pub use till::{Desk, DeskParts, LedgerError, OperatorTill, Store, Usage};
 
+use crate::receipts::{
+    Notary, OtherKey, Owner, Pages, ReceiptStore, StoreError as ReceiptStoreError,
+    epochs::{EpochConfig, EpochKeeper, Step},
+    pages as receipt_pages,
+    shares::{Explainer, SharesConfig},
+};
+use axum::Router;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -54,7 +61,7 @@ use tokio_util::sync::CancellationToken;
 use tributary_client::{ChainClient, ChainError, Journal, JournalError, Keypair, SubmitError, Submitter};
 use tributary_daemon::{FileError, KeySigner, files::at};
 use tributary_exchange::{Identity, Node, NodeConfig, NodeError, Reader, Store as BlobStore, StoreError};
-use tributary_lora::{LoadError, base_model_hash};
+use tributary_lora::{LoadError, Model, base_model_hash};
 
 /// How long everything that is served may take to be looked up in a block.
 const REFRESH_PATIENCE: Duration = Duration::from_secs(20);
@@ -97,6 +104,18 @@ pub enum OperatorError {
     /// The keys.
     #[error(transparent)]
     Keys(#[from] KeyFileError),
+    /// The receipts.
+    #[error(transparent)]
+    Receipts(Box<ReceiptStoreError>),
+    /// The receipts are another's.
+    #[error(transparent)]
+    OtherKey(Box<OtherKey>),
+    /// The receipts cannot be counted.
+    #[error(transparent)]
+    Receipt(#[from] ReceiptError),
+    /// A thread cannot be started.
+    #[error("a thread cannot be started: {0}")]
+    Thread(#[source] io::Error),
     /// Work beside the others ended unexpectedly.
     #[error("a task ended unexpectedly: {reason}")]
     Task {
@@ -124,6 +143,8 @@ boxed!(
     Store: StoreError,
     Exchange: NodeError,
     Ledger: LedgerError,
+    Receipts: ReceiptStoreError,
+    OtherKey: OtherKey,
 );
 
 /// An operator that is ready to sell: the chain was asked, models are deployed and offered, the ledger is open.
@@ -153,7 +174,7 @@ impl Operator {
         let (folder, quota) = (state.join("fetched"), config.bundle_bytes);
         let blobs = blocking(move || BlobStore::open(folder, quota)).await??;
         let signer = Arc::new(KeySigner(key.clone()));
-        let chain = Arc::new(LiveChain::new(Submitter::new(client, key, journal)?));
+        let chain = Arc::new(LiveChain::new(Arc::new(Submitter::new(client, key, journal)?)));
         let (genesis, operator) = (chain.genesis(), chain.operator());
         let ledger = Store::open(&state.join("ledger.redb"), genesis, operator)?;
         let keys = KeyRing::open(KeyFile::in_state(&state))?;
@@ -198,11 +219,25 @@ impl Operator {
         self.config.state_dir.join("adapters")
     }
 
-    /// Opens the till, and begins to follow the chain. What is charged gets its receipt from `receipts`.
-    pub async fn open(self, receipts: Option<Arc<dyn Receipts>>) -> Result<Running, OperatorError> {
-        let Self { config, chain, catalogue, bundles: _, node, keys, pulse, ledger } = self;
-        let (store, contents) = ledger;
-        let parts = DeskParts { chain: chain.clone(), catalogue, pulse, keys, receipts, store, contents };
+    /// Opens the till, and begins to follow the chain. `base` is the model that the engine answers with: it explains the answers
+    /// too, beside the engine.
+    pub async fn open(self, base: Arc<Model>) -> Result<Running, OperatorError> {
+        let Self { config, chain, catalogue, bundles, node, keys, pulse, ledger } = self;
+        let owner = Owner { genesis: chain.genesis(), operator: chain.operator() };
+        let receipts = Arc::new(ReceiptStore::open(&config.state_dir.join("receipts.redb"), owner)?);
+        let results = bundles.clone();
+        let explainer =
+            Explainer::start(base, results.clone(), SharesConfig::default()).map_err(OperatorError::Thread)?;
+        let key = chain.submitter().key().clone();
+        let notary = Notary::new(receipts.clone(), key, explainer.clone(), true)?;
+        let epochs = EpochKeeper::new(chain.submitter().clone(), receipts.clone(), results, EpochConfig::default());
+
+        let (store, mut contents) = ledger;
+        // A ledger that was lost must not give a sale the number of another, whose receipt it would get.
+        contents.next_sale = contents.next_sale.max(notary.next_sale().await?);
+        let receipts = Pages::new(receipts);
+        let notary: Arc<dyn Receipts> = Arc::new(notary);
+        let parts = DeskParts { chain: chain.clone(), catalogue, pulse, keys, receipts: Some(notary), store, contents };
         let desk = Arc::new(Desk::new(parts));
         let at = *chain.heads().borrow();
         let redeemer = Redeemer::new(desk.clone(), config.redeeming, at);
@@ -224,9 +259,13 @@ impl Operator {
         desk.issue_again(u64::MAX).await;
 
         let stop = CancellationToken::new();
-        let following = tokio::spawn(follow(desk.clone(), stop.clone()));
-        let reviewing = tokio::spawn(review(desk.clone(), redeemer, config.offer, stop.clone()));
-        Ok(Running { desk, node, stop, tasks: vec![following, reviewing], offered })
+        let tasks = vec![
+            tokio::spawn(follow(desk.clone(), stop.clone())),
+            tokio::spawn(review(desk.clone(), redeemer, config.offer, stop.clone())),
+            tokio::spawn(keep_epochs(desk.clone(), epochs, stop.clone())),
+            tokio::spawn(fetch_ahead(desk.clone(), bundles, explainer, stop.clone())),
+        ];
+        Ok(Running { desk, node, stop, tasks, offered, receipts })
     }
 }
 
@@ -237,6 +276,7 @@ pub struct Running {
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
     offered: Vec<Offered>,
+    receipts: Pages,
 }
 
 impl Running {
@@ -248,6 +288,11 @@ impl Running {
     /// The accounts.
     pub fn desk(&self) -> &Arc<Desk> {
         &self.desk
+    }
+
+    /// The operator's pages, for beside the API's: account and vouchers, receipts and epochs.
+    pub fn pages(&self) -> Router {
+        http::pages(self.desk.clone()).merge(receipt_pages(self.receipts.clone()))
     }
 
     /// What was deployed and offered at the start.
@@ -302,6 +347,48 @@ async fn review(desk: Arc<Desk>, mut redeemer: Redeemer, offer: Option<OfferTerm
         }
         if let Some(terms) = &offer {
             setup::renew(chain.as_ref(), at, &desk.catalogue().entries(), terms).await;
+        }
+    }
+}
+
+/// Posts epochs, and answers for them.
+async fn keep_epochs(desk: Arc<Desk>, keeper: EpochKeeper<Arc<Submitter>>, stop: CancellationToken) {
+    let mut heads = desk.chain().heads();
+    while let Some(Ok(())) = stop.run_until_cancelled(heads.changed()).await {
+        heads.borrow_and_update();
+        for entry in desk.catalogue().entries() {
+            let model = entry.model;
+            match keeper.step(model).await {
+                Ok(Step::Idle) => {}
+                Ok(step) => tracing::info!(%model, ?step, "epoch"),
+                Err(error) => tracing::error!(%model, "the epoch does not go on, and that is tried again: {error}"),
+            }
+        }
+    }
+}
+
+/// Brings the bundles of what is served to the disk before somebody asks, and what explains their answers to memory.
+async fn fetch_ahead(desk: Arc<Desk>, bundles: Arc<Bundles>, explainer: Explainer, stop: CancellationToken) {
+    let mut heads = desk.chain().heads();
+    let mut next = 0;
+    loop {
+        let at = heads.borrow_and_update().number;
+        if at >= next {
+            next = at.saturating_add(REVIEW_BLOCKS);
+            for entry in desk.catalogue().entries() {
+                if !entry.standing.may_serve || bundles.has(&entry.origin) {
+                    continue;
+                }
+                match stop.run_until_cancelled(bundles.of_adapter(&entry.adapter)).await {
+                    Some(Ok(_)) => explainer.prepare(entry.adapter).await,
+                    Some(Err(error)) => tracing::warn!(model = %entry.model, "not fetched yet: {error}"),
+                    None => return,
+                }
+            }
+        }
+        match stop.run_until_cancelled(heads.changed()).await {
+            Some(Ok(())) => {}
+            _ => return,
         }
     }
 }

@@ -62,4 +62,7 @@ pub trait Receipts: Send + Sync + 'static {
     /// A sale whose [`Sale::number`] was issued before gets the same receipt again, and no second one: after a crash the till
     /// asks for whatever it charged and has no answer to.
     async fn issue(&self, sale: Sale) -> Result<Issued, ReceiptError>;
+
+    /// The number from which on no sale has a receipt: where a till begins that lost its own count.
+    async fn next_sale(&self) -> Result<u64, ReceiptError>;
 }

@@ -2,6 +2,7 @@
 
 use super::catalogue::{ChainCatalogue, Origin};
 use crate::adapters::{AdapterSource, SourceError};
+use crate::receipts::shares::{ResultError, Results};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -75,6 +76,11 @@ impl Bundles {
         .await
     }
 
+    /// Whether the bundle of a job's result is on the disk.
+    pub fn has(&self, origin: &Origin) -> bool {
+        self.path(&origin.report.bundle).is_file()
+    }
+
     /// A bundle on the disk. A damaged one is removed, and there is none then.
     fn kept(&self, origin: &Origin) -> Result<Option<Bundle>, SourceError> {
         let path = self.path(&origin.report.bundle);
@@ -127,6 +133,13 @@ impl Bundles {
 
     fn path(&self, hash: &ContentHash) -> PathBuf {
         self.folder.join(hash.to_string()).join(BUNDLE_FILE)
+    }
+}
+
+impl Results for Bundles {
+    fn bundle(&self, adapter: ContentHash) -> Result<Option<Bundle>, ResultError> {
+        let Some(origin) = self.catalogue.origin(&adapter) else { return Ok(None) };
+        self.kept(&origin).map_err(|error| ResultError { adapter, reason: error.to_string() })
     }
 }
 

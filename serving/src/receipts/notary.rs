@@ -110,4 +110,7 @@ impl Receipts for Notary {
         let signed = self.with_store(move |store, key| store.issue(draft, |payload| key.sign(payload))).await?;
         self.issued(&signed)
     }
+    async fn next_sale(&self) -> Result<u64, ReceiptError> {
+        self.with_store(|store, _| store.next_sale()).await
+    }
 }

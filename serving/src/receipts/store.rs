@@ -201,6 +201,13 @@ impl ReceiptStore {
         }
     }
 
+    /// The number from which on no sale has a receipt.
+    pub fn next_sale(&self) -> Result<u64, StoreError> {
+        let read = self.database.begin_read().map_err(store)?;
+        let last = read.open_table(SALES).map_err(store)?.last().map_err(store)?.map(|(sale, _)| sale.value());
+        Ok(last.map_or(0, |last| last.saturating_add(1)))
+    }
+
     /// A model's receipt with this number.
     pub fn receipt(&self, model: ModelId, number: u64) -> Result<Option<SignedReceipt>, StoreError> {
         let read = self.database.begin_read().map_err(store)?;

@@ -9,7 +9,7 @@ use tributary_protocol::model::Prices;
 use tributary_serving::{
     AdapterDisk, EngineConfig, EngineThread,
     api::{Api, ApiLimits, Server},
-    operator::{OFFER_BLOCKS, OfferTerms, Operator, OperatorConfig, Redeeming, Running, Selection, pages},
+    operator::{OFFER_BLOCKS, OfferTerms, Operator, OperatorConfig, Redeeming, Running, Selection},
 };
 
 /// Serves until it is stopped. In this order: what was begun before is finished, models are deployed and offered, the engine
@@ -28,7 +28,7 @@ pub async fn serve(args: ServeArgs, context: &Context) -> anyhow::Result<Output>
     let operator = Operator::prepare(config, client, key).await?;
     let disk = AdapterDisk::open(&operator.adapters_folder(), ADAPTER_DISK_BYTES, Box::new(operator.source()))?;
     let catalogue = operator.catalogue().clone();
-    let running = operator.open(None).await?;
+    let running = operator.open(base.model.clone()).await?;
 
     let Base { model, tokenizer, content } = base;
     let engine = EngineThread::start(model.clone(), Some(tokenizer.clone()), disk, EngineConfig::default(), LOADERS)?;
@@ -40,7 +40,7 @@ pub async fn serve(args: ServeArgs, context: &Context) -> anyhow::Result<Output>
         catalogue,
         till: Arc::new(running.till()),
         limits: ApiLimits::default(),
-        pages: pages(running.desk().clone()),
+        pages: running.pages(),
     };
     let server = Server::new(api)?;
     tell(&running, listener.local_addr()?, context.json());

@@ -278,6 +278,10 @@ impl Receipts for FakeReceipts {
         assert!(before.is_none_or(|before| before == sale), "a number is one sale");
         Ok(Issued { receipt: Vec::new(), signature: [0; 64], json, header })
     }
+
+    async fn next_sale(&self) -> Result<u64, ReceiptError> {
+        Ok(self.issued.lock().unwrap().keys().last().map_or(0, |last| last + 1))
+    }
 }
 
 /// A desk over a ledger in `folder`, as a start of the process makes it.
