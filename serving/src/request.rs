@@ -152,6 +152,12 @@ pub enum RequestError {
         /// Why not.
         reason: String,
     },
+    /// Whoever asked does not read the answer.
+    #[error("{unread} pieces of the answer were left unread; hint: read answers as they come")]
+    TooSlow {
+        /// How many.
+        unread: usize,
+    },
     /// The engine has stopped.
     #[error("the engine has stopped: {reason}")]
     Stopped {

@@ -1,9 +1,6 @@
 //! Attacks on the contributors' pay, from files through training and attribution to amounts claimed on the real runtime.
 
-#[path = "../../runtime/tests/common/mod.rs"]
-mod common;
-
-use common::{account, world::*};
+use crate::common::{account, world::*};
 use frame_support::assert_ok;
 use sp_keyring::Sr25519Keyring as Person;
 use std::{collections::BTreeMap, ops::ControlFlow, path::PathBuf};

@@ -157,9 +157,22 @@ impl Bundle {
         Ok(())
     }
 
+    /// Writes the adapter's two files to `folder`, which becomes a PEFT folder without anything else.
+    pub fn extract_adapter(&self, folder: &Path) -> Result<(), BundleError> {
+        for name in [CONFIG_FILE, WEIGHTS_FILE] {
+            write_atomically(&folder.join(name), self.file(name)?)?;
+        }
+        Ok(())
+    }
+
     /// BLAKE3 of the adapter's weights.
     pub fn adapter(&self) -> Result<ContentHash, BundleError> {
         Ok(ContentHash::of(self.file(WEIGHTS_FILE)?))
+    }
+
+    /// The adapter's configuration and weights, as PEFT reads them.
+    pub fn peft(&self) -> Result<(&[u8], &[u8]), BundleError> {
+        Ok((self.file(CONFIG_FILE)?, self.file(WEIGHTS_FILE)?))
     }
 
     /// What was asked for.
