@@ -176,10 +176,10 @@ fn run_pending(
                         (&q[part(shape.query_width())], &k[part(shape.key_width())], &v[part(shape.value_width())])
                     };
                     let rows: Vec<_> = sequences.iter().map(of_sequence).collect();
-                    let attend = |(sequence, (q, k, v)): (&mut &mut Sequence, (&[f32], &[f32], &[f32]))| {
-                        attend_cached(q, k, v, shape, rope, &mut sequence.cache[layer])
-                    };
-                    Ok(sequences.par_iter_mut().zip(rows).map(attend).collect())
+                    let with_rows = sequences.par_iter_mut().zip(rows);
+                    let parts = with_rows
+                        .map(|(sequence, (q, k, v))| attend_cached(q, k, v, shape, rope, &mut sequence.cache[layer]));
+                    Ok(parts.collect())
                 })
             })
         })?;
