@@ -5,7 +5,8 @@
 //! of its request or none ([`tributary_lora::Model::next_logits`]).
 //!
 //! # Reading order
-//! [`Request`] and [`Event`] (what goes in and out), [`Sampling`] (how tokens are chosen), [`Engine`] (what is computed when),
+//! [`Request`] and [`Event`] (what goes in and out), [`Sampling`] (how tokens are chosen), [`Constraint`]
+//! (which may be), [`Engine`] (what is computed when),
 //! [`AdapterDisk`] and [`AdapterSource`] (where adapters come from), [`EngineThread`] and [`Answers`] (from outside), [`api`]
 //! (OpenAI's HTTP API), [`Catalogue`] and [`Till`] (who operates it).
 //!
@@ -20,6 +21,7 @@
 
 mod adapters;
 pub mod api;
+mod constraint;
 mod door;
 mod engine;
 pub mod operator;
@@ -31,6 +33,7 @@ mod text;
 mod thread;
 
 pub use adapters::{AdapterCounts, AdapterDisk, AdapterFailure, AdapterSource, DiskError, NoSource, SourceError};
+pub use constraint::{Constraint, Schema, SchemaError, Vocabulary};
 pub use door::{Admission, Catalogue, Credentials, Refusal, Served, Settled, Sold, Ticket, Till, TillHealth, Wanted};
 pub use engine::{Engine, EngineConfig, EngineCounts, EngineError};
 pub use request::{Event, FinishReason, Request, RequestError, RequestId, Usage};

@@ -4,6 +4,7 @@ use super::clients::Place;
 use super::error::ApiError;
 use super::sale::Sale;
 use super::server::Server;
+use crate::constraint::Constraint;
 use crate::door::{Credentials, Served, Wanted};
 use crate::request::{Event, FinishReason, Request};
 use crate::sampling::{Chosen, Sampling};
@@ -29,6 +30,7 @@ pub(super) struct Ask {
     pub sampling: Sampling,
     pub stop_tokens: Vec<u32>,
     pub stop_strings: Vec<String>,
+    pub constraint: Option<Constraint>,
     /// BLAKE3 of the body.
     pub body: ContentHash,
 }
@@ -128,6 +130,7 @@ impl Ask {
                 tokens_max: Some(cap.min(each)),
                 stop_tokens: self.stop_tokens.clone(),
                 stop_strings: self.stop_strings.clone(),
+                constraint: self.constraint.clone(),
                 choices: self.choices,
             };
             let answers = engine.submit(request).await.map_err(|error| ApiError::of_request(&error, self.field))?;

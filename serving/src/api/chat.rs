@@ -8,6 +8,7 @@ use super::pieces::Pieces;
 use super::server::Server;
 use super::settings::{Settings, items, tokens_max, top_logprobs};
 use super::wire::{ChatChoice, ChatLogprobs, ChatMessage, ChatPiece, Delta, TokenLogprob, TopLogprob, finish_reason};
+use crate::constraint::Schema;
 use crate::door::Served;
 use crate::request::FinishReason;
 use crate::sampling::Chosen;
@@ -52,6 +53,15 @@ pub(super) struct ChatRequest {
     pub settings: Settings,
     turns: Vec<Turn>,
     tokens_max: Option<usize>,
+    format: ResponseFormat,
+}
+
+/// What the answer has to be.
+#[derive(Clone, Debug, PartialEq)]
+enum ResponseFormat {
+    Text,
+    Object,
+    Schema(Schema),
 }
 
 impl ChatRequest {
@@ -68,10 +78,10 @@ impl ChatRequest {
         }
         settings.sampling.top_logprobs = logprobs.then_some(top.unwrap_or(0));
         let tokens_max = tokens_max(&mut fields, &["max_tokens", "max_completion_tokens"])?;
-        response_format(&mut fields)?;
+        let format = response_format(&mut fields)?;
         fields.only("modalities", &[json!(["text"])])?;
         fields.finish(UNSUPPORTED)?;
-        Ok(Self { settings, turns, tokens_max })
+        Ok(Self { settings, turns, tokens_max, format })
     }
 
     /// Puts the conversation to the model as it was trained to be asked. Tokens are made on a thread that may take its time.
@@ -93,6 +103,11 @@ impl ChatRequest {
             sampling: self.settings.sampling.clone(),
             stop_tokens: prompt.stops,
             stop_strings: self.settings.stop.clone(),
+            constraint: match self.format {
+                ResponseFormat::Text => None,
+                ResponseFormat::Object => Some(server.any_object()),
+                ResponseFormat::Schema(schema) => Some(server.constraint(schema)),
+            },
             body,
         };
         Ok((ask, self.settings))
@@ -162,17 +177,46 @@ fn text(content: Value, path: &str) -> Result<String, ApiError> {
     }
 }
 
-/// Answers are text: other formats are refused by name.
-fn response_format(fields: &mut Fields) -> Result<(), ApiError> {
+/// Names of schemas, as OpenAI has it.
+const SCHEMA_NAME_MAX: usize = 64;
+
+fn response_format(fields: &mut Fields) -> Result<ResponseFormat, ApiError> {
     let path = fields.path("response_format");
-    let Some(format) = fields.take("response_format") else { return Ok(()) };
+    let Some(format) = fields.take("response_format") else { return Ok(ResponseFormat::Text) };
     let mut format = Fields::of(format, &path)?;
     let kind = format.required_string("type")?;
-    if kind != "text" {
-        let message = format!("{path}.type is {kind:?}; text is accepted");
-        return Err(ApiError::invalid(format!("{path}.type"), "invalid_value", message));
+    let read = match kind.as_str() {
+        "text" => ResponseFormat::Text,
+        "json_object" => ResponseFormat::Object,
+        "json_schema" => schema(&mut format)?,
+        _ => {
+            let message = format!("{path}.type is {kind:?}; text, json_object and json_schema are accepted");
+            return Err(ApiError::invalid(format!("{path}.type"), "invalid_value", message));
+        }
+    };
+    format.finish(&[])?;
+    Ok(read)
+}
+
+fn schema(format: &mut Fields) -> Result<ResponseFormat, ApiError> {
+    let path = format.path("json_schema");
+    let mut fields = Fields::of(format.required("json_schema")?, &path)?;
+    let name = fields.required_string("name")?;
+    let is_name = |character: char| character.is_ascii_alphanumeric() || character == '_' || character == '-';
+    if name.is_empty() || name.len() > SCHEMA_NAME_MAX || !name.chars().all(is_name) {
+        let message = format!("{path}.name is {name:?}; up to {SCHEMA_NAME_MAX} letters, digits, _ and - are accepted");
+        return Err(ApiError::invalid(format!("{path}.name"), "invalid_value", message));
     }
-    format.finish(&[])
+    fields.string("description")?;
+    // Answers keep to the schema either way.
+    fields.boolean("strict")?;
+    let schema = fields.required("schema")?;
+    fields.finish(&[])?;
+    let schema = Schema::new(&schema).map_err(|error| {
+        let at = if error.path().is_empty() { String::new() } else { format!(".{}", error.path()) };
+        ApiError::invalid(format!("{path}.schema{at}"), "unsupported_schema", error.to_string())
+    })?;
+    Ok(ResponseFormat::Schema(schema))
 }
 
 /// How answers of a chat are written.

@@ -84,6 +84,7 @@ impl TextRequest {
             sampling: self.settings.sampling.clone(),
             stop_tokens: server.api().tokenizer.ends().to_vec(),
             stop_strings: self.settings.stop.clone(),
+            constraint: None,
             body,
         };
         Ok((ask, self.settings, texts))

@@ -152,7 +152,7 @@ impl ApiError {
                     Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "adapter_unusable", message)
                 }
             },
-            RequestError::NotFinite(_) | RequestError::Text { .. } => Self::internal(message),
+            RequestError::NotFinite(_) | RequestError::NoToken | RequestError::Text { .. } => Self::internal(message),
         }
     }
 

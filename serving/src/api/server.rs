@@ -4,6 +4,7 @@ use super::clients::Clients;
 use super::metrics::Metrics;
 use super::pieces::Pieces;
 use super::routes;
+use crate::constraint::{Constraint, Schema, Vocabulary};
 use crate::door::{Catalogue, Till};
 use crate::thread::EngineThread;
 use axum::Router;
@@ -73,6 +74,9 @@ const CLOSING: Duration = Duration::from_secs(5);
 pub struct Server {
     api: Api,
     pieces: Arc<Pieces>,
+    vocabulary: Arc<Vocabulary>,
+    /// Any object: what was found out about it serves all who ask for it.
+    any_object: Constraint,
     fingerprint: String,
     metrics: Arc<Metrics>,
     clients: Clients,
@@ -89,8 +93,12 @@ impl Server {
         let mut build = blake3::Hasher::new_derive_key("tributary.network 2026-11 serving fingerprint v1");
         build.update(&api.base.0).update(env!("CARGO_PKG_VERSION").as_bytes());
         let fingerprint: String = build.finalize().to_hex().chars().take(10).collect();
+        let pieces = api.tokenizer.pieces()?;
+        let vocabulary = Arc::new(Vocabulary::new(&pieces));
         Ok(Arc::new(Self {
-            pieces: Arc::new(Pieces::new(api.tokenizer.pieces()?)),
+            pieces: Arc::new(Pieces::new(pieces)),
+            any_object: Constraint::new(Schema::any_object(), vocabulary.clone()),
+            vocabulary,
             fingerprint: format!("fp_{fingerprint}"),
             metrics: Arc::default(),
             clients: Clients::default(),
@@ -151,6 +159,16 @@ impl Server {
 
     pub(super) fn pieces(&self) -> &Arc<Pieces> {
         &self.pieces
+    }
+
+    /// Answers that are an object.
+    pub(super) fn any_object(&self) -> Constraint {
+        self.any_object.clone()
+    }
+
+    /// Answers of a schema.
+    pub(super) fn constraint(&self, schema: Schema) -> Constraint {
+        Constraint::new(schema, self.vocabulary.clone())
     }
 
     pub(super) fn fingerprint(&self) -> &str {

@@ -149,7 +149,7 @@ pub(super) struct List<T> {
 /// OpenAI's word for why an answer ended.
 pub(super) fn finish_reason(reason: &FinishReason) -> &'static str {
     match reason {
-        FinishReason::StopToken(_) | FinishReason::StopString(_) => "stop",
+        FinishReason::StopToken(_) | FinishReason::StopString(_) | FinishReason::Complete => "stop",
         FinishReason::Length => "length",
     }
 }
