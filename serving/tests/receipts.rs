@@ -354,3 +354,31 @@ async fn everybody_can_read_receipts_proofs_and_claims() {
         assert_eq!(leaf.contributor, contributor.0);
     }
 }
+
+#[test]
+fn zz_experiment() {
+    for (epochs, rate, validation) in [(6, 5e-3, 250_000u32), (20, 5e-3, 250_000), (30, 1e-2, 250_000)] {
+        let mut training = training();
+        training.config.epochs = epochs;
+        training.config.learning_rate = rate;
+        let bundle = training.run(Some(accuracy()));
+        let adapter = bundle.adapter().unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let explainer = explainer(model(), vec![bundle], patient());
+        for number in [1, 3, 21, 22] {
+            for topic in 0..4 {
+                let text = tokens(topic, number);
+                let said = Said { adapter, prompt: text[..3].to_vec(), answers: vec![text[3..].to_vec()] };
+                let shared = runtime.block_on(explainer.shares(said));
+                let e = AnswerEvidence::from_bytes(&shared.evidence.unwrap()).unwrap();
+                println!(
+                    "{epochs} {rate} {validation} n{number} t{topic}: base {} shares {} {:?} groups {:?}",
+                    shared.units.base,
+                    shared.units.shares.len(),
+                    e.fallback,
+                    e.groups.iter().map(|g| g >> 30).collect::<Vec<_>>()
+                );
+            }
+        }
+    }
+}

@@ -16,6 +16,7 @@ pub(crate) mod model;
 mod pretrain;
 mod provider;
 mod receipt;
+mod recount;
 pub(crate) mod reward;
 mod serve;
 mod train;

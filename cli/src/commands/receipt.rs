@@ -1,5 +1,6 @@
 //! `tributary receipt`.
 
+use super::recount::{self, RecountArgs};
 use crate::{amounts::Money, context::Context, http, output::Output, views::units_percent};
 use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Subcommand};
@@ -19,6 +20,8 @@ pub enum Command {
     Show(ReceiptArgs),
     /// Check a receipt against the chain: signature, model, shares and price, and that an epoch counts it
     Verify(ReceiptArgs),
+    /// Compute an operator's epoch again from all its receipts
+    Recount(RecountArgs),
 }
 
 /// A receipt, and who gave it.
@@ -45,6 +48,7 @@ impl Command {
         match self {
             Self::Show(args) => Ok(show(&args.read().await?.signed)),
             Self::Verify(args) => verify(context, &args).await,
+            Self::Recount(args) => recount::recount(context, &args).await,
         }
     }
 }

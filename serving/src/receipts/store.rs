@@ -1,6 +1,6 @@
 //! Receipts on disk, numbered without gaps, and the epochs that count them.
 
-use super::epochs::EpochRecord;
+use super::epochs::{EpochRecord, ModelShares};
 use codec::{Decode, DecodeAll, Encode};
 use redb::{
     Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, backends::InMemoryBackend,
@@ -26,6 +26,8 @@ const SALES: TableDefinition<'_, u64, (u64, u64)> = TableDefinition::new("sales"
 const EVIDENCE: TableDefinition<'_, (u64, u64), &[u8]> = TableDefinition::new("evidence");
 /// Hash of a method to what it is the hash of.
 const METHODS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("methods");
+/// Model to SCALE of [`ModelShares`].
+const SHARES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("shares");
 /// Model and epoch to SCALE of [`EpochRecord`].
 const EPOCHS: TableDefinition<'_, (u64, u32), &[u8]> = TableDefinition::new("epochs");
 /// Model to the epoch that the chain accepted last.
@@ -134,6 +136,7 @@ impl ReceiptStore {
             write.open_table(SALES).map_err(store)?;
             write.open_table(EVIDENCE).map_err(store)?;
             write.open_table(METHODS).map_err(store)?;
+            write.open_table(SHARES).map_err(store)?;
             write.open_table(EPOCHS).map_err(store)?;
             write.open_table(ACCEPTED).map_err(store)?;
         }
@@ -288,6 +291,36 @@ impl ReceiptStore {
         Ok(table.get(&method.0).map_err(store)?.map(|bytes| bytes.value().to_vec()))
     }
 
+    /// Keeps the shares of a model's training: its epochs need them when it is not served any more, too.
+    pub fn put_shares(&self, model: ModelId, shares: &ModelShares) -> Result<(), StoreError> {
+        let write = self.database.begin_write().map_err(store)?;
+        write.open_table(SHARES).map_err(store)?.insert(model.0, shares.encode().as_slice()).map_err(store)?;
+        write.commit().map_err(store)
+    }
+
+    /// The shares of a model's training, if they were kept.
+    pub fn shares(&self, model: ModelId) -> Result<Option<ModelShares>, StoreError> {
+        let read = self.database.begin_read().map_err(store)?;
+        let table = read.open_table(SHARES).map_err(store)?;
+        table.get(model.0).map_err(store)?.map(|bytes| decode("a model's shares", bytes.value())).transpose()
+    }
+
+    /// The models that have receipts, ascending.
+    pub fn models(&self) -> Result<Vec<ModelId>, StoreError> {
+        let read = self.database.begin_read().map_err(store)?;
+        let table = read.open_table(LEAVES).map_err(store)?;
+        let (mut models, mut from) = (Vec::new(), Some(0));
+        // One look for each model: the next one's first receipt.
+        while let Some(model) = from {
+            let next = table.range((model, 0)..).map_err(store)?.next().transpose().map_err(store)?;
+            let Some((place, _)) = next else { break };
+            let (model, _) = place.value();
+            models.push(ModelId(model));
+            from = model.checked_add(1);
+        }
+        Ok(models)
+    }
+
     /// Keeps an epoch, before it is sent.
     pub fn put_epoch(&self, model: ModelId, epoch: &EpochRecord) -> Result<(), StoreError> {
         let write = self.database.begin_write().map_err(store)?;
@@ -404,6 +437,7 @@ mod tests {
         assert_eq!(Some(again.clone()), store.of_sale(2).unwrap());
         assert_eq!((store.count(ModelId(0)).unwrap(), store.count(ModelId(1)).unwrap()), (3, 3));
         assert_eq!((store.count(ModelId(2)).unwrap(), store.total().unwrap()), (0, 6));
+        assert_eq!(store.models().unwrap(), [ModelId(0), ModelId(1)]);
         let leaf = again.receipt.leaf(OWNER.genesis);
         assert_eq!(store.find(leaf).unwrap(), Some((ModelId(0), 1)));
         assert_eq!(store.leaves(ModelId(0), 2).unwrap()[1], leaf);

@@ -9,15 +9,30 @@ use crate::receipts::{
     shares::{Method, ResultError, Results},
     store::{ReceiptStore, StoreError},
 };
+use codec::{Decode, Encode};
 use std::sync::Arc;
-use tributary_client::{AnswerLedger, ChainError, SubmitError};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tributary_client::{AnswerLedger, ChainError, Head, SubmitError};
 use tributary_daemon::BundleError;
 use tributary_protocol::{
-    Amount, BlockNumber, ContentHash, ModelId,
+    Amount, BlockNumber, ContentHash, ModelId, Ppm,
     amount::TRIB,
     epoch::{AmountTree, Audit, PendingEpoch},
     sum_tree::SumLeaf,
 };
+
+/// Blocks from one look at the epochs to the next: a minute. Their windows are hours.
+const LOOK_BLOCKS: BlockNumber = 20;
+
+/// What a model's epochs are made from, beside receipts.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct ModelShares {
+    /// The leaves of the model's shares.
+    pub leaves: Vec<SumLeaf>,
+    /// How its answers' shares are made when all goes well: the hash of a [`Method`].
+    pub method: ContentHash,
+}
 
 /// When epochs are posted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,10 +191,68 @@ impl<C: EpochChain> EpochKeeper<C> {
         if let Some(accepted) = &ledger.accepted {
             self.store.accept_epoch(model, accepted.epoch)?;
         }
+        if let Err(error) = self.keep_shares(model, &position).await {
+            tracing::warn!(%model, "the shares that its epochs are made from are not kept yet: {error}");
+        }
         match &ledger.pending {
             Some(pending) => self.attend(model, position.block, ledger, pending).await,
             None => self.divide(model, &position, ledger).await,
         }
+    }
+
+    /// Looks at the epochs of every model that has receipts, once a minute of finalised blocks, until `stop`. What fails is
+    /// logged and tried again.
+    pub async fn run(&self, mut heads: watch::Receiver<Head>, stop: CancellationToken) {
+        let mut next = 0;
+        loop {
+            let block = heads.borrow_and_update().number;
+            if block >= next {
+                next = block.saturating_add(LOOK_BLOCKS);
+                // A transaction that is under way when the process is told to stop is in the journal.
+                if stop.run_until_cancelled(self.look()).await.is_none() {
+                    return;
+                }
+            }
+            match stop.run_until_cancelled(heads.changed()).await {
+                Some(Ok(())) => {}
+                Some(Err(_)) | None => return,
+            }
+        }
+    }
+
+    async fn look(&self) {
+        let models = match self.store.models() {
+            Ok(models) => models,
+            Err(error) => return tracing::error!("epochs are not looked at: {error}"),
+        };
+        for model in models {
+            match self.step(model).await {
+                Ok(Step::Idle) => {}
+                Ok(Step::Lost { epoch }) => {
+                    tracing::error!(%model, epoch, "an audit was not answered in time: the bond is lost");
+                }
+                Ok(step) => tracing::info!(%model, ?step, "epoch"),
+                Err(error) => tracing::error!(%model, "an epoch is not kept, and that is tried again: {error}"),
+            }
+        }
+    }
+
+    /// Keeps the shares that the model's epochs will be made from, while they can be had. One that has not been measured to be
+    /// right has no epochs.
+    async fn keep_shares(&self, model: ModelId, position: &Position) -> Result<(), EpochError> {
+        let kept = self.store.shares(model)?;
+        if kept.is_some() || position.stream.contributions.attributed == Ppm::ZERO {
+            return Ok(());
+        }
+        let (store, results, position) = (Arc::clone(&self.store), Arc::clone(&self.results), position.clone());
+        blocking(move || {
+            // Without them a later step says what is missing.
+            if let Some(shares) = model_shares(results.as_ref(), &position)? {
+                store.put_shares(model, &shares)?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Posts an epoch if one is due, or gives up what cannot be divided.
@@ -222,11 +295,11 @@ impl<C: EpochChain> EpochKeeper<C> {
         if let Some(begun) = self.store.epoch(model, ledger.epoch.saturating_add(1))? {
             return Ok(begun);
         }
-        let (store, results) = (Arc::clone(&self.store), Arc::clone(&self.results));
-        let (position, ledger) = (position.clone(), ledger.clone());
+        self.keep_shares(model, position).await?;
+        let (store, stream, ledger) = (Arc::clone(&self.store), position.stream.clone(), ledger.clone());
         let make = move || -> Result<EpochRecord, EpochError> {
-            let (shares, method) = model_shares(results.as_ref(), model, &position)?;
-            let inputs = EpochInputs { model, stream: &position.stream, ledger: &ledger, shares: &shares };
+            let ModelShares { leaves, method } = store.shares(model)?.ok_or(EpochError::NoBundle { model })?;
+            let inputs = EpochInputs { model, stream: &stream, ledger: &ledger, shares: &leaves };
             let record = EpochRecord::make(&store, &inputs, method)?;
             store.put_epoch(model, &record)?;
             Ok(record)
@@ -294,19 +367,15 @@ impl<C: EpochChain> EpochKeeper<C> {
     }
 }
 
-/// The leaves of a model's shares, checked against the chain, and the method of its answers.
-fn model_shares(
-    results: &dyn Results,
-    model: ModelId,
-    position: &Position,
-) -> Result<(Vec<SumLeaf>, ContentHash), EpochError> {
-    let bundle = results.bundle(position.adapter)?.ok_or(EpochError::NoBundle { model })?;
+/// The shares of a model's training, checked against the chain; `None` if they are not at hand.
+fn model_shares(results: &dyn Results, position: &Position) -> Result<Option<ModelShares>, EpochError> {
+    let Some(bundle) = results.bundle(position.adapter)? else { return Ok(None) };
     let tree = bundle.shares()?.tree().map_err(BundleError::from)?;
     if tree.root() != position.stream.contributions.shares {
         return Err(EpochFault::OtherShares.into());
     }
     let method = Method::of_model(bundle.evidence()?.method, position.stream.contributions.attributed);
-    Ok((tree.leaves().to_vec(), method.hash(position.adapter)))
+    Ok(Some(ModelShares { leaves: tree.leaves().to_vec(), method: method.hash(position.adapter) }))
 }
 
 async fn blocking<T: Send + 'static>(
