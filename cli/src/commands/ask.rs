@@ -61,7 +61,7 @@ impl Args {
         let client = context.client().await?;
         let shop = self.shop(context, &client).await?;
         let mut purse = Purse::open(self.purse.purse.as_deref(), shop.genesis, shop.channel_id)?;
-        let line = purse.line(shop.model, &shop.channel);
+        let mut line = purse.line(shop.model, &shop.channel);
         let body = json!({
             "model": format!("tributary-model-{}", self.model),
             "messages": [{ "role": "user", "content": self.question }],
@@ -76,7 +76,7 @@ impl Args {
         if answer.status == 402 {
             task.note("signing a voucher");
             let refusal = parse_json(&answer)?;
-            signed = shop.quoted(&refusal["error"], &line, self.tokens, self.pay_at_most.0)?;
+            (signed, line.used) = shop.quoted(&refusal["error"], &line, self.tokens, self.pay_at_most.0)?;
             let left = purse.left_for(shop.model, &shop.channel);
             ensure!(
                 signed.amount <= left,
@@ -185,24 +185,40 @@ impl Shop {
         http::post(&format!("{}{path}", self.url), &[(VOUCHER_HEADER, &voucher)], body).await
     }
 
-    /// The voucher to sign for what the operator quotes: by our own count and the chain's prices, and for no more than is allowed.
-    fn quoted(&self, error: &Value, line: &Line, tokens_max: u32, pay_at_most: Amount) -> anyhow::Result<Count> {
+    /// The voucher to sign for what the operator quotes, and what was used so far: by the chain's prices, within what was signed,
+    /// and for no more than is allowed.
+    fn quoted(
+        &self,
+        error: &Value,
+        line: &Line,
+        tokens_max: u32,
+        pay_at_most: Amount,
+    ) -> anyhow::Result<(Count, Count)> {
         let quote = &error["quote"];
         let code = error["code"].as_str().unwrap_or_default();
         ensure!(quote.is_object(), "the operator does not answer ({code}): {}", message(&json!({ "error": error })));
         let number = |value: &Value| value.as_u64().context("the operator's quote cannot be read");
         let used = read_count(&quote["used"]).context("the operator's quote cannot be read")?;
         ensure!(
-            used.fits(&line.used),
-            "the operator says that {} were used for {} and {} tokens, and by our own count it is {} for {} and {}\nhint: was the note \
-             of this channel lost, or another program used it? Then close the channel and open another",
+            used.fits(&line.signed),
+            "the operator says that {} were used for {} and {} tokens, and vouchers were signed over {} for {} and {} at most\nhint: was \
+             the note of this channel lost, or did another program use it? Then close the channel and open another",
             Money(used.amount),
             used.input_tokens,
             used.output_tokens,
-            Money(line.used.amount),
-            line.used.input_tokens,
-            line.used.output_tokens
+            Money(line.signed.amount),
+            line.signed.input_tokens,
+            line.signed.output_tokens
         );
+        if !used.fits(&line.used) {
+            // An answer that was cut off is paid as far as it came, and only the operator knows how far that was.
+            tracing::warn!(
+                "the operator counts {} for answers so far, and this program {}: was one cut off?",
+                Money(used.amount),
+                Money(line.used.amount)
+            );
+        }
+        let used = used.or_more(&line.used);
         let (input, output) = (number(&quote["prompt_tokens"])?, number(&quote["answer_tokens_max"])?);
         let wanted = Count::priced(&self.prices, input, output.min(tokens_max.into()))?;
         ensure!(
@@ -211,7 +227,7 @@ impl Shop {
             Money(wanted.amount),
             Money(pay_at_most)
         );
-        Ok(line.used.plus(&wanted)?.or_more(&line.signed))
+        Ok((used.plus(&wanted)?.or_more(&line.signed), used))
     }
 
     /// What the answer cost, by its usage and the chain's prices. The operator may ask less.
@@ -222,11 +238,12 @@ impl Shop {
         let price: Option<Amount> = reply["tributary"]["price"].as_str().and_then(|price| price.parse().ok());
         match price {
             Some(price) if price > cost.amount => bail!(
-                "the operator charges {} for an answer of {}: what was signed for more is not signed\nhint: another operator",
+                "the operator charges {} for an answer of {}: what was signed for more is not signed again\nhint: another operator",
                 Money(price),
                 Money(cost.amount)
             ),
-            _ => Ok(cost),
+            Some(price) => Ok(Count { amount: price, ..cost }),
+            None => Ok(cost),
         }
     }
 
@@ -256,4 +273,79 @@ fn parse_json(answer: &http::Answer) -> anyhow::Result<Value> {
 /// What an error in OpenAI's shape says, without control characters.
 fn message(reply: &Value) -> String {
     text(reply["error"]["message"].as_str().unwrap_or("no reason is given").as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(input_tokens: u64, output_tokens: u64, amount: Amount) -> Count {
+        Count { input_tokens, output_tokens, amount }
+    }
+
+    /// One unit for a token of a request, two for one of an answer.
+    fn shop() -> Shop {
+        let key = Keypair::development("Alice").unwrap();
+        let channel = Channel {
+            app: key.account(),
+            operator: Account([2; 32]),
+            key: key.account().0,
+            funded: 1_000,
+            redeemed: 0,
+            paid: Vec::new().try_into().unwrap(),
+            state: ChannelState::Open,
+            deposit: 0,
+            opened_at: 0,
+        };
+        let prices = Prices { input_per_1000: 1_000, output_per_1000: 2_000 };
+        let (channel_id, model, url) = (ChannelId(1), ModelId(2), "http://x".to_owned());
+        Shop { url, genesis: [7; 32], channel_id, channel, model, prices, key }
+    }
+
+    fn quote(used: Count, prompt: u64, answer: u64) -> Value {
+        let used = json!({
+            "input_tokens": used.input_tokens, "output_tokens": used.output_tokens, "amount": used.amount.to_string(),
+        });
+        json!({
+            "code": "voucher_used_up", "message": "more",
+            "quote": { "prompt_tokens": prompt, "answer_tokens_max": answer, "used": used },
+        })
+    }
+
+    #[test]
+    fn what_is_signed_follows_from_the_chains_prices_and_the_own_count() {
+        let (line, own) = (Line { signed: count(20, 50, 90), used: count(10, 5, 20) }, count(10, 5, 20));
+        let (signed, used) = shop().quoted(&quote(own, 12, 100), &line, 100, 212).unwrap();
+        assert_eq!((signed, used), (count(22, 105, 232), own));
+        // Less than was signed before is never signed again: it is no less in any part.
+        let (signed, _) = shop().quoted(&quote(own, 1, 1), &line, 100, 212).unwrap();
+        assert_eq!(signed, line.signed);
+        // An operator that wants more tokens than were asked for gets no more.
+        let (signed, _) = shop().quoted(&quote(own, 12, 1_000), &line, 100, 212).unwrap();
+        assert_eq!(signed.output_tokens, 105);
+        // An answer that was cut off: the operator's count, within what was signed.
+        let (signed, used) = shop().quoted(&quote(count(20, 10, 40), 1, 50), &line, 100, 212).unwrap();
+        assert_eq!((signed, used), (count(21, 60, 141), count(20, 10, 40)));
+    }
+
+    #[test]
+    fn what_is_beyond_is_not_signed() {
+        let line = Line { signed: count(20, 50, 90), used: count(10, 5, 20) };
+        let refused = |error: &Value, most| shop().quoted(error, &line, 100, most).unwrap_err().to_string();
+        assert!(refused(&quote(line.used, 12, 100), 211).contains("--pay-at-most"));
+        assert!(refused(&quote(count(21, 5, 20), 1, 1), 1_000).contains("vouchers were signed"));
+        assert!(refused(&json!({ "code": "overdrawn", "message": "no" }), 1_000).contains("overdrawn"));
+    }
+
+    #[test]
+    fn an_answer_costs_what_its_usage_says_or_less() {
+        let reply = |price: &str| {
+            json!({
+                "usage": { "prompt_tokens": 12, "completion_tokens": 10 }, "tributary": { "price": price },
+            })
+        };
+        assert_eq!(shop().cost(&reply("32")).unwrap(), count(12, 10, 32));
+        assert_eq!(shop().cost(&reply("30")).unwrap(), count(12, 10, 30));
+        assert!(shop().cost(&reply("33")).is_err());
+    }
 }

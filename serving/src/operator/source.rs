@@ -164,11 +164,6 @@ impl BundleSource {
     pub fn new(bundles: Arc<Bundles>, runtime: Handle) -> Self {
         Self { bundles, runtime }
     }
-
-    /// The whole bundle with an adapter that is served. Blocks; not to be called on the runtime's own threads.
-    pub fn bundle(&self, adapter: &ContentHash) -> Result<Bundle, SourceError> {
-        self.runtime.block_on(self.bundles.of_adapter(adapter))
-    }
 }
 
 impl AdapterSource for BundleSource {

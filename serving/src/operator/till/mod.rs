@@ -255,6 +255,7 @@ impl Desk {
     /// What would be sold, and at which prices.
     fn terms(&self, wanted: &Wanted) -> Result<Terms, Refusal> {
         let gone = || Refusal::Gone { id: wanted.served.id.clone() };
+        self.store.check().map_err(refused)?;
         let model = wanted.served.model.ok_or_else(gone)?;
         let entry = self.catalogue.entry(model).ok_or_else(gone)?;
         let offer = entry.offer(self.pulse.last().block).ok_or_else(|| Refusal::Unavailable {
@@ -358,10 +359,11 @@ impl Desk {
             let state = self.state();
             (state.unissued.len(), state.next_sale)
         };
-        let refusal = self.pulse.expose(0, now).err();
+        let blind = self.pulse.expose(0, now).err().map(|blind| blind.to_string());
+        let reason = self.store.check().err().map(|error| error.to_string()).or(blind);
         json!({
-            "sells": refusal.is_none(),
-            "reason": refusal.map(|blind| blind.to_string()),
+            "sells": reason.is_none(),
+            "reason": reason,
             "block": last.block,
             "block_seen_s_ago": age.as_secs(),
             "without_chain": {

@@ -7,8 +7,8 @@ use super::{account::Kept, book::Key, sale::SaleRow};
 use codec::{Decode, DecodeAll, Encode};
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use tokio::sync::oneshot;
 use tributary_client::Account as Person;
@@ -134,6 +134,8 @@ struct Order {
 /// The ledger's writer.
 pub struct Store {
     orders: Mutex<Option<Sender<Order>>>,
+    /// Why nothing is written any more.
+    failure: Arc<OnceLock<String>>,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
 }
 
@@ -167,10 +169,21 @@ impl Store {
             ReadError::Damaged(reason) => unreadable(reason),
         })?;
         let (orders, inbox) = channel();
-        let work = move || write_all(&database, &inbox);
+        let failure: Arc<OnceLock<String>> = Arc::default();
+        let told = failure.clone();
+        let work = move || write_all(&database, &inbox, &told);
         let thread = thread::Builder::new().name("ledger".into()).spawn(work);
         let thread = thread.map_err(|error| LedgerError::Write { reason: error.to_string() })?;
-        Ok((Self { orders: Mutex::new(Some(orders)), thread: Mutex::new(Some(thread)) }, contents))
+        let store = Self { orders: Mutex::new(Some(orders)), failure, thread: Mutex::new(Some(thread)) };
+        Ok((store, contents))
+    }
+
+    /// Fails once something could not be written: what is sold from then on would be lost.
+    pub fn check(&self) -> Result<(), LedgerError> {
+        match self.failure.get() {
+            Some(reason) => Err(LedgerError::Write { reason: reason.clone() }),
+            None => Ok(()),
+        }
     }
 
     /// Orders a write. What is ordered first is written first.
@@ -186,7 +199,7 @@ impl Store {
     }
 
     fn send(&self, order: Order) {
-        let orders = self.orders.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(orders) = orders.as_ref() {
             // A thread that has ended drops the order, and whoever waits for it is told.
             let _ = orders.send(order);
@@ -198,8 +211,8 @@ impl Drop for Store {
     /// Waits until all that was ordered is written.
     fn drop(&mut self) {
         let _ = self.write(Vec::new());
-        self.orders.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        let thread = self.thread.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             // If it panicked, whoever waited was told.
             let _ = thread.join();
@@ -272,8 +285,7 @@ fn decode<T: DecodeAll>(mut bytes: &[u8]) -> Result<T, String> {
 
 /// Writes whatever is ordered, until nobody can order any more. After a failure nothing is written, because what follows
 /// would not fit what is on the disk.
-fn write_all(database: &Database, inbox: &Receiver<Order>) {
-    let mut failure: Option<String> = None;
+fn write_all(database: &Database, inbox: &Receiver<Order>, failure: &OnceLock<String>) {
     while let Ok(first) = inbox.recv() {
         let mut orders = vec![first];
         while orders.len() < BATCH
@@ -281,17 +293,18 @@ fn write_all(database: &Database, inbox: &Receiver<Order>) {
         {
             orders.push(next);
         }
-        if failure.is_none() {
+        if failure.get().is_none() {
             let urgent = orders.iter().any(|order| order.done.is_some());
             let changes = orders.iter().flat_map(|order| &order.changes);
-            failure = write_batch(database, changes, urgent).err().map(|error| error.to_string());
-            if let Some(reason) = &failure {
-                tracing::error!("the ledger cannot be written, and nothing more is sold: {reason}");
+            if let Err(error) = write_batch(database, changes, urgent) {
+                tracing::error!("the ledger cannot be written, and nothing more is sold: {error}");
+                // This thread alone sets it.
+                let _ = failure.set(error.to_string());
             }
         }
         for done in orders.into_iter().filter_map(|order| order.done) {
             // Who does not wait any more needs no answer.
-            let _ = done.send(failure.clone().map_or(Ok(()), Err));
+            let _ = done.send(failure.get().cloned().map_or(Ok(()), Err));
         }
     }
 }
