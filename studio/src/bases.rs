@@ -5,7 +5,9 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-use tributary_lora::{DataConfig, ModelConfig, Tokenizer, base_model_hash, data::ChatTemplate, data::Encoder, data::TrainOn};
+use tributary_lora::{
+    DataConfig, ModelConfig, Tokenizer, base_model_hash, data::ChatTemplate, data::Encoder, data::TrainOn,
+};
 use tributary_protocol::ContentHash;
 
 /// A base model's folder without its weights.
@@ -41,7 +43,8 @@ impl Bases {
 
 impl Base {
     fn read(folder: &Path) -> Result<Self, StudioError> {
-        let wrong = |error: &dyn std::fmt::Display| StudioError::Base { path: folder.into(), reason: error.to_string() };
+        let wrong =
+            |error: &dyn std::fmt::Display| StudioError::Base { path: folder.into(), reason: error.to_string() };
         let config = ModelConfig::from_dir(folder).map_err(|error| wrong(&error))?;
         let tokenizer = Tokenizer::from_dir(folder, &config).map_err(|error| wrong(&error))?;
         let content = base_model_hash(folder).map_err(|error| wrong(&error))?;

@@ -3,7 +3,9 @@
 use crate::error::StudioError;
 use std::{path::Path, sync::Arc};
 use tributary_client::{Account, ChainClient, Keypair};
-use tributary_exchange::{FetchError, FetchRequest, Identity, Multiaddr, Node, NodeConfig, Reader, Scope, Store, StoreError};
+use tributary_exchange::{
+    FetchError, FetchRequest, Identity, Multiaddr, Node, NodeConfig, Reader, Scope, Store, StoreError,
+};
 use tributary_protocol::{ContentHash, JobId};
 use tributary_trainer::{Bundle, BundleError, KeySigner};
 

@@ -103,8 +103,22 @@ impl Constants {
 
 /// The well-known accounts of development chains that Tributary's own story uses, by name.
 pub const DEVELOPMENT: [&str; 16] = [
-    "Alice", "Bob", "Charlie", "Dave", "Eve", "Ferdie", "Owner", "Curator", "Ada", "Ben", "Cem", "Requester", "Trainer",
-    "TrainerOne", "TrainerTwo", "Buyer",
+    "Alice",
+    "Bob",
+    "Charlie",
+    "Dave",
+    "Eve",
+    "Ferdie",
+    "Owner",
+    "Curator",
+    "Ada",
+    "Ben",
+    "Cem",
+    "Requester",
+    "Trainer",
+    "TrainerOne",
+    "TrainerTwo",
+    "Buyer",
 ];
 
 /// What a development chain's account is called.

@@ -38,7 +38,9 @@ pub enum DbError {
         what: String,
     },
     /// A later version of this program wrote it.
-    #[error("the index in {path} was made by a later version of this program ({found} > {known})\nhint: take that version, or: tributary studio reindex")]
+    #[error(
+        "the index in {path} was made by a later version of this program ({found} > {known})\nhint: take that version, or: tributary studio reindex"
+    )]
     TooNew {
         /// The file.
         path: PathBuf,
@@ -171,14 +173,13 @@ impl Inner {
     fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, WorkError>) -> Result<T, DbError> {
         // A transaction that a panic ended was rolled back: the connection is good.
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let done = writer
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(WorkError::from)
-            .and_then(|transaction| {
+        let done = writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(WorkError::from).and_then(
+            |transaction| {
                 let value = work(&transaction)?;
                 transaction.commit()?;
                 Ok(value)
-            });
+            },
+        );
         done.map_err(|error| self.failed(error))
     }
 

@@ -50,8 +50,8 @@ use outbound::Outbound;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tributary_client::ChainClient;
 use trainers::Trainers;
+use tributary_client::ChainClient;
 use uploads::Uploads;
 
 /// The paths of the API, as the code has them.
@@ -74,8 +74,7 @@ impl Studio {
         listening: impl FnOnce(SocketAddr),
     ) -> Result<(), StudioError> {
         let folder = config.data.clone();
-        std::fs::create_dir_all(&folder)
-            .map_err(|source| StudioError::Folder { path: folder.clone(), source })?;
+        std::fs::create_dir_all(&folder).map_err(|source| StudioError::Folder { path: folder.clone(), source })?;
         let connecting = ChainClient::connect(&config.node);
         let Some(client) = shutdown.run_until_cancelled(connecting).await else { return Ok(()) };
         let client = client?;
@@ -93,8 +92,7 @@ impl Studio {
         let listen = |source| StudioError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let bound = listener.local_addr().map_err(listen)?;
-        let watching =
-            tokio::spawn(trainers.clone().watch(index.clone(), client.genesis().0, shutdown.clone()));
+        let watching = tokio::spawn(trainers.clone().watch(index.clone(), client.genesis().0, shutdown.clone()));
         let app = App::new(Parts {
             config,
             client: client.clone(),

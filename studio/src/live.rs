@@ -101,8 +101,7 @@ fn changes(db: &Connection, from: u32, head: Newest) -> Result<Vec<sse::Event>, 
         blocks.iter().map(|changed| event("changed", changed.block, changed)).collect::<Result<_, _>>()?;
     let told = reader.count("SELECT events FROM blocks WHERE number = ?", [head.number])?;
     let told = u32::try_from(told).unwrap_or(u32::MAX);
-    let tell =
-        LiveHead { number: head.number, hash: Hex(head.hash), time: head.time_ms.and_then(iso), events: told };
+    let tell = LiveHead { number: head.number, hash: Hex(head.hash), time: head.time_ms.and_then(iso), events: told };
     events.push(event("head", head.number, &tell)?);
     Ok(events)
 }

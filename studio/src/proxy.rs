@@ -1,6 +1,10 @@
 //! `/v1`: the serving API, passed through as it is, streams included.
 
-use crate::{app::App, error::ApiError, outbound::{OutboundError, below}};
+use crate::{
+    app::App,
+    error::ApiError,
+    outbound::{OutboundError, below},
+};
 use axum::{
     body::Body,
     extract::{Request, State},

@@ -5,7 +5,8 @@ use serde::Serialize;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use tributary_lora::data::{
-    CheckConfig, Distribution, Findings, Mapping, Place, Preview, RawRow, Report, RowForm, check, conversation, read_file,
+    CheckConfig, Distribution, Findings, Mapping, Place, Preview, RawRow, Report, RowForm, check, conversation,
+    read_file,
 };
 use tributary_protocol::{
     ContributionId,
@@ -170,7 +171,8 @@ fn accept(path: &Path, form: RowForm) -> Result<Accepted, String> {
 
 /// A row as a line that the chain accepts: as it is, if a model reads the same from it; else prompt and completion alone.
 fn line(row: &RawRow, form: RowForm) -> Result<Vec<u8>, String> {
-    let read = conversation(&row.fields, form, &Mapping::default()).map_err(|fault| format!("{}: {fault}", row.place))?;
+    let read =
+        conversation(&row.fields, form, &Mapping::default()).map_err(|fault| format!("{}: {fault}", row.place))?;
     let exchange = read.sample().ok_or_else(|| {
         format!(
             "{}: a conversation of several turns, or with a system turn; hint: a contribution's samples are one prompt and \
@@ -245,7 +247,8 @@ fn findings(findings: &Findings) -> FindingsView {
 }
 
 fn lengths(lengths: &Distribution) -> LengthsView {
-    let buckets = lengths.buckets.iter().map(|bucket| BucketView { from: bucket.from, to: bucket.to, rows: bucket.rows });
+    let buckets =
+        lengths.buckets.iter().map(|bucket| BucketView { from: bucket.from, to: bucket.to, rows: bucket.rows });
     LengthsView {
         min: lengths.min,
         median: lengths.median,
@@ -281,7 +284,8 @@ pub fn read_committed(
     offset: usize,
     limit: usize,
 ) -> Result<(usize, Vec<SampleView>), String> {
-    let parsed = ParsedSamples::parse_committed(bytes, commitment, &Limits::DEFAULT).map_err(|error| error.to_string())?;
+    let parsed =
+        ParsedSamples::parse_committed(bytes, commitment, &Limits::DEFAULT).map_err(|error| error.to_string())?;
     let total = parsed.lines().len();
     let shown = parsed.lines().iter().enumerate().skip(offset).take(limit);
     let view = |(index, line): (usize, &tributary_protocol::sample::CanonicalLine)| SampleView {

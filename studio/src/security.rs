@@ -133,8 +133,9 @@ pub fn policy(node: &str) -> String {
 }
 
 fn too_many(seconds: u64) -> Response {
-    let error = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "too many requests from this address")
-        .hint(format!("try again in {seconds} s"));
+    let error =
+        ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "too many requests from this address")
+            .hint(format!("try again in {seconds} s"));
     ([(header::RETRY_AFTER, seconds.to_string())], error).into_response()
 }
 
@@ -150,9 +151,8 @@ fn foreign(headers: &HeaderMap) -> Option<ApiError> {
         let host = origin.split_once("://").map(|(_, host)| host);
         host.is_none() || host != text("host")
     });
-    (other_site || other_origin).then(|| {
-        ApiError::new(StatusCode::FORBIDDEN, "other_origin", "requests of other sites are not taken")
-    })
+    (other_site || other_origin)
+        .then(|| ApiError::new(StatusCode::FORBIDDEN, "other_origin", "requests of other sites are not taken"))
 }
 
 #[cfg(test)]

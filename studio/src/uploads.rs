@@ -28,7 +28,9 @@ pub enum UploadError {
         source: io::Error,
     },
     /// Nothing is kept here.
-    #[error("this gateway keeps no files; hint: put the file into your own data provider: tributary contribution submit")]
+    #[error(
+        "this gateway keeps no files; hint: put the file into your own data provider: tributary contribution submit"
+    )]
     Off,
     /// A task of its own ended early.
     #[error("a task ended early: {0}")]

@@ -80,8 +80,7 @@ fn put(db: &Connection, block: u32, record: &Record) -> Result<(), WorkError> {
         Record::Model(id, Some(model)) => put_model(db, *id, model),
         Record::Deployments(model, deployments) => {
             remove(db, "DELETE FROM deployments WHERE model = ?", [model.0])?;
-            let mut insert =
-                db.prepare_cached("INSERT INTO deployments (model, operator, record) VALUES (?, ?, ?)")?;
+            let mut insert = db.prepare_cached("INSERT INTO deployments (model, operator, record) VALUES (?, ?, ?)")?;
             for (operator, deployment) in deployments {
                 insert.execute(params![model.0, operator.0, deployment.encode()])?;
             }
@@ -161,8 +160,7 @@ fn put_datanet(db: &Connection, block: u32, id: DatanetId, datanet: &Datanet) ->
 }
 
 fn put_contribution(db: &Connection, id: ContributionId, contribution: &Contribution) -> Result<(), WorkError> {
-    let upsert =
-        "INSERT INTO contributions (id, record, datanet, contributor, status, samples, root, blob)
+    let upsert = "INSERT INTO contributions (id, record, datanet, contributor, status, samples, root, blob)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (id) DO UPDATE SET record = excluded.record, status = excluded.status";
     let status = match contribution.status {
@@ -263,10 +261,8 @@ fn put_model(db: &Connection, id: ModelId, model: &Model) -> Result<(), WorkErro
             }
             words.push(domain);
         }
-        db.prepare_cached(
-            "INSERT OR IGNORE INTO model_data (model, datanet, version, \"grant\") VALUES (?, ?, ?, ?)",
-        )?
-        .execute(params![id.0, used.version.datanet.0, used.version.number, used.grant.0])?;
+        db.prepare_cached("INSERT OR IGNORE INTO model_data (model, datanet, version, \"grant\") VALUES (?, ?, ?, ?)")?
+            .execute(params![id.0, used.version.datanet.0, used.version.number, used.grant.0])?;
     }
     let base = base.unwrap_or_else(|| format!("base model {}", model.lineage.base));
     let title = format!("{base} on {}", names.join(", "));
@@ -301,4 +297,3 @@ fn remove(db: &Connection, statement: &str, values: impl rusqlite::Params) -> Re
     db.prepare_cached(statement)?.execute(values)?;
     Ok(())
 }
-

@@ -178,13 +178,8 @@ impl At<'_> {
         let paid = price.saturating_add(data_fees);
         let step = Step { event: "settled", stage: "settled", detail: Some(&detail), ..by(trainer) };
         self.step(job, &Step { amount: Some(paid), ..step })?;
-        let payout = Payout {
-            reason: "job",
-            job: Some(job),
-            model: Some(model),
-            payer: Some(requester),
-            ..Payout::default()
-        };
+        let payout =
+            Payout { reason: "job", job: Some(job), model: Some(model), payer: Some(requester), ..Payout::default() };
         self.payout(&Payout { account: Some(trainer), role: "job_trainer", amount: price, ..payout })?;
         // Who owned each Datanet when the model was made is in the model's stream; the fees were fixed with the job.
         let (Some(record), Some(stream)) = (self.job(job)?, self.stream(model)?) else { return Ok(()) };
@@ -331,11 +326,8 @@ impl At<'_> {
     /// Adds a payout to a sum.
     fn add(&self, subject: &str, id: &dyn ToSql, payout: &Payout<'_>) -> Result<(), WorkError> {
         let find = "SELECT amount FROM totals WHERE subject = ? AND id = CAST(? AS BLOB) AND role = ?";
-        let before: Option<String> = self
-            .db
-            .prepare_cached(find)?
-            .query_row(params![subject, id, payout.role], |row| row.get(0))
-            .optional()?;
+        let before: Option<String> =
+            self.db.prepare_cached(find)?.query_row(params![subject, id, payout.role], |row| row.get(0)).optional()?;
         let before = before.as_deref().map(amount).transpose()?.unwrap_or_default();
         let sum = before.checked_add(payout.amount).ok_or_else(|| WorkError::damaged("a sum beyond 2^128"))?;
         let upsert = "INSERT INTO totals (subject, id, role, amount, payouts) VALUES (?, CAST(? AS BLOB), ?, ?, 1)

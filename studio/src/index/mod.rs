@@ -50,7 +50,9 @@ pub enum IndexError {
     #[error(transparent)]
     Chain(#[from] ChainError),
     /// The index is of another chain than the node's.
-    #[error("the index in {path} is of another chain than the node's ({what})\nhint: name another folder with --data, or begin anew: tributary studio reindex")]
+    #[error(
+        "the index in {path} is of another chain than the node's ({what})\nhint: name another folder with --data, or begin anew: tributary studio reindex"
+    )]
     OtherChain {
         /// The file.
         path: PathBuf,

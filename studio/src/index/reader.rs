@@ -1,10 +1,6 @@
 //! Reading the index: times of blocks, pages of lists, sums.
 
-use super::{
-    Newest,
-    codes::amount,
-    newest,
-};
+use super::{Newest, codes::amount, newest};
 use crate::{
     db::WorkError,
     views::{Page, When, iso},
@@ -48,9 +44,8 @@ impl<'a> Reader<'a> {
             let time = self.newest.time_ms.map(|newest| newest.saturating_add(ahead));
             return Ok(When { block, time: time.and_then(iso), is_estimate: true });
         }
-        let time: Option<Option<i64>> = self.one("SELECT time_ms FROM blocks WHERE number = ?", [block], |row| {
-            Ok(row.get(0)?)
-        })?;
+        let time: Option<Option<i64>> =
+            self.one("SELECT time_ms FROM blocks WHERE number = ?", [block], |row| Ok(row.get(0)?))?;
         Ok(When { block, time: time.flatten().and_then(iso), is_estimate: false })
     }
 
@@ -95,8 +90,7 @@ impl<'a> Reader<'a> {
 
     /// A record by its number; `None` if there is none.
     pub fn record<T: DecodeAll>(&self, query: &str, values: impl Params) -> Result<Option<T>, WorkError> {
-        let bytes: Option<Vec<u8>> =
-            self.db.prepare_cached(query)?.query_row(values, |row| row.get(0)).optional()?;
+        let bytes: Option<Vec<u8>> = self.db.prepare_cached(query)?.query_row(values, |row| row.get(0)).optional()?;
         let read = |bytes: Vec<u8>| T::decode_all(&mut bytes.as_slice());
         bytes.map(read).transpose().map_err(|error| WorkError::damaged(format!("{query}: {error}")))
     }
@@ -246,7 +240,6 @@ pub fn words(text: &str) -> Option<String> {
         .collect();
     if words.is_empty() { None } else { Some(words.join(" ")) }
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -44,7 +44,8 @@ pub async fn earnings(
 pub async fn earnings_csv(State(app): State<App>, Named(address): Named<Account>) -> Result<Response, ApiError> {
     let payouts = app.read(move |reader| money::payouts_to(reader, address)).await?;
     let disposition = format!("attachment; filename=\"earnings-{address}.csv\"");
-    let headers = [(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, disposition)];
+    let headers =
+        [(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, disposition)];
     Ok((headers, money::csv(&payouts)).into_response())
 }
 

@@ -201,8 +201,8 @@ pub async fn samples(State(app): State<App>, Named(id): Named<ContributionId>, r
     let contribution = view.contribution(id).await?;
     let contribution = contribution.ok_or_else(|| ApiError::not_found(format!("contribution {id}")))?;
     let datanet = view.datanet(contribution.datanet).await?;
-    let may_read = asked.account == contribution.contributor
-        || datanet.is_some_and(|datanet| datanet.is_curator(&asked.account));
+    let may_read =
+        asked.account == contribution.contributor || datanet.is_some_and(|datanet| datanet.is_curator(&asked.account));
     if !may_read {
         let text = "only its contributor and the Datanet's owner and curators may read it";
         return Err(ApiError::new(StatusCode::FORBIDDEN, "not_permitted", text));
@@ -214,7 +214,8 @@ pub async fn samples(State(app): State<App>, Named(id): Named<ContributionId>, r
     })?;
     let (offset, limit) = (asked.offset, asked.limit.min(SAMPLES_SHOWN_MAX));
     let read = tokio::task::spawn_blocking(move || read_committed(&bytes, &contribution.samples, offset, limit));
-    let (total, items) = read.await.map_err(|error| ApiError::internal(&error))?.map_err(|error| ApiError::internal(&error))?;
+    let (total, items) =
+        read.await.map_err(|error| ApiError::internal(&error))?.map_err(|error| ApiError::internal(&error))?;
     Ok(Json(Samples { total, offset, items }))
 }
 
@@ -227,7 +228,8 @@ fn signed(asked: &SamplesRequest, id: ContributionId, genesis: [u8; 32]) -> Resu
     }
     let digits = asked.signature.trim_start_matches("0x");
     let mut signature = [0u8; 64];
-    hex::decode_to_slice(digits, &mut signature).map_err(|_| refused("a signature is 64 bytes in hexadecimal digits"))?;
+    hex::decode_to_slice(digits, &mut signature)
+        .map_err(|_| refused("a signature is 64 bytes in hexadecimal digits"))?;
     let text = message(id, genesis, asked.signed_at);
     let wrapped = format!("<Bytes>{text}</Bytes>");
     let is_signed = [text, wrapped].iter().any(|text| asked.account.has_signed(text.as_bytes(), &signature));
@@ -281,9 +283,7 @@ pub async fn estimate(State(app): State<App>, request: Request) -> Answer<Estima
     let recipe = Recipe {
         method: asked.method.map_or(Method::Lora, Method::from),
         hyperparameters: asked.hyperparameters.unwrap_or_default(),
-        attribution: asked
-            .attribution
-            .map_or(AttributionMethod::TracInCp { checkpoints: 1 }, AttributionMethod::from),
+        attribution: asked.attribution.map_or(AttributionMethod::TracInCp { checkpoints: 1 }, AttributionMethod::from),
     };
     let (material, fees, notices) = material(&app, &asked).await?;
     let estimated = tokio::task::spawn_blocking(move || estimate_run(&base, &recipe, &material));
@@ -344,9 +344,8 @@ async fn material(app: &App, asked: &EstimateRequest) -> Result<(Material, Amoun
                 // The job is checked in a block to come.
                 let now = reader.newest().number.saturating_add(1);
                 let refusals = own.iter().map(|(_, grant)| grant.allows(&wanted, now));
-                let own_of_it = refusals.filter(|verdict| {
-                    !matches!(verdict, Err(tributary_protocol::grant::GrantRefusal::OtherDatanet))
-                });
+                let own_of_it = refusals
+                    .filter(|verdict| !matches!(verdict, Err(tributary_protocol::grant::GrantRefusal::OtherDatanet)));
                 let mut last = Some("there is no grant on it".to_owned());
                 for verdict in own_of_it {
                     match verdict {
@@ -384,7 +383,8 @@ async fn material(app: &App, asked: &EstimateRequest) -> Result<(Material, Amoun
         }
         for committed in members {
             let held = if is_whole { app.uploads().read(committed.blob).await.ok().flatten() } else { None };
-            let parsed = held.and_then(|bytes| ParsedSamples::parse_committed(&bytes, &committed, &Limits::DEFAULT).ok());
+            let parsed =
+                held.and_then(|bytes| ParsedSamples::parse_committed(&bytes, &committed, &Limits::DEFAULT).ok());
             match parsed {
                 Some(parsed) => lines.extend(parsed.into_lines()),
                 None => is_whole = false,

@@ -130,10 +130,7 @@ pub struct Claims {
     claimable: Money,
 }
 
-pub async fn claims(
-    State(app): State<App>,
-    Named((id, account)): Named<(ModelId, Account)>,
-) -> Answer<Claims> {
+pub async fn claims(State(app): State<App>, Named((id, account)): Named<(ModelId, Account)>) -> Answer<Claims> {
     let genesis = app.genesis();
     let read = app.read(move |reader| {
         let Some(stream) = models::stream_of(reader, id)? else { return Ok(None) };
@@ -141,7 +138,10 @@ pub async fn claims(
         let proven = shares.and_then(|shares| shares.claims(&account, &stream.contributions.shares).ok().flatten());
         let proven = proven.map(|proven| {
             let paid = |leaf: &SumLeaf| reader.total("leaf", &format!("{id}/{}", leaf.index), "contributor");
-            proven.into_iter().map(|(leaf, proof)| Ok((paid(&leaf)?, leaf, proof))).collect::<Result<Vec<_>, WorkError>>()
+            proven
+                .into_iter()
+                .map(|(leaf, proof)| Ok((paid(&leaf)?, leaf, proof)))
+                .collect::<Result<Vec<_>, WorkError>>()
         });
         Ok(Some((stream, proven.transpose()?)))
     });
@@ -177,11 +177,7 @@ fn claim_view(leaf: &SumLeaf, proof: &SumProof, claimable: Amount, claimed: Amou
             evidence: leaf.evidence.into(),
         },
         proof: ProofView {
-            siblings: proof
-                .siblings
-                .iter()
-                .map(|node| SiblingView { hash: node.hash.into(), sum: node.sum })
-                .collect(),
+            siblings: proof.siblings.iter().map(|node| SiblingView { hash: node.hash.into(), sum: node.sum }).collect(),
         },
         claimable: Money(claimable),
         claimed: Money(claimed),

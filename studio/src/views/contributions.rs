@@ -101,7 +101,8 @@ pub fn list(reader: &Reader<'_>, query: &ContributionQuery, want: &Want) -> Resu
     }
     if let Some(curator) = query.curator {
         let curator = Value::Blob(curator.0.to_vec());
-        let clause = "datanet IN (SELECT id FROM datanets WHERE owner = ? UNION SELECT datanet FROM curators WHERE account = ?)";
+        let clause =
+            "datanet IN (SELECT id FROM datanets WHERE owner = ? UNION SELECT datanet FROM curators WHERE account = ?)";
         filter.and(clause, [curator.clone(), curator]);
     }
     let list = List { table: "contributions", filter, order: Order::NEWEST };

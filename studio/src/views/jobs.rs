@@ -248,9 +248,9 @@ fn view(reader: &Reader<'_>, row: &Row<'_>) -> Result<JobView, WorkError> {
         JobState::Open | JobState::Cancelled | JobState::Expired => {}
     }
     let queue_position = match stage {
-        Stage::Open => {
-            Some(reader.count("SELECT count(*) FROM jobs WHERE stage = 'open' AND id < ? AND is_forgotten = 0", [id.0])?)
-        }
+        Stage::Open => Some(
+            reader.count("SELECT count(*) FROM jobs WHERE stage = 'open' AND id < ? AND is_forgotten = 0", [id.0])?,
+        ),
         _ => None,
     };
     let spec = job.spec;

@@ -57,16 +57,34 @@ pub fn lineage(
 ) -> Result<Lineage, WorkError> {
     let mut graph = Lineage::default();
     let (own, job, adapter) = (format!("model:{}", model.id), format!("job:{}", model.job), "adapter".to_owned());
-    graph.node("model", own.clone(), model.title.clone(), Some(format!("model {}", model.id)), href("models", &model.id));
+    graph.node(
+        "model",
+        own.clone(),
+        model.title.clone(),
+        Some(format!("model {}", model.id)),
+        href("models", &model.id),
+    );
     let hash = hex::encode(model.adapter.0);
-    graph.node("adapter", adapter.clone(), format!("{}…", hash.get(..12).unwrap_or(&hash)), Some("adapter".into()), None);
+    graph.node(
+        "adapter",
+        adapter.clone(),
+        format!("{}…", hash.get(..12).unwrap_or(&hash)),
+        Some("adapter".into()),
+        None,
+    );
     graph.edge(&adapter, &own, "is");
     graph.node("job", job.clone(), format!("Job {}", model.job), None, href("jobs", &model.job));
     graph.edge(&job, &adapter, "made");
     let base = base_node(&mut graph, model);
     graph.edge(&base, &job, "tuned by");
     let trainer = format!("trainer:{}", model.trainer);
-    graph.node("trainer", trainer.clone(), short(&model.trainer), Some("trainer".into()), href("trainers", &model.trainer));
+    graph.node(
+        "trainer",
+        trainer.clone(),
+        short(&model.trainer),
+        Some("trainer".into()),
+        href("trainers", &model.trainer),
+    );
     graph.edge(&trainer, &job, "ran");
 
     let mut drawn = BTreeSet::new();

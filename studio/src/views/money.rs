@@ -146,13 +146,7 @@ pub struct LeafMoney {
 
 impl LeafMoney {
     /// Of the leaf at `index`.
-    pub fn of(
-        reader: &Reader<'_>,
-        model: ModelId,
-        stream: &Stream,
-        index: u32,
-        units: u64,
-    ) -> Result<Self, WorkError> {
+    pub fn of(reader: &Reader<'_>, model: ModelId, stream: &Stream, index: u32, units: u64) -> Result<Self, WorkError> {
         let earned = share::claimable(units, stream.revenue_per_unit, Default::default())
             .ok_or_else(|| WorkError::damaged(format!("the stream of model {model}")))?;
         Ok(Self { earned, claimed: reader.total("leaf", &format!("{model}/{index}"), "contributor")? })

@@ -81,9 +81,12 @@ pub fn network(reader: &Reader<'_>, height: u32) -> Result<NetworkView, WorkErro
         Ok(())
     })?;
     Ok(NetworkView {
-        finalised: reader
-            .one("SELECT * FROM blocks WHERE number = ?", [newest.number], block)?
-            .unwrap_or(BlockView { number: 0, hash: Hex([0; 32]), time: None, events: 0 }),
+        finalised: reader.one("SELECT * FROM blocks WHERE number = ?", [newest.number], block)?.unwrap_or(BlockView {
+            number: 0,
+            hash: Hex([0; 32]),
+            time: None,
+            events: 0,
+        }),
         index: IndexView { block: newest.number, blocks_behind: height.saturating_sub(newest.number) },
         datanets: count("SELECT count(*) FROM datanets")?,
         contributions: count("SELECT count(*) FROM contributions")?,
