@@ -54,3 +54,79 @@ pub fn get(reader: &Reader<'_>, model: ModelId, job: JobId, genesis: [u8; 32]) -
     })?;
     Ok(Some(Shares { genesis: ContentHash(genesis), job, leaves }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::Db;
+    use codec::Encode as _;
+    use tributary_protocol::{
+        Ppm,
+        stream::{ContributionRoot, Parties, SHARE_UNITS, Split},
+        sum_tree::{Domain, verify},
+    };
+
+    const GENESIS: [u8; 32] = [1; 32];
+    const MODEL: ModelId = ModelId(5);
+
+    fn shares(first: u64) -> Shares {
+        let share = |number: u8, units| Share {
+            contribution: ContributionId(number.into()),
+            contributor: Account([number; 32]),
+            units,
+            evidence: ContentHash([number; 32]),
+        };
+        let leaves = vec![share(1, first), share(2, SHARE_UNITS - first)];
+        Shares { genesis: ContentHash(GENESIS), job: JobId(3), leaves }
+    }
+
+    fn stream() -> Stream {
+        let account = Account([9; 32]);
+        Stream {
+            job: JobId(3),
+            parties: Parties {
+                base_owner: account,
+                trainer: account,
+                model_owner: account,
+                datanet_owners: Default::default(),
+            },
+            split: Split::DEFAULT,
+            contributions: ContributionRoot {
+                shares: shares(7).tree().unwrap().root(),
+                evidence: ContentHash([2; 32]),
+                attributed: Ppm::ZERO,
+            },
+            revenue_per_unit: Default::default(),
+            carry: Default::default(),
+            funded: 0,
+            contributors_funded: 0,
+            claimed: 0,
+        }
+    }
+
+    #[tokio::test]
+    async fn only_leaves_that_make_the_chains_root_are_kept_and_their_proofs_hold() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::open(&folder.path().join("i")).unwrap();
+        let done = db.write(|db| {
+            assert!(!put(db, MODEL, GENESIS, &shares(7))?, "the model has no stream yet");
+            let insert = "INSERT INTO streams (model, record) VALUES (?, ?)";
+            db.execute(insert, params![MODEL.0, stream().encode()])?;
+            assert!(!put(db, MODEL, GENESIS, &shares(8))?, "other units");
+            assert!(!put(db, MODEL, [0; 32], &shares(7))?, "another chain");
+            assert!(!put(db, MODEL, GENESIS, &Shares { job: JobId(4), ..shares(7) })?, "another job");
+            assert!(get(&Reader::new(db)?, MODEL, JobId(3), GENESIS)?.is_none());
+            assert!(put(db, MODEL, GENESIS, &shares(7))?);
+            // Asked for again, nothing changes.
+            assert!(put(db, MODEL, GENESIS, &shares(7))?);
+            Ok(get(&Reader::new(db)?, MODEL, JobId(3), GENESIS)?)
+        });
+        let kept = done.await.unwrap().unwrap();
+        assert_eq!(kept, shares(7));
+        let root = stream().contributions.shares;
+        let claims = kept.claims(&Account([2; 32]), &root).unwrap().unwrap();
+        let [(leaf, proof)] = claims.as_slice() else { panic!("{claims:?}") };
+        let domain = Domain { genesis: GENESIS, job: JobId(3) };
+        assert_eq!((leaf.units, verify(&domain, &root, leaf, proof)), (SHARE_UNITS - 7, Ok(7)));
+    }
+}
