@@ -43,6 +43,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &["tributary-protocol", "tributary-lora", "tributary-attribution", "tributary-exchange", "tributary-client"],
     ),
     (
+        "tributary-studio",
+        &[
+            "tributary-protocol",
+            "tributary-lora",
+            "tributary-exchange",
+            "tributary-client",
+            "tributary-trainer",
+        ],
+    ),
+    (
         "tributary-cli",
         &[
             "tributary-protocol",
@@ -51,6 +61,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tributary-exchange",
             "tributary-client",
             "tributary-trainer",
+            "tributary-studio",
         ],
     ),
     ("tributary-weights", &["tributary-runtime"]),

@@ -13,6 +13,7 @@ pub(crate) mod model;
 mod pretrain;
 mod provider;
 pub(crate) mod reward;
+mod studio;
 mod train;
 mod trainer;
 
@@ -58,6 +59,8 @@ pub enum Command {
     Train(train::Args),
     /// Make the embedded base model from nothing
     Pretrain(pretrain::Args),
+    /// Serve the ModelFactory: the web app's pages, its API, uploads
+    Studio(Box<studio::StudioArgs>),
     /// Keys and money
     #[command(subcommand)]
     Account(account::Command),
@@ -81,6 +84,7 @@ impl Command {
             Self::Trainer(command) => command.run(context).await,
             Self::Train(args) => args.run(context).await,
             Self::Pretrain(args) => args.run().await,
+            Self::Studio(args) => args.run(context).await,
             Self::Account(command) => command.run(context).await,
             Self::Demo(args) => demo::run(args, context).await,
         }
@@ -88,7 +92,11 @@ impl Command {
 
     /// Whether it runs until it is stopped, and logs what it does.
     pub fn is_daemon(&self) -> bool {
-        matches!(self, Self::Provider(provider::Command::Run(_)) | Self::Trainer(trainer::Command::Run(_)))
+        match self {
+            Self::Provider(provider::Command::Run(_)) | Self::Trainer(trainer::Command::Run(_)) => true,
+            Self::Studio(args) => args.is_daemon(),
+            _ => false,
+        }
     }
 }
 
