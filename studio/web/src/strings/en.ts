@@ -843,6 +843,7 @@ const runs = {
     requester: "Asked for by",
     trainer: "Trainer",
     escrow: "In escrow",
+    deadline: "Deadline",
     adapter: "Adapter",
     history_events: {
         posted: "Posted",
@@ -860,6 +861,7 @@ const runs = {
     events: {
         started: (steps: number, samples: number, validation: number) =>
             `Began: ${formatInteger(steps)} steps on ${plural(samples, "sample")}, ${formatInteger(validation)} kept for validation`,
+        restarted: "Another trainer began it anew",
         resumed: (step: number) => `Resumed after step ${formatInteger(step)}`,
         rewound: (step: number, reason: string) => `Went back to step ${formatInteger(step)}: ${reason}`,
         evaluation: (step: number, loss: string, best: boolean) =>
@@ -1171,7 +1173,7 @@ const network = {
         `tributary trainer bond 100 --node ${node} --key-file key\ntributary trainer run --node ${node} --key-file key \\\n  --state ./trainer --base ./base-model --http 127.0.0.1:9800`,
     runNode: "Run a node",
     runNodeText: "Checks every block itself, and serves your own transactions.",
-    nodeCommand: "tributary-node --chain tributary --base-path ./chain",
+    nodeCommand: "tributary-node --chain chain-spec.json --base-path ./chain",
 };
 
 const account = {

@@ -67,7 +67,7 @@ export default function ChartCanvas(props: ChartProps) {
                 cursor: { points: { size: 7 } },
                 axes: [
                     { ...axis, grid: { show: false } },
-                    { ...axis, size: 64, values: (_, values) => values.map((value) => latest.current.format(value)) },
+                    { ...axis, size: 54, values: (_, values) => values.map((value) => latest.current.format(value)) },
                 ],
                 series: [
                     xKind === "time" ? {} : { label: xName },
@@ -76,13 +76,14 @@ export default function ChartCanvas(props: ChartProps) {
                         return {
                             label: one.name,
                             stroke,
-                            width: one.points ? 0 : 1.75,
+                            width: 1.75,
                             spanGaps: !one.points,
                             ...(one.dashed ? { dash: [6, 4] } : {}),
                             ...(one.fill ? { fill: `color-mix(in srgb, ${stroke} 14%, transparent)` } : {}),
                             points: one.points
                                 ? { show: true, size: 7, fill: stroke, stroke: read("--surface"), width: 1.5 }
                                 : { show: one.values.length === 1, size: 6 },
+                            ...(one.points ? { paths: () => null } : {}),
                             ...(stepped && uPlot.paths.stepped ? { paths: uPlot.paths.stepped({ align: 1 }) } : {}),
                             value: (_, value) => (value == null ? "–" : latest.current.format(value)),
                         };

@@ -1,6 +1,7 @@
 import type { Split } from "../../api/client";
 import { formatPpm } from "../../lib/format";
 import { t } from "../../strings/en";
+import "./sale-flow.css";
 
 const PARTS = ["contributors", "model_owner", "trainer", "datanet_owners", "base_owner", "treasury"] as const;
 const HEIGHT = 250;

@@ -7,11 +7,11 @@ import { seriesColour } from "../../ui/ShareBar";
 type Node = Lineage["nodes"][number];
 
 // What flows into what, left to right.
-const COLUMNS: Node["kind"][][] = [["contributor"], ["contribution"], ["datanet_version"], ["base_model", "job", "trainer"], ["adapter"], ["model"]];
-const WIDTH = 168;
+const COLUMNS: Node["kind"][][] = [["contributor"], ["contribution"], ["datanet_version"], ["base_model", "job", "trainer"], ["adapter", "model"]];
+const WIDTH = 152;
 const ROW = 50;
 const HEIGHT = 38;
-const COLUMN_GAP = 52;
+const COLUMN_GAP = 30;
 const SHOWN_MAX = 14;
 
 interface Placed extends Node {

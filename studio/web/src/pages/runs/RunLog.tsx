@@ -32,6 +32,8 @@ function say({ kind, fields }: LogLine): string {
     switch (kind) {
         case "started":
             return words.started(number("steps"), number("samples"), number("validation_samples"));
+        case "restarted":
+            return words.restarted;
         case "resumed":
             return words.resumed(number("step"));
         case "rewound":

@@ -123,7 +123,7 @@ function Run({ detail }: { detail: JobDetail }) {
                             <Fact name={t.runs.escrow}>
                                 <Amount value={job.escrow} />
                             </Fact>
-                            <Fact name={t.build.deadline}>
+                            <Fact name={t.runs.deadline}>
                                 <When at={job.deadline} />
                             </Fact>
                             {job.report && (

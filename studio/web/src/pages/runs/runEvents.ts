@@ -92,6 +92,13 @@ export function reduce(data: RunData, events: unknown[]): RunData {
     return next;
 }
 
+/** Another trainer has begun the run anew, and counts its events from 1. */
+export function restarted(data: RunData): RunData {
+    const time_ms = data.steps.at(-1)?.time_ms ?? data.log.at(-1)?.time_ms ?? 0;
+    const line: LogLine = { sequence: -(data.log.length + 1), time_ms, kind: "restarted", fields: {} };
+    return { ...EMPTY, state: data.state, log: [...data.log, line] };
+}
+
 /** Events come in order, so a new one nearly always goes to the end. */
 function upsert<T extends { step: number }>(all: T[], one: T): T[] {
     const last = all.at(-1);
@@ -107,6 +114,8 @@ const FLUSH_MS = 200;
 
 interface Followed {
     store: Store<RunData>;
+    /** Id of the last event that came: the gateway's, which also says whose run it is. */
+    lastId: string | null;
     followers: number;
     stop: (() => void) | null;
 }
@@ -115,7 +124,7 @@ interface Followed {
 const followed = new Map<number, Followed>();
 
 function follow(job: number): () => void {
-    const entry = followed.get(job) ?? { store: createStore(EMPTY), followers: 0, stop: null };
+    const entry = followed.get(job) ?? { store: createStore(EMPTY), lastId: null, followers: 0, stop: null };
     followed.set(job, entry);
     entry.followers += 1;
     if (entry.stop === null && entry.store.get().state !== "ended") {
@@ -127,17 +136,22 @@ function follow(job: number): () => void {
             waiting = [];
             entry.store.set((now) => reduce(now, batch));
         };
-        const known = entry.store.get().lastSequence;
         const close = openStream({
             url: (after) => `/api/jobs/${job}/events${after === null ? "" : `?after=${after}`}`,
-            events: ["message"],
+            events: ["message", "restarted"],
             end: "end",
-            after: known > 0 ? String(known) : null,
+            after: entry.lastId,
             onState: (state) => {
                 if (state === "ended") flush();
                 entry.store.set((now) => ({ ...now, state }));
             },
-            onEvent: (_, data) => {
+            onEvent: (name, data, id) => {
+                if (id) entry.lastId = id;
+                if (name === "restarted") {
+                    waiting = [];
+                    entry.store.set((now) => restarted(now));
+                    return;
+                }
                 waiting.push(data);
                 timer ??= setTimeout(flush, FLUSH_MS);
             },
