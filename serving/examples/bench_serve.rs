@@ -277,6 +277,7 @@ fn api(model: Arc<Model>, base: &Path, folder: &Path, settings: &Settings) -> Re
         till: Arc::new(OpenTill),
         jobs: None,
         limits: ApiLimits::default(),
+        pages: Default::default(),
     };
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
     let address = listener.local_addr()?;
