@@ -5,6 +5,7 @@ use scale_info::TypeInfo;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::{fmt, str::FromStr};
 use subxt::utils::AccountId32;
+use subxt_signer::sr25519;
 use tributary_protocol::amount::SS58_PREFIX;
 
 /// An account: its sr25519 public key. Shown and parsed as an SS58 address with the network's prefix.
@@ -32,6 +33,13 @@ pub enum AccountError {
         /// The same account's address here.
         here: Account,
     },
+}
+
+impl Account {
+    /// Whether `signature` is this account's sr25519 signature of `message`, in the signing context `substrate`.
+    pub fn has_signed(&self, message: &[u8], signature: &[u8; 64]) -> bool {
+        sr25519::verify(&sr25519::Signature(*signature), message, &sr25519::PublicKey(self.0))
+    }
 }
 
 impl FromStr for Account {
@@ -122,6 +130,16 @@ mod tests {
     fn scale_is_the_bare_key() {
         let account: Account = ALICE.parse().unwrap();
         assert_eq!(account.encode(), account.0);
+    }
+
+    #[test]
+    fn a_signature_is_of_one_account_and_one_message() {
+        let key = crate::Keypair::development("Alice").unwrap();
+        let signature = key.sign(b"message");
+        assert!(key.account().has_signed(b"message", &signature));
+        assert!(!key.account().has_signed(b"massage", &signature));
+        assert!(!Account([0; 32]).has_signed(b"message", &signature));
+        assert!(!Account([0xff; 32]).has_signed(b"message", &signature));
     }
 
     #[test]

@@ -2,11 +2,11 @@
 
 use crate::{
     error::ChainError,
-    events::Event,
+    events::{BlockEvent, Event},
     head::{BlockHash, Head},
     runtime::{self, Runtime},
 };
-use codec::Encode;
+use codec::{DecodeAll, Encode};
 use std::{
     collections::HashMap,
     fmt,
@@ -267,16 +267,32 @@ impl ChainClient {
         Ok(runtime)
     }
 
-    /// The events that a transaction of a block caused.
-    pub(crate) async fn events_of(&self, block: Head, transaction: u32) -> Result<Vec<Event>, ChainError> {
+    /// All events of a block, in order.
+    pub async fn events_at(&self, block: BlockHash) -> Result<Vec<BlockEvent>, ChainError> {
         const ENTRY: &str = "System.Events";
         let malformed = |reason: String| ChainError::Malformed { method: ENTRY, reason };
-        let runtime = self.runtime_at(block.hash).await?;
+        let runtime = self.runtime_at(block).await?;
         let key = runtime
             .storage_key("System", "Events", Vec::new())
             .ok_or_else(|| malformed("the runtime has no such entry".to_owned()))?;
-        let bytes = self.storage(&key, block.hash).await?.unwrap_or_default();
-        runtime.events(bytes, transaction).map_err(|error| malformed(error.reason))
+        let bytes = self.storage(&key, block).await?.unwrap_or_default();
+        runtime.events(bytes).map_err(|error| malformed(error.reason))
+    }
+
+    /// The events that a transaction of a block caused.
+    pub(crate) async fn events_of(&self, block: Head, transaction: u32) -> Result<Vec<Event>, ChainError> {
+        let events = self.events_at(block.hash).await?.into_iter();
+        Ok(events.filter(|event| event.transaction == Some(transaction)).map(|event| event.event).collect())
+    }
+
+    /// A constant of a pallet, such as a deposit, as the runtime in force has it.
+    pub async fn constant<T: DecodeAll>(&self, pallet: &str, name: &str) -> Result<T, ChainError> {
+        const METHOD: &str = "a pallet's constant";
+        let malformed = |reason: String| ChainError::Malformed { method: METHOD, reason };
+        let runtime = self.runtime_at(self.finalised_head().hash).await?;
+        let constant = runtime.metadata().pallet_by_name(pallet).and_then(|pallet| pallet.constant_by_name(name));
+        let mut value = constant.ok_or_else(|| malformed(format!("there is no {pallet}.{name}")))?.value();
+        T::decode_all(&mut value).map_err(|error| malformed(format!("{pallet}.{name}: {error}")))
     }
 
     fn runtimes(&self) -> std::sync::MutexGuard<'_, HashMap<u32, Arc<Runtime>>> {

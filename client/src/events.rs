@@ -17,6 +17,15 @@ pub struct Event {
     pub fields: Vec<u8>,
 }
 
+/// An event with what caused it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct BlockEvent {
+    /// The transaction's place in the block; `None` for what the block did by itself, before or after its transactions.
+    pub transaction: Option<u32>,
+    /// What happened.
+    pub event: Event,
+}
+
 /// An event's fields are not what was expected of it.
 #[derive(Debug, thiserror::Error)]
 #[error("events cannot be read: {reason}\nhint: the chain's runtime may be of another version than this program")]

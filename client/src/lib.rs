@@ -47,7 +47,7 @@ pub use call::UnknownCall;
 pub use calls::Call;
 pub use chain::{ChainClient, ChainKind, PATIENCE};
 pub use error::{ChainError, Failure};
-pub use events::{Event, EventsUnreadable, Receipt};
+pub use events::{BlockEvent, Event, EventsUnreadable, Receipt};
 pub use head::{BlockHash, Head};
 pub use keys::{KeyError, KeySource, Keypair};
 pub use reads::{Balance, Hold, PAGE, View};

@@ -3,7 +3,7 @@
 use crate::{
     call::{Call, UnknownCall},
     error::Failure,
-    events::{Event, EventsUnreadable},
+    events::{BlockEvent, Event, EventsUnreadable},
     head::{BlockHash, Head},
     keys::Keypair,
 };
@@ -166,18 +166,22 @@ impl Runtime {
         storage.entry(address).ok()?.fetch_key(keys).ok()
     }
 
-    /// The events of a block, as its state keeps them, that one of its transactions caused.
-    pub(crate) fn events(&self, bytes: Vec<u8>, transaction: u32) -> Result<Vec<Event>, EventsUnreadable> {
+    /// The events of a block, as its state keeps them.
+    pub(crate) fn events(&self, bytes: Vec<u8>) -> Result<Vec<BlockEvent>, EventsUnreadable> {
         let mut events = Vec::new();
         for event in self.client.events().from_bytes(bytes).iter() {
             let event = event.map_err(|error| EventsUnreadable { reason: error.to_string() })?;
-            if event.phase() == Phase::ApplyExtrinsic(transaction) {
-                events.push(Event {
+            events.push(BlockEvent {
+                transaction: match event.phase() {
+                    Phase::ApplyExtrinsic(index) => Some(index),
+                    Phase::Initialization | Phase::Finalization => None,
+                },
+                event: Event {
                     pallet: event.pallet_name().to_owned(),
                     name: event.event_name().to_owned(),
                     fields: event.field_bytes().to_vec(),
-                });
-            }
+                },
+            });
         }
         Ok(events)
     }

@@ -8,7 +8,7 @@
 //! [`Request`] and [`Event`] (what goes in and out), [`Sampling`] (how tokens are chosen), [`Constraint`]
 //! (which may be), [`Engine`] (what is computed when),
 //! [`AdapterDisk`] and [`AdapterSource`] (where adapters come from), [`EngineThread`] and [`Answers`] (from outside), [`api`]
-//! (OpenAI's HTTP API), [`Catalogue`] and [`Till`] (who operates it).
+//! (OpenAI's HTTP API), [`Catalogue`], [`Till`] and [`Jobs`] (who operates it).
 //!
 //! # Invariants
 //! - An answer does not depend on what is computed beside it: the same request gets the same tokens alone and in any crowd, with
@@ -24,6 +24,7 @@ pub mod api;
 mod constraint;
 mod door;
 mod engine;
+mod jobs;
 pub mod operator;
 mod prefix;
 pub mod receipts;
@@ -36,6 +37,10 @@ pub use adapters::{AdapterCounts, AdapterDisk, AdapterFailure, AdapterSource, Di
 pub use constraint::{Constraint, Schema, SchemaError, Vocabulary};
 pub use door::{Admission, Catalogue, Credentials, Refusal, Served, Settled, Sold, Ticket, Till, TillHealth, Wanted};
 pub use engine::{Engine, EngineConfig, EngineCounts, EngineError};
+pub use jobs::{
+    Hyperparameters, JobCheckpoint, JobError, JobEvent, JobStatus, Jobs, Level, Page, Paged, StoredFile, TuningJob,
+    Upload, WantedJob,
+};
 pub use request::{Event, FinishReason, Request, RequestError, RequestId, Usage};
 pub use sampling::{Chosen, Logprob, NotFinite, Sampling, SamplingError, TOP_LOGPROBS_MAX};
 pub use thread::{Answers, EVENTS_MAX, EngineThread};

@@ -283,7 +283,7 @@ async fn generation_ends_where_the_money_does() {
     assert!(got["choices"].as_array().unwrap().iter().all(|choice| choice["finish_reason"] == "length"));
     server.till.book(|book| book.tokens_max = Some(2));
     let got = server.post(CHAT, &chat(json!({ "n": 3 }))).await;
-    assert_eq!((got.status, &got.json()["error"]["code"]), (400, &json!("budget_too_small")));
+    assert_eq!((got.status, &got.json()["error"]["code"]), (402, &json!("budget_too_small")));
     assert_eq!(server.till.counts(), (2, 1, 1));
 }
 

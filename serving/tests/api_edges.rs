@@ -235,7 +235,7 @@ async fn the_end_lets_answers_end_and_takes_no_new_ones() {
 async fn what_does_not_end_in_time_is_cut_off_and_settled() {
     let limits = ApiLimits { drain_max: Duration::ZERO, ..Default::default() };
     let server = start_with(limits, small()).await;
-    let mut stream = begun(&server, &chat(json!({ "stream": true, "n": 16, "logit_bias": letters() })), 3000).await;
+    let mut stream = begun(&server, &chat(json!({ "stream": true, "n": 8, "logit_bias": letters() })), 6000).await;
     server.shutdown.cancel();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();

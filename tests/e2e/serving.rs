@@ -84,6 +84,16 @@ async fn an_answer_is_asked_paid_kept_over_a_kill_and_redeemed_until_the_grant_i
     assert_ne!(first["answer"], "");
     assert_eq!((amount(&first["price"]), &first["receipt"]["number"]), (cost(&first), &0.into()));
 
+    // The receipt holds against the chain, which has no epoch yet: nothing of this model's revenue is attributed to answers.
+    let (signed, url) = (first["receipt"]["signed"].as_str().unwrap(), format!("http://127.0.0.1:{port}"));
+    let verified = tributary(&node, APP, &["receipt", "verify", signed, "--operator-url", &url]).unwrap();
+    let outcomes: Vec<&Value> = verified["checks"].as_array().unwrap().iter().map(|check| &check["outcome"]).collect();
+    assert_eq!(outcomes, ["holds", "holds", "holds", "holds", "holds", "open"]);
+    let mut forged = signed.to_owned();
+    forged.replace_range(64..66, if signed[64..66] == *"01" { "02" } else { "01" });
+    let error = tributary(&node, APP, &["receipt", "verify", &forged]).unwrap_err();
+    assert!(error.contains("did not sign this"), "{error}");
+
     // Killed as by a power cut: what was charged is kept, and the next answer goes on from there.
     drop(scene.daemons.pop());
     scene.daemons.push(start(&node, model, &trainer, port, &folder));

@@ -61,6 +61,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "tributary-studio",
+        &["tributary-protocol", "tributary-lora", "tributary-exchange", "tributary-client", "tributary-daemon"],
+    ),
+    (
         "tributary-cli",
         &[
             "tributary-protocol",
@@ -71,6 +75,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tributary-daemon",
             "tributary-trainer",
             "tributary-serving",
+            "tributary-studio",
         ],
     ),
     ("tributary-weights", &["tributary-runtime"]),

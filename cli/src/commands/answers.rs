@@ -184,17 +184,17 @@ mod tests {
         let accepted = AcceptedEpoch { epoch: 2, root };
         let claim = |index: u32| AnswerClaim::new(tree.leaves()[index as usize], &tree.prove(index).unwrap());
         let shown = |claims| ClaimsView { model, operator, epoch: 2, root: root.into(), claims };
-        let of = |shown: &ClaimsView, accepted| proven(shown, accepted, genesis, model, ada);
+        let of = |shown: &ClaimsView, accepted: AcceptedEpoch| proven(shown, &accepted, genesis, model, ada);
         let own = shown(vec![claim(0), claim(2)]);
-        assert_eq!(of(&own, &accepted).unwrap().len(), 2);
-        let error = |shown: &ClaimsView, accepted| of(shown, accepted).unwrap_err().to_string();
-        assert!(error(&own, &AcceptedEpoch { epoch: 3, root }).contains("accepted epoch 3"));
+        assert_eq!(of(&own, accepted).unwrap().len(), 2);
+        let error = |shown: &ClaimsView, accepted: AcceptedEpoch| of(shown, accepted).unwrap_err().to_string();
+        assert!(error(&own, AcceptedEpoch { epoch: 3, root }).contains("accepted epoch 3"));
         let other = EpochRoot { method: ContentHash([1; 32]), ..root };
-        assert!(error(&own, &AcceptedEpoch { epoch: 2, root: other }).contains("hint:"));
-        assert!(error(&shown(vec![claim(1)]), &accepted).contains("another account"));
+        assert!(error(&own, AcceptedEpoch { epoch: 2, root: other }).contains("hint:"));
+        assert!(error(&shown(vec![claim(1)]), accepted).contains("another account"));
         let mut greedy = claim(0);
         greedy.leaf.amount.0 = 101;
-        assert!(error(&shown(vec![greedy]), &accepted).contains("not in the epoch"));
-        assert!(error(&shown(vec![]), &accepted).contains("no contribution"));
+        assert!(error(&shown(vec![greedy]), accepted).contains("not in the epoch"));
+        assert!(error(&shown(vec![]), accepted).contains("no contribution"));
     }
 }

@@ -19,6 +19,7 @@ mod receipt;
 mod recount;
 pub(crate) mod reward;
 mod serve;
+mod studio;
 mod train;
 mod trainer;
 mod voucher;
@@ -78,6 +79,8 @@ pub enum Command {
     Train(train::Args),
     /// Make the embedded base model from nothing
     Pretrain(pretrain::Args),
+    /// Serve the ModelFactory: the web app's pages, its API, uploads
+    Studio(Box<studio::StudioArgs>),
     /// Keys and money
     #[command(subcommand)]
     Account(account::Command),
@@ -106,6 +109,7 @@ impl Command {
             Self::Ask(args) => args.run(context).await,
             Self::Train(args) => args.run(context).await,
             Self::Pretrain(args) => args.run().await,
+            Self::Studio(args) => args.run(context).await,
             Self::Account(command) => command.run(context).await,
             Self::Demo(args) => demo::run(args, context).await,
         }
@@ -116,6 +120,7 @@ impl Command {
         match self {
             Self::Provider(provider::Command::Run(_)) | Self::Trainer(trainer::Command::Run(_)) => true,
             Self::Serve(args) => args.is_daemon(),
+            Self::Studio(args) => args.is_daemon(),
             _ => false,
         }
     }

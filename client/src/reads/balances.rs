@@ -1,4 +1,4 @@
-//! Money: what an account has, what of it is on hold and why, and how much there is in all.
+//! Money: what an account has, what of it is on hold and why, and how much there is in all. And the block's time.
 
 use super::View;
 use crate::{account::Account, error::ChainError};
@@ -90,6 +90,15 @@ impl View {
         const ENTRY: &str = "Balances.TotalIssuance";
         let bytes = self.entry(ENTRY, "Balances", "TotalIssuance", Vec::new()).await?.unwrap_or_else(|| vec![0; 16]);
         Amount::decode_all(&mut bytes.as_slice())
+            .map_err(|error| ChainError::Malformed { method: ENTRY, reason: error.to_string() })
+    }
+
+    /// The block's time in milliseconds since 1970 began, as its author set it; `None` for block 0, which has none.
+    pub async fn time_ms(&self) -> Result<Option<u64>, ChainError> {
+        const ENTRY: &str = "Timestamp.Now";
+        let Some(bytes) = self.entry(ENTRY, "Timestamp", "Now", Vec::new()).await? else { return Ok(None) };
+        u64::decode_all(&mut bytes.as_slice())
+            .map(|time| Some(time).filter(|time| *time > 0))
             .map_err(|error| ChainError::Malformed { method: ENTRY, reason: error.to_string() })
     }
 

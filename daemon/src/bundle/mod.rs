@@ -148,6 +148,15 @@ impl Bundle {
         Ok(archive::write(&self.files)?)
     }
 
+    /// The adapter's two files as an archive, as PEFT reads them once unpacked.
+    pub fn adapter_archive(&self) -> Result<Vec<u8>, BundleError> {
+        let mut files = Files::new();
+        for name in [CONFIG_FILE, WEIGHTS_FILE] {
+            files.insert(name.to_owned(), self.file(name)?.to_vec());
+        }
+        Ok(archive::write(&files)?)
+    }
+
     /// Writes its files below `folder`, which becomes a PEFT folder.
     pub fn extract(&self, folder: &Path) -> Result<(), BundleError> {
         for (name, content) in &self.files {

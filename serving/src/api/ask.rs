@@ -116,9 +116,10 @@ impl Ask {
             false => admission.answer_tokens_max as usize / choices_all.max(1),
         };
         if each == 0 {
-            let (admitted, choices) = (admission.answer_tokens_max, choices_all);
-            let message = format!("{admitted} tokens are paid for, and {choices} answers have at least one each");
-            return Err(ApiError::invalid("n", "budget_too_small", message));
+            let admitted = admission.answer_tokens_max;
+            return Err(ApiError::unpaid(format!(
+                "{admitted} tokens are paid for, and {choices_all} answers have at least one each"
+            )));
         }
         let begun = Instant::now();
         let mut events = SelectAll::new();

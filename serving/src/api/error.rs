@@ -2,6 +2,7 @@
 
 use crate::adapters::AdapterFailure;
 use crate::door::Refusal;
+use crate::jobs::JobError;
 use crate::request::RequestError;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -75,6 +76,21 @@ impl ApiError {
         let message =
             format!("the model {id:?} does not exist or is not served here; hint: GET /v1/models lists what is");
         Self::new(StatusCode::NOT_FOUND, "invalid_request_error", "model_not_found", message).of_param("model")
+    }
+
+    /// What is paid for is too little for what was asked: 402.
+    pub fn unpaid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYMENT_REQUIRED, "payment_required", "budget_too_small", message)
+    }
+
+    /// Something other than a model that is not there.
+    fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "invalid_request_error", "not_found", message).of_param("id")
+    }
+
+    /// Something that this server was not set up for: 501.
+    pub fn not_configured(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_IMPLEMENTED, "invalid_request_error", "not_configured", message)
     }
 
     /// A path that nothing answers.
@@ -184,6 +200,18 @@ impl From<Refusal> for ApiError {
                 let status = StatusCode::SERVICE_UNAVAILABLE;
                 Self::new(status, "service_unavailable", "unavailable", message).retry_after(RETRY_AFTER_S)
             }
+        }
+    }
+}
+
+impl From<JobError> for ApiError {
+    fn from(error: JobError) -> Self {
+        let message = error.to_string();
+        match error {
+            JobError::Refused(refusal) => refusal.into(),
+            JobError::Unknown { .. } => Self::not_found(message),
+            JobError::Invalid { param, .. } => Self::invalid(param, "invalid_value", message),
+            JobError::Conflict { .. } => Self::new(StatusCode::CONFLICT, "invalid_request_error", "conflict", message),
         }
     }
 }

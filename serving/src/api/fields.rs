@@ -44,6 +44,13 @@ impl Fields {
         self.map.remove(name).filter(|value| !value.is_null())
     }
 
+    /// Takes a field out that says what is done anyway.
+    pub fn take_if(&mut self, name: &str, value: &Value) {
+        if self.map.get(name) == Some(value) {
+            self.map.remove(name);
+        }
+    }
+
     pub fn required(&mut self, name: &str) -> Result<Value, ApiError> {
         let path = self.path(name);
         self.take(name).ok_or_else(|| {

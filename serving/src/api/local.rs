@@ -57,6 +57,14 @@ pub enum FolderError {
         /// What is wrong.
         reason: String,
     },
+    /// Two adapters of the same weights with different settings: by the hash of the weights they are one.
+    #[error("{folder} and {other} hold the same weights with different {CONFIG_FILE}; hint: leave one of them out")]
+    Ambiguous {
+        /// One folder.
+        folder: PathBuf,
+        /// The other.
+        other: PathBuf,
+    },
     /// Two models with one name.
     #[error("two models are called {id:?}; hint: rename one of the folders")]
     Twice {
@@ -94,8 +102,16 @@ impl FolderCatalogue {
         let path = folder.join(WEIGHTS_FILE);
         let failed = |path: &Path, source| FolderError::Read { path: path.to_owned(), source };
         let adapter = ContentHash::of(&std::fs::read(&path).map_err(|source| failed(&path, source))?);
-        let config = folder.join(CONFIG_FILE);
-        std::fs::metadata(&config).map_err(|source| failed(&config, source))?;
+        let config_in = |folder: &Path| {
+            let path = folder.join(CONFIG_FILE);
+            std::fs::read(&path).map_err(|source| failed(&path, source))
+        };
+        let config = config_in(folder)?;
+        if let Some(other) = self.folders.get(&adapter)
+            && config_in(other)? != config
+        {
+            return Err(FolderError::Ambiguous { folder: folder.to_owned(), other: other.clone() });
+        }
         let created =
             std::fs::metadata(&path).and_then(|data| data.modified()).map_err(|source| failed(&path, source))?;
         let trained = template_of(&folder.join(RECIPE_FILE))?;
@@ -169,5 +185,44 @@ fn template_of(path: &Path) -> Result<Option<Template>, FolderError> {
     match serde_json::from_value(template.clone()) {
         Ok(template) => Ok(Some(template)),
         Err(_) => Err(wrong(format!("hyperparameters.template is {template}; \"plain\" and \"chat\" are accepted"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(folder: &Path, weights: &str, config: &str) {
+        std::fs::create_dir_all(folder).unwrap();
+        std::fs::write(folder.join(WEIGHTS_FILE), weights).unwrap();
+        std::fs::write(folder.join(CONFIG_FILE), config).unwrap();
+    }
+
+    #[test]
+    fn folders_are_models_by_their_names() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        write(&at("b"), "weights of b", "{}");
+        write(&at("a"), "weights of a", "{}");
+        std::fs::create_dir(at("empty")).unwrap();
+        std::fs::write(at("a").join(RECIPE_FILE), r#"{"hyperparameters": {"template": "chat"}}"#).unwrap();
+        let mut catalogue = FolderCatalogue::new("base", Template::Plain);
+        catalogue.add_all(root.path()).unwrap();
+        let models: Vec<(String, Template)> =
+            catalogue.list().iter().map(|served| (served.id.clone(), served.template)).collect();
+        let expected = [("base", Template::Plain), ("a", Template::Chat), ("b", Template::Plain)];
+        assert_eq!(models, expected.map(|(id, template)| (id.to_owned(), template)));
+        // They are handed over as they lie there, and nothing else is.
+        let into = tempfile::tempdir().unwrap();
+        catalogue.fetch(&ContentHash::of(b"weights of b"), into.path()).unwrap();
+        assert_eq!(std::fs::read(into.path().join(WEIGHTS_FILE)).unwrap(), b"weights of b");
+        assert_eq!(catalogue.fetch(&ContentHash::of(b"other"), into.path()), Err(SourceError::Unknown));
+        assert!(matches!(catalogue.add("a", &at("b")), Err(FolderError::Twice { .. })));
+        assert!(matches!(catalogue.add("c", &at("empty")), Err(FolderError::Read { .. })));
+        write(&at("c"), "weights of a", r#"{"lora_alpha": 3}"#);
+        assert!(matches!(catalogue.add("c", &at("c")), Err(FolderError::Ambiguous { .. })));
+        write(&at("d"), "weights of d", "{}");
+        std::fs::write(at("d").join(RECIPE_FILE), r#"{"hyperparameters": {"template": "xml"}}"#).unwrap();
+        assert!(matches!(catalogue.add("d", &at("d")), Err(FolderError::Recipe { .. })));
     }
 }

@@ -5,6 +5,7 @@
 //! fields -> ask            chat, completions, settings: a prompt as in training, how tokens are chosen
 //! ask -> running           ask: context, the till's leave, the engine; sale: the account
 //! running -> response      form, wire: one object; stream: pieces as they come
+//! files, fine-tuning       files, tuning, pages: OpenAI's shapes over Jobs
 //! ```
 //!
 //! # Invariants
@@ -19,15 +20,18 @@ mod clients;
 mod completions;
 mod error;
 mod fields;
+mod files;
 mod form;
 mod local;
 mod metrics;
+mod pages;
 mod pieces;
 mod routes;
 mod sale;
 mod server;
 mod settings;
 mod stream;
+mod tuning;
 mod wire;
 
 pub(crate) use error::ApiError;

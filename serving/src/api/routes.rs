@@ -10,6 +10,7 @@ use super::server::Server;
 use super::settings::Settings;
 use super::stream::stream;
 use super::wire::{List, ModelDetails, ModelObject};
+use super::{files, tuning};
 use crate::door::{Credentials, Served};
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, MatchedPath, Path, Request, State};
@@ -37,6 +38,14 @@ pub(super) fn router(server: Arc<Server>) -> Router {
         .route("/v1/completions", post(completions))
         .route("/v1/models", get(models))
         .route("/v1/models/{*id}", get(model))
+        .route("/v1/files", get(files::files).post(files::upload))
+        .route("/v1/files/{id}", get(files::file).delete(files::delete))
+        .route("/v1/files/{id}/content", get(files::content))
+        .route("/v1/fine_tuning/jobs", get(tuning::list_jobs).post(tuning::create))
+        .route("/v1/fine_tuning/jobs/{id}", get(tuning::job))
+        .route("/v1/fine_tuning/jobs/{id}/events", get(tuning::events))
+        .route("/v1/fine_tuning/jobs/{id}/checkpoints", get(tuning::checkpoints))
+        .route("/v1/fine_tuning/jobs/{id}/cancel", post(tuning::cancel))
         .route("/health", get(health))
         .route("/metrics", get(metrics))
         .route("/openapi.json", get(openapi))

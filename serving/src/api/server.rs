@@ -6,6 +6,7 @@ use super::pieces::Pieces;
 use super::routes;
 use crate::constraint::{Constraint, Schema, Vocabulary};
 use crate::door::{Catalogue, Till};
+use crate::jobs::Jobs;
 use crate::thread::EngineThread;
 use axum::Router;
 use axum::serve::ListenerExt as _;
@@ -34,6 +35,8 @@ pub struct Api {
     pub catalogue: Arc<dyn Catalogue>,
     /// Who pays.
     pub till: Arc<dyn Till>,
+    /// Who has models trained; `None`: nobody, and routes that need somebody say so.
+    pub jobs: Option<Arc<dyn Jobs>>,
     /// What clients may ask for.
     pub limits: ApiLimits,
     /// Pages beside the API's own: the operator's, if there is one.
@@ -45,6 +48,8 @@ pub struct Api {
 pub struct ApiLimits {
     /// Bytes of a request's body.
     pub body_bytes_max: usize,
+    /// Bytes of an uploaded file, with the form around it.
+    pub file_bytes_max: usize,
     /// How long a body may take to arrive.
     pub body_patience: Duration,
     /// Requests for answers in progress, those that wait included.
@@ -59,6 +64,7 @@ impl Default for ApiLimits {
     fn default() -> Self {
         Self {
             body_bytes_max: 4 << 20,
+            file_bytes_max: 64 << 20,
             body_patience: Duration::from_secs(30),
             requests_max: 1024,
             requests_per_client_max: 64,

@@ -146,27 +146,28 @@ fn include_usage(fields: &mut Fields, stream: bool) -> Result<bool, ApiError> {
     Ok(include_usage)
 }
 
-fn metadata(fields: &mut Fields) -> Result<(), ApiError> {
+/// The client's own notes.
+pub(super) fn metadata(fields: &mut Fields) -> Result<BTreeMap<String, String>, ApiError> {
     let path = fields.path("metadata");
     let map = match fields.take("metadata") {
-        None => return Ok(()),
+        None => return Ok(BTreeMap::new()),
         Some(Value::Object(map)) => map,
         Some(other) => return Err(wrong_type(&path, &other, "an object from names to strings")),
     };
-    let (pairs, name_characters, value_characters) = METADATA_MAX;
-    let mut fits = map.len() <= pairs;
+    let mut metadata = BTreeMap::new();
     for (name, value) in map {
         let value = string(value, &format!("{path}.{name}"))?;
-        fits &= name.chars().count() <= name_characters && value.chars().count() <= value_characters;
+        metadata.insert(name, value);
     }
-    if !fits {
+    let (pairs, names, values) = METADATA_MAX;
+    let fits = |(name, value): (&String, &String)| name.chars().count() <= names && value.chars().count() <= values;
+    if metadata.len() > pairs || !metadata.iter().all(fits) {
         let message = format!(
-            "{path} is too large; {pairs} pairs, names of {name_characters} and values of {value_characters} characters are \
-             accepted"
+            "{path} is too large; {pairs} pairs, names of {names} and values of {values} characters are accepted"
         );
         return Err(ApiError::invalid(path, "invalid_value", message));
     }
-    Ok(())
+    Ok(metadata)
 }
 
 fn too_long(path: &str, bytes: usize) -> ApiError {

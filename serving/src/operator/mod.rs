@@ -45,7 +45,7 @@ pub use till::{Desk, DeskParts, LedgerError, OperatorTill, Store, Usage};
 
 use crate::receipts::{
     Notary, OtherKey, Owner, Pages, ReceiptStore, StoreError as ReceiptStoreError,
-    epochs::{EpochConfig, EpochKeeper, Step},
+    epochs::{EpochConfig, EpochKeeper},
     pages as receipt_pages,
     shares::{Explainer, SharesConfig},
 };
@@ -259,10 +259,13 @@ impl Operator {
         desk.issue_again(u64::MAX).await;
 
         let stop = CancellationToken::new();
+        // Of whatever was sold, served still or not.
+        let (heads, epochs_stop) = (chain.heads(), stop.clone());
+        let keeping = async move { epochs.run(heads, epochs_stop).await };
         let tasks = vec![
             tokio::spawn(follow(desk.clone(), stop.clone())),
             tokio::spawn(review(desk.clone(), redeemer, config.offer, stop.clone())),
-            tokio::spawn(keep_epochs(desk.clone(), epochs, stop.clone())),
+            tokio::spawn(keeping),
             tokio::spawn(fetch_ahead(desk.clone(), bundles, explainer, stop.clone())),
         ];
         Ok(Running { desk, node, stop, tasks, offered, receipts })
@@ -347,22 +350,6 @@ async fn review(desk: Arc<Desk>, mut redeemer: Redeemer, offer: Option<OfferTerm
         }
         if let Some(terms) = &offer {
             setup::renew(chain.as_ref(), at, &desk.catalogue().entries(), terms).await;
-        }
-    }
-}
-
-/// Posts epochs, and answers for them.
-async fn keep_epochs(desk: Arc<Desk>, keeper: EpochKeeper<Arc<Submitter>>, stop: CancellationToken) {
-    let mut heads = desk.chain().heads();
-    while let Some(Ok(())) = stop.run_until_cancelled(heads.changed()).await {
-        heads.borrow_and_update();
-        for entry in desk.catalogue().entries() {
-            let model = entry.model;
-            match keeper.step(model).await {
-                Ok(Step::Idle) => {}
-                Ok(step) => tracing::info!(%model, ?step, "epoch"),
-                Err(error) => tracing::error!(%model, "the epoch does not go on, and that is tried again: {error}"),
-            }
         }
     }
 }

@@ -17,8 +17,8 @@ use tributary_protocol::recipe::Template;
 use tributary_protocol::{ContentHash, ModelId};
 use tributary_serving::api::{Api, ApiLimits, Server};
 use tributary_serving::{
-    AdapterDisk, Admission, Catalogue, Credentials, EngineConfig, EngineThread, NoSource, Refusal, Served, Settled,
-    Sold, Ticket, Till, Wanted,
+    AdapterDisk, Admission, Catalogue, Credentials, EngineConfig, EngineThread, Jobs, NoSource, Refusal, Served,
+    Settled, Sold, Ticket, Till, Wanted,
 };
 
 /// The characters that stand for bytes in GPT-2's alphabet.
@@ -169,6 +169,10 @@ pub async fn start() -> Running {
 }
 
 pub async fn start_with(limits: ApiLimits, config: EngineConfig) -> Running {
+    start_for(limits, config, None).await
+}
+
+pub async fn start_for(limits: ApiLimits, config: EngineConfig, jobs: Option<Arc<dyn Jobs>>) -> Running {
     let folder = tempfile::tempdir().unwrap();
     let (model, tokenizer) = byte_model(folder.path());
     let adapters: Vec<ContentHash> = (0..2).map(|number| write(&adapter(&model, number), folder.path())).collect();
@@ -193,6 +197,7 @@ pub async fn start_with(limits: ApiLimits, config: EngineConfig) -> Running {
         base: ContentHash::of(b"base"),
         catalogue: names.clone(),
         till: Arc::new(till.clone()),
+        jobs,
         limits,
         pages: axum::Router::new(),
     };

@@ -43,6 +43,7 @@ pub async fn serve(args: ServeArgs, folders: Vec<PathBuf>, json: bool) -> anyhow
         base: content,
         catalogue: Arc::new(catalogue),
         till: Arc::new(OpenTill),
+        jobs: None,
         limits: ApiLimits::default(),
         pages: Default::default(),
     };

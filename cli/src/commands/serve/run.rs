@@ -39,6 +39,7 @@ pub async fn serve(args: ServeArgs, context: &Context) -> anyhow::Result<Output>
         base: content,
         catalogue,
         till: Arc::new(running.till()),
+        jobs: None,
         limits: ApiLimits::default(),
         pages: running.pages(),
     };

@@ -22,6 +22,7 @@ pub struct Book {
 
 /// What became of an account when a voucher was shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "it is looked at where it is made, and kept nowhere")]
 pub enum Taken {
     /// Nothing: the voucher is known, or says what was paid already.
     Known,

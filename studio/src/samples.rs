@@ -1,0 +1,331 @@
+//! From a file of any supported form to the samples of a contribution, and what a person should know about them first.
+
+use crate::{bases::Base, views::Hex, views::contributions::CommitmentView};
+use serde::Serialize;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use tributary_lora::data::{
+    CheckConfig, Distribution, Findings, Mapping, Place, Preview, RawRow, Report, RowForm, check, conversation,
+    read_file,
+};
+use tributary_protocol::{
+    ContributionId,
+    datanet::SampleCommitment,
+    sample::{Limits, ParsedSamples},
+};
+
+/// Samples that a check shows with their trained tokens.
+const PREVIEWS: usize = 5;
+
+/// What a check found, for a page.
+#[derive(Clone, Debug, Serialize)]
+pub struct CheckReport {
+    name: String,
+    bytes: u64,
+    format: String,
+    form: Option<String>,
+    template: Option<String>,
+    rows: usize,
+    accepted: usize,
+    refused: FindingsView,
+    duplicates: FindingsView,
+    truncated: FindingsView,
+    untrained: FindingsView,
+    tokens_max: usize,
+    tokens: usize,
+    trained_tokens: usize,
+    training: usize,
+    validation: usize,
+    lengths: LengthsView,
+    preview: Vec<PreviewView>,
+    commitment: Option<CommitmentView>,
+    /// What submitting holds: filled in by the route, which knows the chain's constants.
+    pub deposit: Option<crate::views::Money>,
+    is_submittable: bool,
+    problem: Option<String>,
+    /// A contribution that has the same samples: filled in by the route.
+    pub known: Option<ContributionId>,
+}
+
+impl CheckReport {
+    /// Why it cannot be a contribution.
+    pub fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct FindingsView {
+    total: usize,
+    first: Vec<FindingView>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct FindingView {
+    place: PlaceView,
+    what: String,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+struct PlaceView {
+    kind: &'static str,
+    number: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct LengthsView {
+    min: usize,
+    median: usize,
+    percentile_95: usize,
+    max: usize,
+    buckets: Vec<BucketView>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct BucketView {
+    from: usize,
+    to: usize,
+    rows: usize,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct PreviewView {
+    place: PlaceView,
+    segments: Vec<SegmentView>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct SegmentView {
+    text: String,
+    tokens: usize,
+    trained: bool,
+}
+
+/// A checked file.
+pub struct Checked {
+    /// For the page.
+    pub report: CheckReport,
+    /// The samples that a contribution of it would have; `None` if it cannot be one.
+    pub samples: Option<Accepted>,
+}
+
+/// The samples of a contribution.
+pub struct Accepted {
+    /// What goes on chain.
+    pub commitment: SampleCommitment,
+    /// What goes to the data provider.
+    pub canonical: Vec<u8>,
+    /// Rows that say the same as an earlier one.
+    pub left_out: usize,
+}
+
+/// Why a file cannot be checked.
+#[derive(Debug, thiserror::Error)]
+pub enum SamplesError {
+    /// It cannot be read, or means nothing.
+    #[error("{0}")]
+    File(String),
+    /// The base model cannot count tokens.
+    #[error("{0}")]
+    Encoder(String),
+}
+
+/// Checks a file for a base model. Blocks.
+pub fn check_file(path: &Path, base: &Base, tokens_max: usize) -> Result<Checked, SamplesError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    // The file lies in a folder that means nothing to whoever sent it.
+    let folder = path.parent().map(|folder| format!("{}/", folder.display())).unwrap_or_default();
+    let plain = |text: String| if folder.is_empty() { text } else { text.replace(&folder, "") };
+    let encoder = base.encoder(tokens_max).map_err(SamplesError::Encoder)?;
+    let config = CheckConfig { previews: PREVIEWS, ..CheckConfig::default() };
+    let files = [PathBuf::from(path)];
+    let checked = check(&files, &encoder, &config).map_err(|error| SamplesError::File(plain(error.to_string())))?;
+    let problem = checked.verdict().err().map(|error| plain(error.to_string()));
+    let form = checked.report().files.first().and_then(|file| file.form);
+    let (samples, problem) = match (problem, form) {
+        (None, Some(form)) => match accept(path, form) {
+            Ok(accepted) => (Some(accepted), None),
+            Err(reason) => (None, Some(plain(reason))),
+        },
+        (problem, _) => (None, problem),
+    };
+    let bytes = std::fs::metadata(path).map_or(0, |facts| facts.len());
+    let format = format_name(path);
+    let commitment = samples.as_ref().map(|samples| samples.commitment);
+    let report = view(checked.report(), name, bytes, format, commitment, problem);
+    Ok(Checked { report, samples })
+}
+
+/// The samples that the chain would accept of a file whose rows are all right.
+fn accept(path: &Path, form: RowForm) -> Result<Accepted, String> {
+    let rows = read_file(path, None, &Limits::DEFAULT).map_err(|error| error.to_string())?;
+    let mut text = Vec::new();
+    for row in &rows.rows {
+        text.extend(line(row, form)?);
+        text.push(b'\n');
+    }
+    let (samples, left_out) =
+        ParsedSamples::parse_skipping_duplicates(&text, &Limits::DEFAULT).map_err(|error| error.to_string())?;
+    Ok(Accepted { commitment: samples.commitment(), canonical: samples.canonical_file(), left_out: left_out.len() })
+}
+
+/// A row as a line that the chain accepts: as it is, if a model reads the same from it; else prompt and completion alone.
+fn line(row: &RawRow, form: RowForm) -> Result<Vec<u8>, String> {
+    let read =
+        conversation(&row.fields, form, &Mapping::default()).map_err(|fault| format!("{}: {fault}", row.place))?;
+    let exchange = read.sample().ok_or_else(|| {
+        format!(
+            "{}: a conversation of several turns, or with a system turn; hint: a contribution's samples are one prompt and \
+             one completion each",
+            row.place
+        )
+    })?;
+    let same = |bytes: &Vec<u8>| {
+        let parsed = ParsedSamples::parse(bytes, &Limits::DEFAULT).ok();
+        parsed.is_some_and(|parsed| parsed.lines().first().is_some_and(|line| *line.sample() == exchange))
+    };
+    let whole = serde_json::to_vec(&row.fields).ok().filter(same);
+    let bare = || serde_json::to_vec(&json!({ "prompt": exchange.prompt, "completion": exchange.completion })).ok();
+    whole.or_else(bare).ok_or_else(|| format!("{}: no JSON", row.place))
+}
+
+fn format_name(path: &Path) -> String {
+    use std::io::Read as _;
+    let mut start = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(4_096).read_to_end(&mut start));
+    let format = read.ok().and_then(|_| tributary_lora::data::FileFormat::detect(path, &start));
+    let names = tributary_lora::data::FileFormat::NAMES;
+    let name = format.and_then(|format| names.iter().find(|(_, known)| *known == format));
+    name.map_or("unknown", |(name, _)| name).to_owned()
+}
+
+fn view(
+    report: &Report,
+    name: String,
+    bytes: u64,
+    format: String,
+    commitment: Option<SampleCommitment>,
+    problem: Option<String>,
+) -> CheckReport {
+    CheckReport {
+        name,
+        bytes,
+        format,
+        form: report.files.first().and_then(|file| file.form).map(|form| form.to_string()),
+        template: report.template.as_ref().map(|_| "chat".to_owned()),
+        rows: report.rows,
+        accepted: report.accepted,
+        refused: findings(&report.refused),
+        duplicates: findings(&report.duplicates),
+        truncated: findings(&report.truncated),
+        untrained: findings(&report.untrained),
+        tokens_max: report.tokens_max,
+        tokens: report.tokens,
+        trained_tokens: report.trained_tokens,
+        training: report.training,
+        validation: report.validation,
+        lengths: lengths(&report.lengths),
+        preview: report.preview.iter().map(preview).collect(),
+        is_submittable: commitment.is_some(),
+        commitment: commitment.map(CommitmentView::from),
+        deposit: None,
+        problem,
+        known: None,
+    }
+}
+
+fn place(place: Place) -> PlaceView {
+    match place {
+        Place::Line(number) => PlaceView { kind: "line", number },
+        Place::Row(number) => PlaceView { kind: "row", number },
+    }
+}
+
+fn findings(findings: &Findings) -> FindingsView {
+    let first = findings.first.iter().map(|found| FindingView { place: place(found.place), what: found.what.clone() });
+    FindingsView { total: findings.total, first: first.collect() }
+}
+
+fn lengths(lengths: &Distribution) -> LengthsView {
+    let buckets =
+        lengths.buckets.iter().map(|bucket| BucketView { from: bucket.from, to: bucket.to, rows: bucket.rows });
+    LengthsView {
+        min: lengths.min,
+        median: lengths.median,
+        percentile_95: lengths.percentile_95,
+        max: lengths.max,
+        buckets: buckets.collect(),
+    }
+}
+
+fn preview(preview: &Preview) -> PreviewView {
+    let segments = preview.segments.iter().map(|segment| SegmentView {
+        text: segment.text.clone(),
+        tokens: segment.tokens,
+        trained: segment.trained,
+    });
+    PreviewView { place: place(preview.place), segments: segments.collect() }
+}
+
+/// One sample, for whoever may read it.
+#[derive(Clone, Debug, Serialize)]
+pub struct SampleView {
+    index: usize,
+    prompt: String,
+    completion: String,
+    line: String,
+    hash: Hex,
+}
+
+/// The samples of a contribution's file, as the chain committed to them.
+pub fn read_committed(
+    bytes: &[u8],
+    commitment: &SampleCommitment,
+    offset: usize,
+    limit: usize,
+) -> Result<(usize, Vec<SampleView>), String> {
+    let parsed =
+        ParsedSamples::parse_committed(bytes, commitment, &Limits::DEFAULT).map_err(|error| error.to_string())?;
+    let total = parsed.lines().len();
+    let shown = parsed.lines().iter().enumerate().skip(offset).take(limit);
+    let view = |(index, line): (usize, &tributary_protocol::sample::CanonicalLine)| SampleView {
+        index,
+        prompt: line.sample().prompt.clone(),
+        completion: line.sample().completion.clone(),
+        line: line.text().to_owned(),
+        hash: line.hash().into(),
+    };
+    Ok((total, shown.map(view).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Map;
+
+    fn row(fields: serde_json::Value) -> RawRow {
+        let fields: Map<String, serde_json::Value> = fields.as_object().unwrap().clone();
+        RawRow { place: Place::Line(1), fields }
+    }
+
+    fn text(fields: serde_json::Value, form: RowForm) -> Result<String, String> {
+        line(&row(fields), form).map(|bytes| String::from_utf8(bytes).unwrap())
+    }
+
+    #[test]
+    fn a_row_that_the_chain_accepts_keeps_its_metadata() {
+        let whole = json!({"completion": "b", "prompt": "a", "source": "log"});
+        assert_eq!(text(whole.clone(), RowForm::Prompt).unwrap(), whole.to_string());
+    }
+
+    #[test]
+    fn a_conversation_becomes_a_sample_and_a_longer_one_does_not() {
+        let turn = |role: &str, text: &str| json!({"role": role, "content": text});
+        let one = json!({"messages": [turn("user", "a"), turn("assistant", "b")]});
+        assert_eq!(text(one, RowForm::Messages).unwrap(), r#"{"completion":"b","prompt":"a"}"#);
+        let two = json!({"messages": [
+            turn("user", "a"), turn("assistant", "b"), turn("user", "c"), turn("assistant", "d"),
+        ]});
+        assert!(text(two, RowForm::Messages).unwrap_err().contains("several turns"));
+    }
+}

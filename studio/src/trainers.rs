@@ -1,0 +1,144 @@
+//! The trainers that the gateway may ask: who they are, what they do, and the leaves that they show.
+
+use crate::{
+    db::DbError,
+    index::{Index, leaves},
+    outbound::{Outbound, below},
+};
+use futures::future::join_all;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tributary_client::Account;
+use tributary_daemon::Shares;
+use tributary_protocol::JobId;
+use url::Url;
+
+/// How often trainers are asked how they are.
+const PERIOD: Duration = Duration::from_secs(3);
+/// Longest answer about health.
+const HEALTH_BYTES_MAX: usize = 64 << 10;
+/// Longest list of leaves: some hundred thousand.
+const SHARES_BYTES_MAX: usize = 64 << 20;
+
+/// What a trainer says of itself.
+#[derive(Clone, Debug, Serialize)]
+pub struct Live {
+    /// Where it is asked.
+    pub url: String,
+    phase: String,
+    job: Option<u64>,
+    step: i64,
+    steps: i64,
+    exchange: Vec<String>,
+}
+
+impl Live {
+    /// Where its bundles can be fetched.
+    pub fn exchange(&self) -> &[String] {
+        &self.exchange
+    }
+}
+
+#[derive(Deserialize)]
+struct Health {
+    account: Account,
+    phase: String,
+    job: Option<u64>,
+    #[serde(default)]
+    step: i64,
+    #[serde(default)]
+    steps: i64,
+    #[serde(default)]
+    exchange: Vec<String>,
+}
+
+/// The configured trainers. Clones share what is known of them.
+#[derive(Clone, Debug)]
+pub struct Trainers {
+    outbound: Outbound,
+    urls: Arc<[Url]>,
+    live: Arc<RwLock<BTreeMap<Account, Live>>>,
+}
+
+impl Trainers {
+    /// None has been asked yet.
+    pub fn new(outbound: Outbound, urls: Vec<Url>) -> Self {
+        Self { outbound, urls: urls.into(), live: Arc::default() }
+    }
+
+    /// How many are configured.
+    pub fn count(&self) -> usize {
+        self.urls.len()
+    }
+
+    /// What a trainer said of itself last, if it can be reached.
+    pub fn live(&self, account: Account) -> Option<Live> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner).get(&account).cloned()
+    }
+
+    /// Where a trainer is asked.
+    pub fn url(&self, account: Account) -> Option<Url> {
+        self.live(account)?.url.parse().ok()
+    }
+
+    /// All that can be reached.
+    pub fn all_live(&self) -> Vec<Live> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Asks the trainers from time to time, and fetches the leaves of models that have none yet, until `shutdown`.
+    pub async fn watch(self, index: Index, genesis: [u8; 32], shutdown: CancellationToken) {
+        loop {
+            self.ask_all().await;
+            if let Err(error) = self.fetch_leaves(&index, genesis).await {
+                tracing::error!("{error}");
+            }
+            if shutdown.run_until_cancelled(sleep(PERIOD)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    async fn ask_all(&self) {
+        let asked = join_all(self.urls.iter().map(|url| async move {
+            let health: Result<Health, _> = self.outbound.json(&below(url, "healthz"), HEALTH_BYTES_MAX).await;
+            health.inspect_err(|error| tracing::debug!("{error}")).ok().map(|health| (url, health))
+        }));
+        let live = asked.await.into_iter().flatten().map(|(url, health)| {
+            let Health { account, phase, job, step, steps, exchange } = health;
+            (account, Live { url: url.to_string(), phase, job, step, steps, exchange })
+        });
+        let live = live.collect();
+        *self.live.write().unwrap_or_else(PoisonError::into_inner) = live;
+    }
+
+    async fn fetch_leaves(&self, index: &Index, genesis: [u8; 32]) -> Result<(), DbError> {
+        for (model, job) in index.db().read(leaves::missing).await? {
+            for shares in self.shares(job).await {
+                if index.db().write(move |db| leaves::put(db, model, genesis, &shares)).await? {
+                    tracing::info!("the leaves of model {model} make the chain's root");
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What trainers show of a job's leaves. Nothing of it is checked.
+    async fn shares(&self, job: JobId) -> Vec<Shares> {
+        let path = format!("jobs/{job}/shares");
+        let live = self.all_live();
+        let urls = live.iter().filter_map(|live| live.url.parse::<Url>().ok());
+        let asked = urls.map(|url| {
+            let url = below(&url, &path);
+            async move { self.outbound.json::<Shares>(&url, SHARES_BYTES_MAX).await.ok() }
+        });
+        join_all(asked).await.into_iter().flatten().collect()
+    }
+}
