@@ -2,7 +2,7 @@
 
 use super::world::*;
 use crate::door::{Admission, Refusal, Settled};
-use crate::operator::till::Desk;
+use crate::operator::till::{Desk, failing};
 use serde_json::Value;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -257,4 +257,21 @@ async fn what_is_not_offered_or_not_served_is_not_sold() {
     scene.chain.world(|world| world.standings.get_mut(&MODEL).unwrap().may_serve = false);
     scene.desk.catalogue().refresh(scene.chain.as_ref(), head(11)).await.unwrap();
     assert!(matches!(refuse(MODEL).await, Refusal::Gone { .. }));
+}
+
+#[tokio::test]
+async fn with_a_full_disk_nothing_is_sold_and_health_says_so() {
+    let (chain, folder) = (FakeChain::new(1_000), TempDir::new().unwrap());
+    let (store, contents, is_full) = failing::store(GENESIS, operator().account());
+    let desk = desk_over(&chain, folder.path(), &Arc::default(), (store, contents)).await;
+    let newest = shows(voucher(MODEL, 100, 100, 500));
+    let begun = ask(&desk, &newest, wanted(MODEL, 1, 1)).await.unwrap();
+    assert_eq!(desk.health()["sells"], true);
+    is_full.store(true, std::sync::atomic::Ordering::SeqCst);
+    let refusal = begun.ticket.settle(sold(1, 1)).await.err().unwrap();
+    assert!(matches!(refusal, Refusal::Unavailable { .. }), "{refusal}");
+    // The voucher is known and pays, and still nothing is given out that could not be charged.
+    let refusal = ask(&desk, &newest, wanted(MODEL, 1, 1)).await.err().unwrap();
+    assert!(matches!(refusal, Refusal::Unavailable { .. }), "{refusal}");
+    assert_eq!(desk.health()["sells"], false);
 }

@@ -7,7 +7,7 @@ use crate::operator::config::{Exposure, ModelChoice, Selection};
 use crate::operator::keys::{KeyFile, KeyRing};
 use crate::operator::pulse::Pulse;
 use crate::operator::receipts::{Issued, ReceiptError, Receipts, Sale};
-use crate::operator::till::{Desk, DeskParts, OperatorTill, Store};
+use crate::operator::till::{Contents, Desk, DeskParts, OperatorTill, Store};
 use async_trait::async_trait;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -286,11 +286,21 @@ impl Receipts for FakeReceipts {
 
 /// A desk over a ledger in `folder`, as a start of the process makes it.
 pub async fn desk(chain: &Arc<FakeChain>, folder: &Path, receipts: &Arc<FakeReceipts>) -> Arc<Desk> {
+    let ledger = Store::open(&folder.join("ledger.redb"), GENESIS, operator().account()).unwrap();
+    desk_over(chain, folder, receipts, ledger).await
+}
+
+/// A desk over any ledger; the keys are in `folder`.
+pub async fn desk_over(
+    chain: &Arc<FakeChain>,
+    folder: &Path,
+    receipts: &Arc<FakeReceipts>,
+    (store, contents): (Store, Contents),
+) -> Arc<Desk> {
     let at = chain.head();
     let choices = [MODEL, OTHER].map(|model| ModelChoice { model, alias: None });
     let catalogue = ChainCatalogue::load(chain.as_ref(), at, Selection::These(choices.to_vec()), BASE).await.unwrap();
     catalogue.refresh(chain.as_ref(), at).await.unwrap();
-    let (store, contents) = Store::open(&folder.join("ledger.redb"), GENESIS, operator().account()).unwrap();
     let keys = KeyRing::open(KeyFile::in_state(folder)).unwrap();
     let parts = DeskParts {
         chain: chain.clone(),

@@ -21,6 +21,8 @@ mod tickets;
 
 pub use account::{Kept, Usage};
 pub use book::{Key, prices_json};
+#[cfg(test)]
+pub use store::failing;
 pub use store::{Contents, LedgerError, Owed, Store};
 
 use super::catalogue::{ChainCatalogue, Entry};

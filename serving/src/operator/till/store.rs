@@ -156,6 +156,17 @@ impl Store {
     pub fn open(path: &Path, genesis: [u8; 32], operator: Person) -> Result<(Self, Contents), LedgerError> {
         let failed = |error: redb::Error| LedgerError::Open { path: path.into(), source: Box::new(error) };
         let database = Database::create(path).map_err(|error| failed(error.into()))?;
+        Self::over(database, path, genesis, operator)
+    }
+
+    /// As [`Self::open`], over any database; `path` is for errors.
+    fn over(
+        database: Database,
+        path: &Path,
+        genesis: [u8; 32],
+        operator: Person,
+    ) -> Result<(Self, Contents), LedgerError> {
+        let failed = |error: redb::Error| LedgerError::Open { path: path.into(), source: Box::new(error) };
         let owner = (genesis, operator);
         let found = prepare(&database, &owner.encode()).map_err(failed)?;
         let unreadable = |reason| LedgerError::Unreadable { path: path.into(), reason };
@@ -348,4 +359,96 @@ fn apply(write: &WriteTransaction, change: &Change) -> Result<(), redb::Error> {
         }
     }
     Ok(())
+}
+
+/// A ledger whose disk fails when it is told to.
+#[cfg(test)]
+pub mod failing {
+    use super::*;
+    use redb::{StorageBackend, backends::InMemoryBackend};
+    use std::io;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[derive(Debug)]
+    struct Disk {
+        memory: InMemoryBackend,
+        is_full: Arc<AtomicBool>,
+    }
+
+    impl Disk {
+        fn room(&self) -> io::Result<()> {
+            if self.is_full.load(Ordering::SeqCst) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        }
+    }
+
+    impl StorageBackend for Disk {
+        fn len(&self) -> io::Result<u64> {
+            self.memory.len()
+        }
+
+        fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+            self.memory.read(offset, out)
+        }
+
+        fn set_len(&self, len: u64) -> io::Result<()> {
+            self.room().and_then(|()| self.memory.set_len(len))
+        }
+
+        fn sync_data(&self) -> io::Result<()> {
+            self.room().and_then(|()| self.memory.sync_data())
+        }
+
+        fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+            self.room().and_then(|()| self.memory.write(offset, data))
+        }
+    }
+
+    /// The ledger, and what makes its disk full.
+    pub fn store(genesis: [u8; 32], operator: Person) -> (Store, Contents, Arc<AtomicBool>) {
+        let is_full: Arc<AtomicBool> = Arc::default();
+        let disk = Disk { memory: InMemoryBackend::new(), is_full: is_full.clone() };
+        let database = Database::builder().create_with_backend(disk).unwrap();
+        let (store, contents) = Store::over(database, Path::new("ledger"), genesis, operator).unwrap();
+        (store, contents, is_full)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_ledger_is_one_operators_on_one_chain_and_one_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.redb");
+        let open =
+            |genesis, operator| Store::open(&path, [genesis; 32], Person([operator; 32])).map(|(_, found)| found);
+        let (store, _) = Store::open(&path, [1; 32], Person([2; 32])).unwrap();
+        let owed = Owed { amount: 1 << 70, ..Owed::default() };
+        store.write(vec![Change::Owed(ModelId(5), owed)]).wait().await.unwrap();
+        let day = Day { day: 3, tokens: 4 };
+        store.write_soon(vec![Change::Day("key-1".into(), day)]);
+        assert!(matches!(open(1, 2), Err(LedgerError::Open { .. })), "it is open");
+        drop(store);
+        let contents = open(1, 2).unwrap();
+        assert_eq!(contents.owed, [(ModelId(5), owed)]);
+        assert_eq!(contents.days, [("key-1".to_owned(), day)], "an end in peace loses nothing");
+        for (genesis, operator) in [(1, 3), (4, 2)] {
+            let error = open(genesis, operator).unwrap_err();
+            assert!(matches!(error, LedgerError::OtherOwner { operator: Person([2, ..]), .. }), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn after_a_failure_nothing_is_written() {
+        let (store, _, is_full) = failing::store([1; 32], Person([2; 32]));
+        let change = || vec![Change::Owed(ModelId(5), Owed::default())];
+        store.write(change()).wait().await.unwrap();
+        store.check().unwrap();
+        is_full.store(true, std::sync::atomic::Ordering::SeqCst);
+        assert!(store.write(change()).wait().await.is_err());
+        is_full.store(false, std::sync::atomic::Ordering::SeqCst);
+        assert!(store.write(change()).wait().await.is_err(), "it would not fit what is on the disk");
+        assert!(store.check().is_err());
+    }
 }
