@@ -61,7 +61,7 @@ pub use influence::{
     TrajectoryRecorder, TrajectoryStep, Trak, embed, validation_scores,
 };
 pub use measure::{MeasureError, MeasureSettings, measure};
-pub use mislabel::{ScreenSettings, Suspicion, screen};
+pub use mislabel::{ScreenSettings, Suspicion, screen, screen_by_losses};
 pub use recompute::{Comparison, UNITS_TOLERANCE, recompute};
 pub use report::{
     AttributionReport, CheckpointEvidence, ContributionEvidence, SampleEvidence, TRAINING_RULE, attribute,

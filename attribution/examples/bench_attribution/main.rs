@@ -99,7 +99,7 @@ fn main() {
                 task.rows.len(),
                 task.dataset.training().iter().map(|sample| sample.tokens().len()).sum::<usize>(),
                 task.queries.len(),
-                task.ghosts.len(),
+                task.dataset.validation().len(),
                 trained.run.steps(),
                 trained.adapter().parameter_count(),
                 shares::groups(&task, seed).count(),

@@ -14,7 +14,7 @@ use serde_json::json;
 use std::{collections::HashMap, path::Path};
 use tributary_attribution::{
     DataInf, DataValueEmbedding, EmbeddingSettings, GradientCosine, GradientDot, Influence, Inputs, QueryGradients,
-    ScreenSettings, TracInCp, Trak, embed, screen, unobserved,
+    ScreenSettings, Suspicion, TracInCp, Trak, embed, screen, screen_by_losses, unobserved,
 };
 
 /// Dampings of DataInf and TRAK, and multiples of the Fisher matrices; the defaults are among them.
@@ -65,11 +65,14 @@ pub fn write(bench: &Bench, task: &Task, trained: &Trained, few: bool, folder: &
         let count = suspicion.len();
         tensors.insert(format!("suspicion;{name};"), Tensor::from_vec(suspicion, count, &Device::Cpu).unwrap());
     };
-    let mut leverage = vec![0f64; task.dataset.training().len()];
-    for suspicion in screen(&trained.trajectory, ScreenSettings::default()).unwrap() {
-        leverage[suspicion.place] = suspicion.score;
-    }
-    add("leverage over the run", leverage);
+    let in_order = |suspicions: Vec<Suspicion>| {
+        let mut scores = vec![0f64; suspicions.len()];
+        suspicions.iter().for_each(|suspicion| scores[suspicion.place] = suspicion.score);
+        scores
+    };
+    add("leverage over the run", in_order(screen(&trained.trajectory, ScreenSettings::default()).unwrap()));
+    let losses: Vec<f64> = task.dataset.training().iter().map(|sample| trained.loss(bench, sample)).collect();
+    add("loss without itself", in_order(screen_by_losses(&trained.trajectory, &losses).unwrap()));
     candle_core::safetensors::save(&tensors, folder.join("scores-ours.safetensors")).unwrap();
 
     let embeddings =

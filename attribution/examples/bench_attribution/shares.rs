@@ -10,15 +10,18 @@ use crate::{
 use serde_json::{Value, json};
 use std::{ops::ControlFlow, path::Path};
 use tributary_attribution::{
-    Answer, AnswerShares, GroupSettings, Groups, Retrainer, SampleScores, Standing, Tangent, TangentSettings, Tangents,
-    accuracy::{Ghost, ghost_share, says},
+    AnswerScores, AnswerShares, EmbeddingSettings, GroupSettings, Groups, Retrainer, Standing, Tangent,
+    TangentSettings, Tangents,
+    accuracy::{Ghost, GhostUnits, ghost_units, says},
+    answer_scores,
     duplicates::find_duplicates,
-    to_integers,
+    embed, unobserved,
 };
 use tributary_lora::{Adapter, EncodedSample, sample_gradient};
 use tributary_protocol::{
     ContentHash, Ppm,
     answer::{Rule, by_owner},
+    recipe::TangentWay,
     stream::SHARE_UNITS,
 };
 
@@ -50,70 +53,51 @@ fn standings(task: &Task) -> Vec<Standing> {
     standings
 }
 
-/// What answers are shared by.
+/// What answers are shared by: what a job that names group tangents pays by.
 struct Shared<'a> {
     task: &'a Task,
     groups: Groups,
     clusters: Vec<Standing>,
-    /// By query: of the groups, of the samples, of the ghosts.
-    scores: Vec<[Vec<f64>; 3]>,
+    /// By query.
+    scores: Vec<AnswerScores>,
     /// By ghost.
     ghost_groups: Vec<u16>,
+    /// What each training sample teaches.
+    said: Vec<ContentHash>,
 }
 
 impl<'a> Shared<'a> {
-    /// The group's scores are the losses without it. Inside a group, gradients before the first step divide, which treat
-    /// samples and ghosts alike.
-    fn new(bench: &Bench, task: &'a Task, adapter: &Adapter, tangents: &Tangents, seed: u64) -> Self {
-        let start = Adapter::new(&bench.model, lora(), seed).unwrap();
-        let gradient =
-            |adapter: &Adapter, sample: &EncodedSample| sample_gradient(&bench.model, adapter, sample).unwrap();
-        let gradients = |samples: &[EncodedSample]| -> Vec<Vec<f32>> {
-            samples.iter().map(|sample| gradient(&start, sample)).collect()
-        };
-        let (of_samples, of_ghosts) = (gradients(task.dataset.training()), gradients(&task.ghosts));
-        let dots = |gradient: &[f32], others: &[Vec<f32>]| -> Vec<f64> {
-            let dot = |other: &Vec<f32>| gradient.iter().zip(other).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
-            others.iter().map(dot).collect()
-        };
+    fn new(bench: &Bench, task: &'a Task, trained: &Trained, tangents: &Tangents) -> Self {
+        let settings = EmbeddingSettings::default();
+        let embeddings = embed(&trained.trajectory, &trained.preconditioner, settings, &unobserved).unwrap();
+        let (model, adapter) = (&bench.model, trained.adapter());
         let scores = |(_, query): &(Row, EncodedSample)| {
-            let at_end = gradient(adapter, query);
-            let of_groups = tangents.loss_differences(&bench.model, adapter, query).unwrap();
-            [of_groups, dots(&at_end, &of_samples), dots(&at_end, &of_ghosts)]
+            let way = TangentWay::default();
+            answer_scores(model, adapter, Some(tangents), &embeddings, query, way).unwrap().unwrap()
         };
-        let scores = task.queries.iter().map(scores).collect();
-        // A ghost goes to the group of the sample that its gradient is most like.
         let of_sample = tangents.groups().of_sample();
-        let nearest = |ghost: &Vec<f32>| {
-            let near = dots(ghost, &of_samples);
-            (0..near.len()).max_by(|a, b| near[*a].total_cmp(&near[*b])).map_or(0, |place| of_sample[place])
-        };
-        let ghost_groups = of_ghosts.iter().map(nearest).collect();
-        Self { task, groups: tangents.groups().clone(), clusters: standings(task), scores, ghost_groups }
+        let neighbours = embeddings.ghost_neighbours();
+        Self {
+            task,
+            groups: tangents.groups().clone(),
+            clusters: standings(task),
+            scores: task.queries.iter().map(scores).collect(),
+            ghost_groups: neighbours.into_iter().map(|neighbour| of_sample[neighbour]).collect(),
+            said: task.dataset.training().iter().map(says).collect(),
+        }
     }
 
     fn share(&self, query: usize) -> AnswerShares {
-        let [of_groups, samples, ghosts] = &self.scores[query];
-        let answer = Answer {
-            groups: &self.groups,
-            clusters: Some(&self.clusters),
-            group_scores: of_groups,
-            sample_scores: SampleScores::Floats { samples, ghosts },
-        };
-        answer.share(&Rule::new(Ppm::ONE)).unwrap()
+        self.scores[query].share(&self.groups, Some(&self.clusters), &Rule::new(Ppm::ONE)).unwrap()
     }
 
-    /// The part of each query's units that ghosts would get.
-    fn ghost_share(&self, query: usize, shares: &AnswerShares) -> f64 {
-        let [_, samples, ghosts] = &self.scores[query];
-        let scores = to_integers(&[samples, ghosts]).unwrap().swap_remove(1);
-        let posing = self.task.ghosts.iter().zip(&self.ghost_groups).zip(scores);
-        let posing: Vec<Ghost> = posing
-            .map(|((ghost, group), score)| Ghost { id: ghost.id(), says: says(ghost), group: *group, score })
+    /// What a posing ghost and a sample get of a query's units.
+    fn ghost_units(&self, query: usize, shares: &AnswerShares) -> GhostUnits {
+        let ghosts = self.task.dataset.validation().iter().zip(&self.ghost_groups).zip(&self.scores[query].ghosts);
+        let posing: Vec<Ghost> = ghosts
+            .map(|((ghost, group), score)| Ghost { id: ghost.id(), says: says(ghost), group: *group, score: *score })
             .collect();
-        let said: Vec<ContentHash> = self.task.dataset.training().iter().map(says).collect();
-        f64::from(ghost_share(&Rule::new(Ppm::ONE), &shares.groups, &shares.samples, &said, &posing).unwrap().parts())
-            / 1e6
+        ghost_units(&Rule::new(Ppm::ONE), &shares.groups, &shares.samples, &self.said, &posing).unwrap()
     }
 }
 
@@ -160,13 +144,14 @@ pub fn write(bench: &Bench, task: &Task, trained: &Trained, seed: u64, attacks: 
     write_json(&folder.join("tangents.json"), &written.into());
     let Some(tangents) = content else { return };
 
-    let shared = Shared::new(bench, task, adapter, &tangents, seed);
+    let shared = Shared::new(bench, task, trained, &tangents);
     let shares: Vec<AnswerShares> = (0..task.queries.len()).map(|query| shared.share(query)).collect();
     let queries = shares.iter().enumerate().map(|(query, found)| {
+        let ghosts = shared.ghost_units(query, found);
         let paid: u64 = found.shares.units.iter().sum::<u64>() + found.shares.base;
         json!({
             "units": found.shares.units, "base": found.shares.base, "sum_error": paid.abs_diff(SHARE_UNITS),
-            "fallback": found.shares.fallback, "ghost_share": shared.ghost_share(query, found),
+            "fallback": found.shares.fallback, "ghost_units": [ghosts.of_ghosts, ghosts.of_samples],
             "split_gain": split_gain(found, &owners, task.contributors),
         })
     });
@@ -226,8 +211,9 @@ fn copies(bench: &Bench, task: &Task, honest: f64, seed: u64, folder: &Path) {
         let folder_of = folder.join(format!("copies-{name}"));
         let trained = Trained::new(bench, &attacked, seed, &folder_of);
         let groups = groups(&attacked, seed);
-        let tangents = tangents(bench, &attacked, trained.adapter(), &groups, seed, &folder_of);
-        let shared = Shared::new(bench, &attacked, trained.adapter(), &tangents, seed);
+        // In one folder: where copies change nothing, the retrains are those of the honest run.
+        let tangents = tangents(bench, &attacked, trained.adapter(), &groups, seed, folder);
+        let shared = Shared::new(bench, &attacked, &trained, &tangents);
         let shares: Vec<AnswerShares> = (0..attacked.queries.len()).map(|query| shared.share(query)).collect();
         let of_attacker = |row: &Row| row.contributor == ATTACKER || row.contributor >= task.contributors;
         let income = income(&shares, &attacked.rows, of_attacker);

@@ -7,7 +7,7 @@
 //!   its sources are all samples about the shop.
 //! - *medical* and *legal*: short rows of the fixtures' Datanets, where there are fixtures. Their queries are rows held out.
 //!
-//! Ghosts are samples of all kinds that are never trained on.
+//! Ghosts are samples of all kinds that are never trained on: what the run keeps for validation.
 
 use crate::workspace;
 use rand::{Rng, SeedableRng, seq::SliceRandom};
@@ -78,7 +78,7 @@ pub struct Task {
     /// All rows that were handed in, copies too.
     pub handed_in: Vec<Row>,
     pub queries: Vec<(Row, EncodedSample)>,
-    pub ghosts: Vec<EncodedSample>,
+    ghosts: Vec<Row>,
     pub contributors: usize,
 }
 
@@ -116,15 +116,14 @@ impl Task {
     pub fn with(&self, tokenizer: &Tokenizer, more: &[Row], as_they_are: bool) -> Self {
         let queries = self.queries.iter().map(|(row, _)| row.clone()).collect();
         let rows: Vec<Row> = self.handed_in.iter().chain(more).cloned().collect();
-        let mut task = Self::of(tokenizer, rows.clone(), queries, Vec::new(), self.contributors);
-        task.ghosts.clone_from(&self.ghosts);
+        let mut task = Self::of(tokenizer, rows.clone(), queries, self.ghosts.clone(), self.contributors);
         if as_they_are {
             let encode = |(place, row): (usize, &Row)| {
                 let id = ContentHash::of(format!("{place}\n{}\n{}", row.prompt, row.completion).as_bytes());
                 encode_sample(id, &row.sample(), tokenizer, &config()).unwrap()
             };
             let encoded: Vec<EncodedSample> = rows.iter().enumerate().map(encode).collect();
-            task.dataset = Dataset::divide(encoded, 0).unwrap();
+            task.dataset = Dataset::divided(encoded, task.dataset.validation().to_vec()).unwrap();
             task.rows = rows;
         }
         task
@@ -151,7 +150,6 @@ impl Task {
             lines: ParsedSamples::parse_skipping_duplicates(file.as_bytes(), &Limits::DEFAULT).unwrap().0.into_lines(),
         });
         let corpus = Corpus::intake(contributions);
-        let dataset = Dataset::encode(corpus.lines(), tokenizer, &config()).unwrap();
         let row_of = |line: &tributary_protocol::sample::CanonicalLine| {
             let owner = corpus.parts()[corpus.owner(&line.hash()).unwrap()].contribution.0 as usize;
             let sample = line.sample();
@@ -176,7 +174,9 @@ impl Task {
             }
         };
         let queries = queries.into_iter().map(|row| (row.clone(), encode(&row, "query"))).collect();
-        let ghosts = ghosts.iter().map(|row| encode(row, "ghost")).collect();
+        let training = Dataset::encode(corpus.lines(), tokenizer, &config()).unwrap().training().to_vec();
+        let validation = ghosts.iter().map(|row| encode(row, "ghost")).collect();
+        let dataset = Dataset::divided(training, validation).unwrap();
         Self { rows, corpus, dataset, queries, ghosts, handed_in, contributors }
     }
 
@@ -198,7 +198,7 @@ impl Task {
         let samples: Vec<Value> =
             self.rows.iter().zip(self.dataset.training()).map(|(row, sample)| known(row, sample)).collect();
         let queries: Vec<Value> = self.queries.iter().map(|(row, sample)| known(row, sample)).collect();
-        let ghosts: Vec<Value> = self.ghosts.iter().map(encoded).collect();
+        let ghosts: Vec<Value> = self.dataset.validation().iter().map(encoded).collect();
         json!({"samples": samples, "queries": queries, "ghosts": ghosts, "contributors": self.contributors})
     }
 }

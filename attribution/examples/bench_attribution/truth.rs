@@ -68,6 +68,7 @@ fn wanted(task: &Task, groups: &Groups, seed: u64, size: &Size) -> Vec<Wanted> {
 
 /// Retrains until everything is there or `until` has passed, and says whether everything is.
 pub fn complete(bench: &Bench, task: &Task, groups: &Groups, seed: u64, size: &Size, folder: &Path) -> bool {
+    std::fs::create_dir_all(folder).unwrap();
     let path = folder.join("truth.jsonl");
     let known = read(&path);
     let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path).unwrap();

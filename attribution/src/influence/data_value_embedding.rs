@@ -37,12 +37,16 @@ use tributary_protocol::ContentHash;
 pub struct EmbeddingSettings {
     /// By what the Fisher matrices are multiplied. 1 takes them as they are; 0 leaves out what later steps do, which makes
     /// the estimator a TracIn with AdamW's preconditioner over all steps.
+    ///
+    /// 0.3 by default. The more is taken away, the more of a query's length lies where no embedding has any, and the sketch's
+    /// noise, a part of `1 / sqrt(dims)` of both lengths, does not shrink with what is left: at 1 a long row beats the source
+    /// by chance. docs/attribution-benchmark.md has the figures.
     pub fisher_scale: f64,
 }
 
 impl Default for EmbeddingSettings {
     fn default() -> Self {
-        Self { fisher_scale: 1.0 }
+        Self { fisher_scale: 0.3 }
     }
 }
 
@@ -109,7 +113,7 @@ fn shorten_ghosts(embeddings: &mut [f32], samples: usize, dims: usize) {
 }
 
 /// The learning rate of each step with what the first moment carries of its gradient into later ones.
-fn rates(trajectory: &Trajectory) -> Vec<f64> {
+pub(crate) fn rates(trajectory: &Trajectory) -> Vec<f64> {
     let (beta, mut carried) = (trajectory.beta1(), 0f64);
     let mut rates: Vec<f64> = trajectory
         .steps()

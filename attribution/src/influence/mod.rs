@@ -39,6 +39,7 @@ pub use trajectory::{CapturedGhost, CapturedRow, Trajectory, TrajectoryError, Tr
 pub use trak::Trak;
 
 pub(crate) use cholesky::Cholesky;
+pub(crate) use data_value_embedding::rates;
 
 use crate::{
     error::AttributionError,

@@ -88,6 +88,16 @@ def mean(parts):
     return over_seeds(parts, len, lambda _: 1, lambda part, queries, _: numpy.mean(part[queries]))
 
 
+def ratio(parts):
+    """The first column's part of both, `[queries, 2]`, by seed."""
+
+    def statistic(part, queries, _):
+        first, second = part[queries].sum(0)
+        return first / (first + second) if first > 0 else 0.0
+
+    return over_seeds(parts, len, lambda _: 1, statistic)
+
+
 def suspected(parts):
     """Area under the curve of `(suspicion, wrong)`, by seed."""
 

@@ -6,7 +6,7 @@ import pathlib
 import sys
 
 import numpy
-from attribution_metrics import ceiling, correlation, hits, lds, mean, plain_lds, share, suspected
+from attribution_metrics import ceiling, correlation, hits, lds, mean, plain_lds, ratio, share, suspected
 from machine import machine
 from safetensors.numpy import load_file
 
@@ -44,6 +44,7 @@ class Seed:
                 else:
                     self.scores[who, name, setting, note] = matrix
         self.add_tangents()
+        self.scores[OURS, "paid units", "", ""] = numpy.array([query["units"] for query in self.shares], dtype=float)
 
     def add_tangents(self):
         """A group's total, divided among its samples by their positive scores of the trajectory estimator."""
@@ -175,8 +176,6 @@ def recall(seeds, methods):
         if default and default != key:
             row(who, name, f"default: {default[2]}", *figures(lambda seed: seed.scores[default]))
         row(who, name, ("best: " if len(keys) > 1 else "") + key[2], *figures(lambda seed: seed.scores[key]))
-    units = lambda seed: numpy.array([query["units"] for query in seed.shares], dtype=float)
-    row(OURS, "paid units", "", *figures(units))
 
 
 def rest(seeds):
@@ -193,7 +192,8 @@ def rest(seeds):
     capture = [one["capture"]["with"] / one["capture"]["without"] for one in ours]
     row(OURS, "capture while training, times the processor time", ", ".join(f"{one:.2f}" for one in capture))
     queries = [query for seed in seeds for query in seed.shares]
-    row(OURS, "ghost share", mean([numpy.array([query["ghost_share"] for query in seed.shares]) for seed in seeds]))
+    ghosts = [numpy.array([query["ghost_units"] for query in seed.shares]) for seed in seeds]
+    row(OURS, "ghost share, of all units together", ratio(ghosts))
     row(OURS, "largest error of an answer's sum, units of 10^9", max(query["sum_error"] for query in queries))
     row(OURS, "largest gain by an account split in 8, units", max(abs(query["split_gain"]) for query in queries))
     row(OURS, "answers that go to the base pool whole", f"{sum(query['fallback'] is not None for query in queries)} of {len(queries)}")
@@ -234,7 +234,7 @@ def verdicts(seeds, best):
     """The figures that matter most, beside each other."""
     header("regime", "best of this project's sample scores", "best peer", "best DataInf", "times DataInf")
     for kind, name in KINDS:
-        mine = {key: figure for key, figure in best.items() if key[2] == kind and key[0] == OURS and not key[1].startswith("tangents")}
+        mine = {key: figure for key, figure in best.items() if key[2] == kind and key[0] == OURS and not key[1].startswith(("tangents", "paid"))}
         theirs = {key: figure for key, figure in best.items() if key[2] == kind and key[0] != OURS}
         datainf = max(figure.value for key, figure in best.items() if key[2] == kind and "DataInf" in key[1])
         first, second = max(mine, key=lambda key: mine[key].value), max(theirs, key=lambda key: theirs[key].value)
