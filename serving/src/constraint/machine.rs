@@ -11,8 +11,8 @@ use std::sync::Arc;
 const DEPTH_MAX: usize = 64;
 /// Ways to read the same bytes.
 const THREADS_MAX: usize = 256;
-/// Spaces and line ends in a row: room for an indent, and no room to go on for ever.
-const SPACES_MAX: u8 = 20;
+/// Spaces and tabs after a line end: room for an indent, and no room to go on for ever.
+const INDENT_MAX: u8 = 20;
 /// Digits of each part of a number: what a double keeps.
 const DIGITS_MAX: u8 = 15;
 /// Digits of an exponent: no finite number becomes infinite.
@@ -112,6 +112,16 @@ fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
 
+/// Spaces so far, with one more: a single space, or a line end and an indent. Models that may write more do so for ever.
+fn with_space(spaces: u8, byte: u8) -> Option<u8> {
+    match (spaces, byte) {
+        (0, b' ') => Some(1),
+        (0, b'\n') => Some(2),
+        (2.., b' ' | b'\t') if spaces < 2 + INDENT_MAX => Some(spaces + 1),
+        _ => None,
+    }
+}
+
 impl Threads {
     /// Before the first byte.
     pub fn start(schema: &Schema) -> Self {
@@ -150,13 +160,17 @@ impl Threads {
         !self.0.is_empty() && self.0.iter().all(over)
     }
 
-    /// Whether this is the inside of a string of any length, between two characters: most tokens may come there.
-    pub fn is_plain_text(&self, schema: &Schema) -> bool {
-        match self.0.as_slice() {
-            [Thread { now: Now::Text { node, character: Character::Between, .. }, .. }] => {
-                matches!(schema.node(*node), Node::Text { least: 0, most: None })
-            }
-            _ => false,
+    /// The characters that there is room for, if this is the inside of a string, or of a name that may be any, between two
+    /// characters. All tokens that are no more characters than that may come there.
+    pub fn room_in_text(&self, schema: &Schema) -> Option<u32> {
+        let [thread] = self.0.as_slice() else { return None };
+        match thread.now {
+            Now::Text { node, character: Character::Between, count } => match schema.node(node) {
+                Node::Text { most, .. } => Some(most.map_or(u32::MAX, |most| most - count)),
+                _ => None,
+            },
+            Now::InName { fields: 0, is_other: true, character: Character::Between, .. } => Some(u32::MAX),
+            _ => None,
         }
     }
 }
@@ -181,8 +195,7 @@ impl Thread {
     fn step(&self, schema: &Schema, byte: u8, next: &mut Vec<Self>) {
         match self.now {
             Now::Value { node, spaces } => match is_space(byte) {
-                true if spaces < SPACES_MAX => next.push(self.to(Now::Value { node, spaces: spaces + 1 })),
-                true => {}
+                true => self.space(spaces, byte, |spaces| Now::Value { node, spaces }, next),
                 false => self.begin(schema, node, byte, next),
             },
             Now::Listed { node, index, done } => {
@@ -206,25 +219,18 @@ impl Thread {
             Now::Name { may_end, spaces } => match byte {
                 b'"' => self.name(schema, next),
                 b'}' if may_end => self.close_object(schema, next),
-                _ if is_space(byte) && spaces < SPACES_MAX => {
-                    next.push(self.to(Now::Name { may_end, spaces: spaces + 1 }));
-                }
-                _ => {}
+                _ => self.space(spaces, byte, |spaces| Now::Name { may_end, spaces }, next),
             },
             Now::InName { fields, done, is_other, character } => {
                 self.in_name(schema, (fields, done, is_other, character), byte, next);
             }
             Now::Colon { node, spaces } => match byte {
                 b':' => next.push(self.to(Now::Value { node, spaces: 0 })),
-                _ if is_space(byte) && spaces < SPACES_MAX => {
-                    next.push(self.to(Now::Colon { node, spaces: spaces + 1 }))
-                }
-                _ => {}
+                _ => self.space(spaces, byte, |spaces| Now::Colon { node, spaces }, next),
             },
             Now::Item { spaces } => match byte {
                 b']' => self.close_array(schema, next),
-                _ if is_space(byte) && spaces < SPACES_MAX => next.push(self.to(Now::Item { spaces: spaces + 1 })),
-                _ if is_space(byte) => {}
+                _ if is_space(byte) => self.space(spaces, byte, |spaces| Now::Item { spaces }, next),
                 _ => {
                     if let Some(item) = self.item(schema) {
                         self.begin(schema, item, byte, next);
@@ -233,6 +239,11 @@ impl Thread {
             },
             Now::After { spaces } => self.after(schema, byte, spaces, next),
         }
+    }
+
+    /// A space where the same goes on.
+    fn space(&self, spaces: u8, byte: u8, now: impl Fn(u8) -> Now, next: &mut Vec<Self>) {
+        next.extend(with_space(spaces, byte).map(|spaces| self.to(now(spaces))));
     }
 
     /// The first byte of a value.
@@ -293,7 +304,7 @@ impl Thread {
             // One more has begun, which is one too many.
             Taken::Inside(..) if full => {}
             Taken::Inside(character, is_complete) => {
-                // Where nothing depends on it, it is not counted: what may come next is the same.
+                // Where nothing depends on it, it is not counted: what may come next is the same. It never exceeds `most`.
                 let counts = is_complete && (most.is_some() || count < least);
                 next.push(self.to(Now::Text { node, character, count: count + u32::from(counts) }));
             }
@@ -374,10 +385,7 @@ impl Thread {
     /// A byte after a whole value.
     fn after(&self, schema: &Schema, byte: u8, spaces: u8, next: &mut Vec<Self>) {
         if is_space(byte) {
-            if spaces < SPACES_MAX {
-                next.push(self.to(Now::After { spaces: spaces + 1 }));
-            }
-            return;
+            return self.space(spaces, byte, |spaces| Now::After { spaces }, next);
         }
         let Some(frame) = &self.inside else { return };
         match (schema.node(frame.node), byte) {

@@ -169,6 +169,10 @@ mod tests {
         ] {
             assert!(!accepts(&any, text), "{text}");
         }
+        // Between tokens: a single space, or a line end and an indent.
+        let spaced = |spaces: &str| accepts(&any, &format!("[1,{spaces}2]"));
+        assert!(spaced(" ") && spaced("\n") && spaced("\n    \t") && spaced(&format!("\n{}", " ".repeat(20))));
+        assert!(!spaced("  ") && !spaced("\n\n") && !spaced(&format!("\n{}", " ".repeat(21))));
         let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
         assert!(accepts(&any, &deep(60)) && !accepts(&any, &deep(100)));
         let broken = Schema::new(&any).unwrap();
