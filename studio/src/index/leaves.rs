@@ -119,7 +119,7 @@ mod tests {
             assert!(put(db, MODEL, GENESIS, &shares(7))?);
             // Asked for again, nothing changes.
             assert!(put(db, MODEL, GENESIS, &shares(7))?);
-            Ok(get(&Reader::new(db)?, MODEL, JobId(3), GENESIS)?)
+            get(&Reader::new(db)?, MODEL, JobId(3), GENESIS)
         });
         let kept = done.await.unwrap().unwrap();
         assert_eq!(kept, shares(7));
