@@ -5,12 +5,12 @@ use crate::{
     corpus::Corpus,
     embedding::Embeddings,
     error::EvidenceError,
-    explain::{AnswerScores, ExplainError, answer_groups, answer_scores},
+    explain::{AnswerScores, ExplainError, answer_groups, answer_query},
     report::AttributionReport,
     tangents::Tangents,
 };
 use serde::{Deserialize, Serialize};
-use tributary_lora::{Adapter, EncodedSample, Model, sample_gradient};
+use tributary_lora::{Adapter, EncodedSample, Model};
 use tributary_protocol::{
     ContentHash, ContributionId,
     answer::{Fallback, Rule},
@@ -18,7 +18,7 @@ use tributary_protocol::{
 };
 
 /// The format of evidence of answers that this program writes and reads.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// A contribution's part of one answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,15 +93,8 @@ impl ExplainedModel<'_> {
         answer: &EncodedSample,
         rule: &Rule,
     ) -> Result<Explained, EvidenceError> {
-        let scores = answer_scores(model, adapter, self.tangents, self.embeddings, answer, self.way())?;
-        let (query, groups) = match &scores {
-            None => (Vec::new(), Vec::new()),
-            Some(scores) => {
-                let gradient = sample_gradient(model, adapter, answer).map_err(ExplainError::from)?;
-                let query = self.embeddings.sketch(&gradient).map_err(ExplainError::from)?;
-                (query.values, scores.groups.clone())
-            }
-        };
+        let query = answer_query(model, adapter, self.tangents, self.embeddings, answer, self.way())?;
+        let (query, groups) = query.map_or_else(Default::default, |query| (query.sketch, query.groups));
         let (shares, contributions) = self.divide(&query, &groups, rule)?;
         let number = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
         let evidence = AnswerEvidence {

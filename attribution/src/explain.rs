@@ -51,11 +51,40 @@ pub struct AnswerScores {
     pub ghosts: Vec<i64>,
 }
 
-/// The integers of `answer`, of which the trained tokens are what the model said. `None` if a score is no number: such an
+/// What the integers of one answer follow from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnswerQuery {
+    /// The gradient of the answer's loss, sketched and rounded: what the samples' rows are multiplied by.
+    pub sketch: Vec<i8>,
+    /// How much each group helped; without tangents there is one group, of score 1.
+    pub groups: Vec<i64>,
+}
+
+/// The query of `answer`, of which the trained tokens are what the model said. `None` if a score is no number: such an
 /// answer pays the base pool ([`tributary_protocol::answer::not_finite`]).
 ///
 /// Errors: tangents or embeddings that are not of this model and adapter, as far as they can know.
-/// Cost: a gradient, `(samples + ghosts) · dims` multiply-adds of bytes, and what `way` costs.
+/// Cost: a gradient, and what `way` costs.
+pub fn answer_query(
+    model: &Model,
+    adapter: &Adapter,
+    tangents: Option<&Tangents>,
+    embeddings: &Embeddings,
+    answer: &EncodedSample,
+    way: TangentWay,
+) -> Result<Option<AnswerQuery>, ExplainError> {
+    check_same_samples(tangents, embeddings)?;
+    let gradient = sample_gradient(model, adapter, answer)?;
+    if gradient.iter().any(|value| !value.is_finite()) {
+        return Ok(None);
+    }
+    let Some(groups) = group_scores(model, adapter, tangents, answer, way, &gradient)? else { return Ok(None) };
+    Ok(Some(AnswerQuery { sketch: embeddings.sketch(&gradient)?.values, groups }))
+}
+
+/// The integers of `answer`: those of [`answer_query`] multiplied by the samples' rows.
+///
+/// Errors: as there. Cost: as there, and `(samples + ghosts) · dims` multiply-adds of bytes.
 pub fn answer_scores(
     model: &Model,
     adapter: &Adapter,
@@ -64,16 +93,12 @@ pub fn answer_scores(
     answer: &EncodedSample,
     way: TangentWay,
 ) -> Result<Option<AnswerScores>, ExplainError> {
-    check_same_samples(tangents, embeddings)?;
-    let gradient = sample_gradient(model, adapter, answer)?;
-    if gradient.iter().any(|value| !value.is_finite()) {
-        return Ok(None);
-    }
-    let Some(groups) = group_scores(model, adapter, tangents, answer, way, &gradient)? else { return Ok(None) };
-    let query = embeddings.sketch(&gradient)?.values;
-    let (samples, ghosts) = (embeddings.integer_scores(&query), embeddings.integer_ghost_scores(&query));
+    let query = answer_query(model, adapter, tangents, embeddings, answer, way)?;
     // The query is a sketch of these embeddings, so that its length fits.
-    Ok(samples.zip(ghosts).map(|(samples, ghosts)| AnswerScores { groups, samples, ghosts }))
+    Ok(query.and_then(|AnswerQuery { sketch, groups }| {
+        let (samples, ghosts) = (embeddings.integer_scores(&sketch), embeddings.integer_ghost_scores(&sketch));
+        samples.zip(ghosts).map(|(samples, ghosts)| AnswerScores { groups, samples, ghosts })
+    }))
 }
 
 fn group_scores(

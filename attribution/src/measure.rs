@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use tributary_lora::{Adapter, EncodedSample, TrainError, sample_loss};
 use tributary_protocol::{
     ContentHash, Ppm,
-    answer::{Accuracy, Rule, SampleScore, Scores, share},
+    answer::{Accuracy, Rule, SampleScore, Scores, leading_group, share},
     recipe::TangentWay,
     stream::SHARE_UNITS,
 };
@@ -126,13 +126,24 @@ impl Members {
         if self.are_groups {
             return Ok(scores.groups.iter().map(|score| *score as f64).collect());
         }
-        // As if all groups had helped as much, so that the units are parts of a group's.
         let rule = Rule { sample_max: Ppm::ONE, attributed: Ppm::ONE, ..*rule };
-        let shares = share(&rule, &Scores { groups: &vec![1; groups], samples, ghosts: &scores.ghosts })?;
+        let units = |groups: &[i64]| {
+            Ok::<_, AccuracyError>(share(&rule, &Scores { groups, samples, ghosts: &scores.ghosts })?.units)
+        };
+        // As if all groups had helped as much, so that the units are parts of a group's.
+        let mut parts: Vec<f64> =
+            units(&vec![1; groups])?.into_iter().map(|units| units as f64 * groups as f64).collect();
+        // One that has most of an answer is divided by a lower floor.
+        if let Some(leader) = leading_group(&scores.groups) {
+            let alone: Vec<i64> = (0..groups).map(|group| i64::from(group == leader)).collect();
+            let of_leader = samples.iter().zip(units(&alone)?).zip(&mut parts);
+            of_leader
+                .filter(|((sample, _), _)| usize::from(sample.group) == leader)
+                .for_each(|((_, units), part)| *part = units as f64);
+        }
         let mut effects = vec![0f64; self.count];
-        for ((sample, units), member) in samples.iter().zip(shares.units).zip(&self.of_sample) {
-            let part = units as f64 / SHARE_UNITS as f64 * groups as f64;
-            effects[*member] += scores.groups[usize::from(sample.group)] as f64 * part;
+        for ((sample, part), member) in samples.iter().zip(parts).zip(&self.of_sample) {
+            effects[*member] += scores.groups[usize::from(sample.group)] as f64 * part / SHARE_UNITS as f64;
         }
         Ok(effects)
     }

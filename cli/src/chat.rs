@@ -4,13 +4,13 @@ use crate::embedded::Question;
 use anyhow::Context as _;
 use candle_core::Device;
 use std::path::Path;
+use tributary_daemon::{Bundle, Recipe};
 use tributary_lora::{
     Adapter, DataConfig, Dataset, Model, PromptStyle, SamplingConfig, Tokenizer,
     data::{Prompter, Role, Turn},
     reply,
 };
 use tributary_protocol::{recipe::Template, sample::CanonicalLine};
-use tributary_trainer::{Bundle, Recipe};
 
 /// A base model, its tokenizer, and how it is asked.
 pub struct Chat {

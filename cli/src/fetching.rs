@@ -4,9 +4,9 @@ use crate::{commands::blocking, context::Signer, progress::Task};
 use anyhow::Context as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use tempfile::TempDir;
+use tributary_daemon::{KeySigner, exchange_scope};
 use tributary_exchange::{FetchRequest, Identity, Multiaddr, Node, NodeConfig, Reader, Store};
 use tributary_protocol::{ContentHash, access::Scope};
-use tributary_trainer::{KeySigner, exchange_scope};
 
 /// A node that fetches and ends with its command. What it fetched ends with it.
 pub struct Fetching {

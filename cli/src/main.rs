@@ -16,6 +16,7 @@ mod http;
 mod inbox;
 mod output;
 mod progress;
+mod purse;
 mod views;
 
 use args::Globals;

@@ -148,6 +148,16 @@ impl Dataset {
         Ok(Self { training, validation, packing: None })
     }
 
+    /// Samples that somebody else has divided already.
+    ///
+    /// Errors: none to train on.
+    pub fn divided(training: Vec<EncodedSample>, validation: Vec<EncodedSample>) -> Result<Self, DataError> {
+        match training.is_empty() {
+            true => Err(DataError::Empty),
+            false => Ok(Self { training, validation, packing: None }),
+        }
+    }
+
     /// The samples that are trained on, in their given order.
     pub fn training(&self) -> &[EncodedSample] {
         &self.training

@@ -9,6 +9,7 @@ use crate::ops::{self, LayerCache, PlacedCache, attend_cached, attend_placed, wi
 use crate::sampling::{Sampler, SamplingConfig};
 use crate::tokenizer::Tokenizer;
 use candle_core::Tensor;
+use rayon::prelude::*;
 
 /// Tokens that follow a prompt, one per call of `next`, without those that end an answer.
 ///
@@ -164,24 +165,25 @@ fn run_pending(
             }
             return Tensor::cat(&parts, 0);
         }
-        let mut out = Vec::with_capacity(tokens.len() * shape.output_width());
-        with_elements(q, |q| {
+        let parts: Vec<Vec<f32>> = with_elements(q, |q| {
             with_elements(k, |k| {
                 with_elements(v, |v| {
                     let mut first = 0;
-                    for sequence in &mut sequences {
+                    let of_sequence = |sequence: &&mut Sequence| {
                         let rows = first..first + sequence.pending.len();
                         first = rows.end;
                         let part = |width: usize| rows.start * width..rows.end * width;
-                        let q = &q[part(shape.query_width())];
-                        let (k, v) = (&k[part(shape.key_width())], &v[part(shape.value_width())]);
-                        out.extend(attend_cached(q, k, v, shape, rope, &mut sequence.cache[layer]));
-                    }
-                    Ok(())
+                        (&q[part(shape.query_width())], &k[part(shape.key_width())], &v[part(shape.value_width())])
+                    };
+                    let rows: Vec<_> = sequences.iter().map(of_sequence).collect();
+                    let with_rows = sequences.par_iter_mut().zip(rows);
+                    let parts = with_rows
+                        .map(|(sequence, (q, k, v))| attend_cached(q, k, v, shape, rope, &mut sequence.cache[layer]));
+                    Ok(parts.collect())
                 })
             })
         })?;
-        Tensor::from_vec(out, (tokens.len(), shape.output_width()), q.device())
+        Tensor::from_vec(parts.concat(), (tokens.len(), shape.output_width()), q.device())
     })?;
     let mut last = Vec::with_capacity(sequences.len());
     let mut end = 0;

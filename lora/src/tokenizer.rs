@@ -142,6 +142,11 @@ impl Tokenizer {
         Ok(RenderedTokens { tokens: encoding.get_ids().to_vec(), offsets: encoding.get_offsets().to_vec() })
     }
 
+    /// The library's tokenizer.
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
     /// The tokens that are recognised before all others, by their number.
     pub(crate) fn added_tokens(&self) -> Vec<AddedToken> {
         let added = self.inner.get_added_tokens_decoder();

@@ -11,11 +11,14 @@
 use crate::{amount::Ppm, ids::ContentHash, share::apportion, stream::SHARE_UNITS};
 use alloc::{vec, vec::Vec};
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
-use core::{cmp::Ordering, fmt};
+use core::fmt;
 use scale_info::TypeInfo;
 
 /// Most groups.
 pub const GROUPS_MAX: u16 = 64;
+/// A group counts from this part of the best group's score on, 1 / 10: what is left out and was not needed moves losses too, since
+/// every retrain ends somewhere else.
+pub const GROUP_PART: u128 = 10;
 /// Most samples, ghosts counted too: 2^24, as many as a contribution root has leaves.
 pub const SAMPLES_MAX: usize = 1 << 24;
 
@@ -93,7 +96,7 @@ pub struct Shares {
     pub units: Vec<u64>,
     /// Those of the base pool. With the samples' they sum to exactly [`SHARE_UNITS`].
     pub base: u64,
-    /// The score that had to be exceeded.
+    /// The score that had to be exceeded; in a group that has most of the units, half its best score, if that is less.
     pub floor: i64,
     /// Why the base pool got everything, if it did.
     pub fallback: Option<Fallback>,
@@ -152,17 +155,21 @@ impl core::error::Error for AnswerError {}
 
 /// Divides [`SHARE_UNITS`] among the samples and the base pool.
 ///
-/// 1. The floor is the ghosts' score at [`Rule::floor_quantile`] (nearest rank), and not below 0. What a sample has above
-///    it is its excess; at or below, it is 0.
-/// 2. A cluster's pool is the largest excess of its samples: the same thing said again adds nothing to it.
-/// 3. The attributed units, [`Rule::attributed`] of all, are apportioned to the groups by their scores, those below 0
-///    counted as 0. A group without a pool passes its units to the base.
+/// 1. A group's weight is what its score has above a tenth of the highest ([`GROUP_PART`]); at or below, it is 0. The attributed
+///    units, [`Rule::attributed`] of all, are apportioned to the groups by their weights.
+/// 2. The floor is the ghosts' score at [`Rule::floor_quantile`] (nearest rank), and not below 0. In a group with more than half
+///    of all weights it is not above half the highest score of its samples. What a sample has above the floor of its group is its
+///    excess; at or below, it is 0.
+/// 3. A cluster's pool is the square of the largest excess of its samples: the same thing said again adds nothing to it. A group
+///    without a pool passes its units to the base.
 /// 4. Inside a group, the units are apportioned to the clusters by their pools, and each cluster keeps at most
 ///    [`Rule::sample_max`] of the attributed units.
 /// 5. Inside a cluster, they are apportioned to the samples that have an excess by their novelty, which is one less their
 ///    similarity. The cluster's first sample counts as much as all others together, and at least as one whole: so whoever
 ///    says again what it says leaves it at least half.
 /// 6. The base pool gets the rest.
+///
+/// A single group is no measurement. The floor is then that of all, and a pool the largest excess itself.
 ///
 /// Every apportionment is by the largest remainder ([`apportion`]), in ascending order of (group, cluster, sample), so
 /// that the order of the input does not matter. Cost: `O(n log n)` for n samples and ghosts.
@@ -175,24 +182,33 @@ pub fn share(rule: &Rule, scores: &Scores<'_>) -> Result<Shares, AnswerError> {
     if attributed == 0 {
         return Ok(nothing(Fallback::NotAttributed));
     }
-    let groups: Vec<u128> = scores.groups.iter().map(|score| positive(*score)).collect();
-    if groups.iter().all(|score| *score == 0) {
+    let weights = group_weights(scores.groups).ok_or(AnswerError::Overflow)?;
+    if weights.iter().all(|weight| *weight == 0) {
         return Ok(nothing(Fallback::NoGroup));
     }
-    let of_groups = apportion(&groups, attributed).ok_or(AnswerError::Overflow)?.units;
+    let of_groups = apportion(&weights, attributed).ok_or(AnswerError::Overflow)?.units;
+    let leader = leading_group(scores.groups);
+    let is_measured = weights.len() > 1;
     let most = part_of_units(rule.sample_max, attributed)?;
 
     let mut units = vec![0u64; scores.samples.len()];
     let mut given = 0u64;
     let group_of = |place: &usize| scores.samples.get(*place).map(|sample| sample.group);
     let cluster_of = |place: &usize| scores.samples.get(*place).map(|sample| sample.cluster);
-    let excess_of = |place: &usize| scores.samples.get(*place).map_or(0, |sample| excess(sample.score, floor));
+    let score_of = |place: &usize| scores.samples.get(*place).map_or(0, |sample| sample.score);
     for members in order.chunk_by(|a, b| group_of(a) == group_of(b)) {
         let group = members.first().and_then(group_of).map(usize::from);
         let of_group = group.and_then(|group| of_groups.get(group)).copied().unwrap_or(0);
         let clusters: Vec<&[usize]> = members.chunk_by(|a, b| cluster_of(a) == cluster_of(b)).collect();
-        let pool = |cluster: &&[usize]| cluster.iter().map(excess_of).max().unwrap_or(0);
-        let pools: Vec<u128> = clusters.iter().map(pool).collect();
+        let leads = leader.is_some() && group == leader;
+        let best = members.iter().map(score_of).max().unwrap_or(0);
+        let twice_floor = if leads { twice(floor).min(positive(best)) } else { twice(floor) };
+        let excess_of = |place: &usize| twice(score_of(place)).saturating_sub(twice_floor);
+        let pool = |cluster: &&[usize]| {
+            let largest = cluster.iter().map(excess_of).max().unwrap_or(0);
+            if is_measured { largest.checked_mul(largest) } else { Some(largest) }
+        };
+        let pools: Vec<u128> = clusters.iter().map(pool).collect::<Option<_>>().ok_or(AnswerError::Overflow)?;
         if of_group == 0 || pools.iter().all(|pool| *pool == 0) {
             continue;
         }
@@ -219,6 +235,14 @@ pub fn share(rule: &Rule, scores: &Scores<'_>) -> Result<Shares, AnswerError> {
     }
     let base = SHARE_UNITS.checked_sub(given).ok_or(AnswerError::Overflow)?;
     Ok(Shares { units, base, floor, fallback: None })
+}
+
+/// The group that has more than half of all weights in [`share`]; none of a single group.
+pub fn leading_group(scores: &[i64]) -> Option<usize> {
+    let weights = group_weights(scores).filter(|weights| weights.len() > 1)?;
+    // At most 64 weights below 2^67 each.
+    let all = weights.iter().fold(0u128, |sum, weight| sum.saturating_add(*weight));
+    weights.iter().position(|weight| weight.saturating_mul(2) > all)
 }
 
 /// An answer of which a score is no number: all units go to the base pool.
@@ -286,11 +310,16 @@ fn floor_of(ghosts: &[i64], quantile: Ppm) -> i64 {
     at.copied().unwrap_or(0).max(0)
 }
 
-fn excess(score: i64, floor: i64) -> u128 {
-    match score.cmp(&floor) {
-        Ordering::Greater => u128::from(score.abs_diff(floor)),
-        _ => 0,
-    }
+/// What each group's score has above a tenth of the highest, in tenths.
+fn group_weights(scores: &[i64]) -> Option<Vec<u128>> {
+    let best = scores.iter().map(|score| positive(*score)).max().unwrap_or(0);
+    let weight = |score: &i64| Some(positive(*score).checked_mul(GROUP_PART)?.saturating_sub(best));
+    scores.iter().map(weight).collect()
+}
+
+/// Twice a score, 0 below 0: at most 2^64 - 2, whose square is below 2^128. Halves then need no rounding.
+fn twice(score: i64) -> u128 {
+    positive(score).saturating_mul(2)
 }
 
 /// What each sample of a cluster adds to those before it. None adds nothing at all, so that somebody gets the units.

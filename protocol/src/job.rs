@@ -6,7 +6,7 @@ use crate::{
     datanet::Purpose,
     ids::{BaseModelId, ContentHash, ModelId},
     model::DataUse,
-    recipe::{AttributionMethod, Hyperparameters, Method, RecipeFault},
+    recipe::{self, AttributionMethod, Hyperparameters, Method, RecipeFault},
     stream::{ContributionRoot, Split},
 };
 use bounded_collections::{BoundedVec, ConstU32};
@@ -45,8 +45,7 @@ pub struct JobSpec {
 impl JobSpec {
     /// Whether recipe and method fit together.
     pub fn check(&self) -> Result<(), RecipeFault> {
-        self.hyperparameters.check()?;
-        self.attribution.check()
+        recipe::check(&self.hyperparameters, &self.attribution)
     }
 }
 

@@ -4,7 +4,7 @@
 //! returns them, the daemons decode them; golden cases in `vectors/` hold their meaning still for clients of other languages.
 //!
 //! Reading order: [`ids`], [`amount`], [`datanet`], [`grant`], [`model`], [`recipe`], [`job`], [`stream`], [`channel`] are the
-//! nouns; [`voucher`] and [`receipt`] are what apps and operators sign;
+//! nouns; [`voucher`] and [`receipt`] are what apps and operators sign, [`epoch`] and [`earnings`] what pays contributors for it;
 //! [`content`], [`sum_tree`], [`share`], [`answer`], [`trace`] are the commitments and the arithmetic; [`sample`] is how data looks.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::float_arithmetic))]
@@ -18,6 +18,7 @@ pub mod answer;
 pub mod channel;
 pub mod content;
 pub mod datanet;
+pub mod earnings;
 pub mod epoch;
 pub mod grant;
 pub mod ids;

@@ -333,6 +333,14 @@ impl Default for Hyperparameters {
     }
 }
 
+/// Whether a run can be made of both together.
+pub fn check(hyperparameters: &Hyperparameters, attribution: &AttributionMethod) -> Result<(), RecipeFault> {
+    hyperparameters.check()?;
+    attribution.check()?;
+    let has_questions = hyperparameters.validation > Ppm::ZERO;
+    if attribution.coalitions() == 0 || has_questions { Ok(()) } else { Err(RecipeFault::Questions) }
+}
+
 /// Why a recipe makes no sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 pub enum RecipeFault {
@@ -366,6 +374,8 @@ pub enum RecipeFault {
     Halves,
     /// 1 to 3 coalitions, which measure nothing, or more than 100.
     Coalitions,
+    /// Coalitions without validation samples, which are what is asked there.
+    Questions,
 }
 
 impl fmt::Display for RecipeFault {
@@ -386,6 +396,9 @@ impl fmt::Display for RecipeFault {
             Self::Groups => "group tangents need 2 to 64 groups",
             Self::Halves => "at most 192 random halves are possible",
             Self::Coalitions => "attribution is measured on 4 to 100 coalitions, or on none",
+            Self::Questions => {
+                "what attribution is measured by are validation samples: keep some, or ask for no coalitions"
+            }
         })
     }
 }

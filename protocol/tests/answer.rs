@@ -7,7 +7,7 @@ use tributary_protocol::{
     ContentHash, Ppm,
     answer::{
         Accuracy, AnswerError, Fallback, Measured, Rule, SampleScore, Scores, Shares, attributed_part, by_owner,
-        not_finite, share,
+        leading_group, not_finite, share,
     },
     stream::SHARE_UNITS,
 };
@@ -77,7 +77,10 @@ proptest! {
         let mut of_clusters: BTreeMap<ContentHash, u128> = BTreeMap::new();
         for (sample, units) in samples.iter().zip(&shares.units) {
             if *units > 0 {
-                prop_assert!(sample.score > shares.floor && groups[usize::from(sample.group)] > 0);
+                let of_group = samples.iter().filter(|other| other.group == sample.group).map(|other| other.score);
+                let best = of_group.max().unwrap();
+                prop_assert!(sample.score > 0 && groups[usize::from(sample.group)] > 0);
+                prop_assert!(sample.score > shares.floor || sample.score > best / 2);
             }
             *of_clusters.entry(sample.cluster).or_default() += u128::from(*units);
         }
@@ -184,10 +187,10 @@ proptest! {
 
 #[test]
 fn groups_divide_by_what_was_measured_and_samples_inside_by_their_scores() {
-    // The second group's samples score far higher, and share what the group was measured to be worth.
+    // The second group's samples score far higher, and share what the group was measured to be worth: 70 to 270 above 3.
     let samples = alone(&[(0, 3), (0, 1), (1, 9_000), (1, -4_000), (2, 50)]);
     let shares = shared(&ALL, &[30, 10, -5], &samples, &[]);
-    assert_eq!(shares.units, [562_500_000, 187_500_000, 250_000_000, 0, 0]);
+    assert_eq!(shares.units, [714_705_882, 79_411_765, 205_882_353, 0, 0]);
     assert_eq!((shares.base, shares.floor, shares.fallback), (0, 0, None));
 }
 
@@ -198,10 +201,42 @@ fn the_noise_floor_is_taken_off_and_what_is_below_it_goes_to_the_base() {
     let shares = shared(&ALL, &[1, 1], &samples, &ghosts);
     // 99 of 100 ghosts lie at or below 98.
     assert_eq!(shares.floor, 98);
-    assert_eq!(shares.units, [136_363_636, 363_636_364, 500_000_000]);
+    assert_eq!(shares.units, [61_643_836, 438_356_164, 500_000_000]);
     let shares = shared(&Rule { floor_quantile: Ppm::ONE, ..ALL }, &[1, 1], &samples, &ghosts);
     assert_eq!((shares.floor, shares.base), (99, 500_000_000));
     assert_eq!(shared(&ALL, &[1, 1], &samples, &[-7, -3]).floor, 0, "a floor below 0 would pay for harm");
+}
+
+#[test]
+fn a_group_with_a_tenth_of_the_best_score_is_taken_for_noise() {
+    let samples = alone(&[(0, 1), (1, 1), (2, 1)]);
+    let units = |groups: &[i64]| shared(&ALL, groups, &samples, &[]).units;
+    assert_eq!(units(&[100, 10, 9]), [SHARE_UNITS, 0, 0]);
+    assert_eq!(units(&[100, 20, -60]), [900_000_000, 100_000_000, 0]);
+}
+
+#[test]
+fn in_the_group_that_has_most_the_floor_is_at_most_half_the_best() {
+    let samples = alone(&[(0, 40), (0, 20), (0, 30), (1, 45)]);
+    let shares = shared(&ALL, &[100, 20], &samples, &[50]);
+    // 20 and 10 above 20; the other group's sample is below 50, and leaves its units.
+    assert_eq!(shares.units, [720_000_000, 0, 180_000_000, 0]);
+    assert_eq!((shares.base, shares.floor), (100_000_000, 50));
+    // Half of the weights is not most of them.
+    assert_eq!(shared(&ALL, &[100, 100], &samples, &[50]).fallback, Some(Fallback::NoSample));
+    // A lower floor stays as it is.
+    assert_eq!(shared(&ALL, &[100, 10], &samples, &[10]).units[..3], [642_857_143, 71_428_571, 285_714_286]);
+}
+
+#[test]
+fn a_single_group_is_no_measurement() {
+    let samples = alone(&[(0, 40), (0, 20), (0, 10)]);
+    assert_eq!(shared(&ALL, &[7], &samples, &[]).units, [571_428_571, 285_714_286, 142_857_143]);
+    assert_eq!(shared(&ALL, &[7], &samples, &[50]).fallback, Some(Fallback::NoSample));
+    assert_eq!(leading_group(&[7]), None);
+    assert_eq!(leading_group(&[0, 0]), None);
+    // Each less a tenth of 10: 6, 3 and 9; 5, 3 and 9.
+    assert_eq!((leading_group(&[7, 4, 10]), leading_group(&[6, 4, 10])), (None, Some(2)));
 }
 
 #[test]

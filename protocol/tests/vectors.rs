@@ -7,10 +7,11 @@ use primitive_types::U256;
 use serde_json::{Value, json};
 use std::{fs, path::PathBuf};
 use tributary_protocol::{
-    ChannelId, ContentHash, ContributionId, JobId, ModelId,
+    ChannelId, ContentHash, ContributionId, JobId, ModelId, Ppm,
     channel::Due,
     content::{MerkleTree, SampleTree, salted_sample_leaf, sample_leaf, sample_salt, tree_root, version_root},
     datanet::{SampleCommitment, VersionEntry},
+    earnings::Earnings,
     epoch::{AUDIT_DRAWS, AmountLeaf, AmountTree, Audit, EpochDomain},
     model::Prices,
     receipt::{Receipt, ReceiptShare, ReceiptTree},
@@ -220,6 +221,71 @@ fn epochs() {
             "audit": { "seed": hex::encode(audit.seed), "total": total.to_string(), "draws": AUDIT_DRAWS, "points": points },
         }),
     );
+}
+
+#[test]
+fn earnings() {
+    let training = [499_999_999u64, 300_000_001, 200_000_000, 0];
+    let attributed = Ppm::new(799_999).unwrap();
+    let answers: [(u128, &[(u32, u64)]); 6] = [
+        (1_000_000_007, &[(0, 300_000_000), (2, 499_999_999)]),
+        (3, &[]),
+        (999_999_999_989, &[(3, 1)]),
+        (1 << 90, &[(1, 7), (3, 400_000_000)]),
+        (0, &[(2, 5)]),
+        (1 << 90, &[(2, 799_999_000)]),
+    ];
+    let mut counted = Earnings::new(training.to_vec(), attributed).unwrap();
+    let mut number = 0;
+    let mut count = |until: u64, counted: &mut Earnings| {
+        while number < until {
+            let (price, shares) = answers[number as usize];
+            let base = SHARE_UNITS - shares.iter().map(|(_, units)| units).sum::<u64>();
+            let shares: Vec<_> =
+                shares.iter().map(|(index, units)| ReceiptShare { index: *index, units: *units }).collect();
+            counted.add(&answer(number, price, base, shares)).unwrap();
+            number += 1;
+        }
+    };
+    let mut accepted = Vec::new();
+    let epochs: Vec<_> = [(0u64, 1_001u128), (2, 1 << 41), (4, 1 << 80), (5, (1 << 80) + 1), (6, u128::MAX)]
+        .into_iter()
+        .map(|(receipts, funded)| {
+            count(receipts, &mut counted);
+            let amounts = counted.amounts(&accepted, funded).unwrap();
+            accepted.clone_from(&amounts);
+            let amounts: Vec<_> = amounts.iter().map(u128::to_string).collect();
+            json!({ "receipts": receipts, "funded": funded.to_string(), "amounts": amounts })
+        })
+        .collect();
+    let answers: Vec<_> =
+        answers.iter().map(|(price, shares)| json!({ "price": price.to_string(), "shares": shares })).collect();
+    check(
+        "earnings.json",
+        json!({
+            "training": training, "attributed": attributed, "answers": answers,
+            "epochs": epochs, "each epoch": "follows from so many answers, and from the amounts of the epoch before it",
+        }),
+    );
+}
+
+/// A receipt as far as earnings look at it.
+fn answer(number: u64, price: u128, base: u64, shares: Vec<ReceiptShare>) -> Receipt {
+    let hash = ContentHash([1; 32]);
+    Receipt {
+        operator: [9; 32],
+        model: ModelId(5),
+        number,
+        adapter: hash,
+        request: hash,
+        response: hash,
+        input_tokens: 1,
+        output_tokens: 1,
+        price,
+        method: hash,
+        base,
+        shares: shares.try_into().unwrap(),
+    }
 }
 
 #[test]

@@ -5,6 +5,8 @@
 //! `bench_serve mixed MODEL FOLDER [requests=64] [adapters=15] [batch=8]` answers requests of mixed lengths and adapters.
 //! `bench_serve hot MODEL FOLDER [slots=8] [hot=8] [clients=4] [requests=64]` has clients ask in turn for some adapters, with room
 //! for others in memory; prints the median of the milliseconds to the first token.
+//! `bench_serve api MODEL FOLDER [clients=8] [tokens=64]` answers as many at the same time, through the engine's handle and over HTTP in
+//! streams; prints the milliseconds of both.
 //! `bench_serve cold MODEL FOLDER` prints the milliseconds to the first token from an adapter in memory and from one on the disk.
 //!
 //! It prints a line when it is ready and one after each unit. `RAYON_NUM_THREADS` is the number of threads.
@@ -15,8 +17,12 @@ use std::io::{BufRead, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
-use tributary_lora::{Adapter, LoraConfig, Model, Target};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tributary_lora::{Adapter, LoraConfig, Model, Target, Tokenizer};
 use tributary_protocol::ContentHash;
+use tributary_protocol::recipe::Template;
+use tributary_serving::api::{Api, ApiLimits, FolderCatalogue, OpenTill, Server};
 use tributary_serving::{AdapterDisk, Engine, EngineConfig, EngineThread, Event, NoSource, Request, RequestId};
 
 type Failure = Box<dyn std::error::Error>;
@@ -33,11 +39,12 @@ impl Settings {
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [what, model, folder, settings @ ..] = arguments.as_slice() else {
-        return Err("adapters|decode|mixed|hot|cold MODEL FOLDER [KEY=VALUE]...".into());
+        return Err("adapters|decode|mixed|hot|cold|api MODEL FOLDER [KEY=VALUE]...".into());
     };
     let split = |setting: &String| setting.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
     let settings = Settings(settings.iter().filter_map(split).collect());
-    let model = Arc::new(Model::load(Path::new(model), &Device::Cpu)?);
+    let base = Path::new(model);
+    let model = Arc::new(Model::load(base, &Device::Cpu)?);
     let folder = Path::new(folder);
     match what.as_str() {
         "adapters" => write_adapters(&model, folder, &settings),
@@ -45,7 +52,8 @@ fn main() -> Result<(), Failure> {
         "mixed" => mixed(model, folder, &settings),
         "hot" => hot(model, folder, &settings),
         "cold" => cold(model, folder),
-        other => Err(format!("{other:?} is none of adapters, decode, mixed, hot and cold").into()),
+        "api" => api(model, base, folder, &settings),
+        other => Err(format!("{other:?} is none of adapters, decode, mixed, hot, cold and api").into()),
     }
 }
 
@@ -250,5 +258,74 @@ fn cold(model: Arc<Model>, folder: &Path) -> Result<(), Failure> {
             warm.push(runtime.block_on(first_token(&engine, request))?);
         }
         Ok(format!("{:.2} {:.2}", median(warm), median(cold)))
+    })
+}
+
+fn api(model: Arc<Model>, base: &Path, folder: &Path, settings: &Settings) -> Result<(), Failure> {
+    let (clients, answers) = (settings.number("clients", 8)?, settings.number("tokens", 64)?);
+    let vocabulary = model.config().vocab_size;
+    let tokenizer = Arc::new(Tokenizer::from_dir(base, model.config())?);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let _inside = runtime.enter();
+    let engine = EngineThread::start(model.clone(), Some(tokenizer.clone()), disk(folder)?, plain(64), 1)?;
+    let api = Api {
+        engine: engine.clone(),
+        model,
+        tokenizer: tokenizer.clone(),
+        base: ContentHash::default(),
+        catalogue: Arc::new(FolderCatalogue::new("base", Template::Plain)),
+        till: Arc::new(OpenTill),
+        jobs: None,
+        limits: ApiLimits::default(),
+        pages: Default::default(),
+    };
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
+    let address = listener.local_addr()?;
+    runtime.spawn(Server::new(api)?.serve(listener, Default::default()));
+    let prompt = |client: usize| tokens(client * 50, 16, vocabulary);
+    let alone = async |client: usize| -> Result<usize, String> {
+        let request = Request {
+            tokens_max: Some(answers),
+            stop_tokens: tokenizer.ends().to_vec(),
+            ..Request::new(prompt(client))
+        };
+        let mut events = engine.submit(request).await.map_err(|error| error.to_string())?;
+        let mut count = 0;
+        while let Some(event) = events.next().await {
+            count += usize::from(matches!(event, Event::Token { .. }));
+        }
+        Ok(count)
+    };
+    let over_http = async |client: usize| -> Result<usize, String> {
+        let body = format!(
+            "{{\"model\":\"base\",\"prompt\":{:?},\"max_tokens\":{answers},\"temperature\":0,\"stream\":true,\
+             \"stream_options\":{{\"include_usage\":true}}}}",
+            prompt(client)
+        );
+        let failed = |error: std::io::Error| error.to_string();
+        let mut stream = TcpStream::connect(address).await.map_err(failed)?;
+        let head = format!(
+            "POST /v1/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all((head + &body).as_bytes()).await.map_err(failed)?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.map_err(failed)?;
+        let count = answer.split("\"completion_tokens\":").nth(1).and_then(|rest| rest.split(',').next()?.parse().ok());
+        count.ok_or(answer)
+    };
+    serve(|| {
+        let start = Instant::now();
+        let made: usize = runtime.block_on(futures_of((0..clients).map(alone))).into_iter().sum::<Result<_, _>>()?;
+        let bare = start.elapsed().as_secs_f64() * 1e3;
+        let start = Instant::now();
+        let sent: usize =
+            runtime.block_on(futures_of((0..clients).map(over_http))).into_iter().sum::<Result<_, _>>()?;
+        let served = start.elapsed().as_secs_f64() * 1e3;
+        match made == sent {
+            true => Ok(format!("{bare:.2} {served:.2}")),
+            false => Err(format!("{made} tokens from the engine, {sent} over HTTP").into()),
+        }
     })
 }

@@ -113,6 +113,20 @@ pub trait Till: Send + Sync + 'static {
 
     /// Whether whoever shows this may look at models, files and jobs, which cost nothing.
     async fn recognise(&self, credentials: &Credentials) -> Result<(), Refusal>;
+
+    /// How it stands, for `/health`.
+    fn health(&self) -> TillHealth {
+        TillHealth { sells: true, details: None }
+    }
+}
+
+/// Whether anything is sold at the moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TillHealth {
+    /// Requests are admitted, if they are paid for.
+    pub sells: bool,
+    /// What people should know.
+    pub details: Option<serde_json::Value>,
 }
 
 /// Why a request is not answered. Each kind has its status and code in OpenAI's shape of errors.

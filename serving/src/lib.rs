@@ -5,8 +5,10 @@
 //! of its request or none ([`tributary_lora::Model::next_logits`]).
 //!
 //! # Reading order
-//! [`Request`] and [`Event`] (what goes in and out), [`Sampling`] (how tokens are chosen), [`Engine`] (what is computed when),
-//! [`AdapterDisk`] and [`AdapterSource`] (where adapters come from), [`EngineThread`] and [`Answers`] (from outside).
+//! [`Request`] and [`Event`] (what goes in and out), [`Sampling`] (how tokens are chosen), [`Constraint`]
+//! (which may be), [`Engine`] (what is computed when),
+//! [`AdapterDisk`] and [`AdapterSource`] (where adapters come from), [`EngineThread`] and [`Answers`] (from outside), [`api`]
+//! (OpenAI's HTTP API), [`Catalogue`], [`Till`] and [`Jobs`] (who operates it).
 //!
 //! # Invariants
 //! - An answer does not depend on what is computed beside it: the same request gets the same tokens alone and in any crowd, with
@@ -18,17 +20,27 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod adapters;
+pub mod api;
+mod constraint;
 mod door;
 mod engine;
+mod jobs;
+pub mod operator;
 mod prefix;
+pub mod receipts;
 mod request;
 mod sampling;
 mod text;
 mod thread;
 
 pub use adapters::{AdapterCounts, AdapterDisk, AdapterFailure, AdapterSource, DiskError, NoSource, SourceError};
-pub use door::{Admission, Catalogue, Credentials, Refusal, Served, Settled, Sold, Ticket, Till, Wanted};
+pub use constraint::{Constraint, Schema, SchemaError, Vocabulary};
+pub use door::{Admission, Catalogue, Credentials, Refusal, Served, Settled, Sold, Ticket, Till, TillHealth, Wanted};
 pub use engine::{Engine, EngineConfig, EngineCounts, EngineError};
+pub use jobs::{
+    Hyperparameters, JobCheckpoint, JobError, JobEvent, JobStatus, Jobs, Level, Page, Paged, StoredFile, TuningJob,
+    Upload, WantedJob,
+};
 pub use request::{Event, FinishReason, Request, RequestError, RequestId, Usage};
 pub use sampling::{Chosen, Logprob, NotFinite, Sampling, SamplingError, TOP_LOGPROBS_MAX};
-pub use thread::{Answers, EngineThread};
+pub use thread::{Answers, EVENTS_MAX, EngineThread};

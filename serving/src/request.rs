@@ -1,6 +1,7 @@
 //! What is asked of the engine, and what it answers.
 
 use crate::adapters::AdapterFailure;
+use crate::constraint::Constraint;
 use crate::sampling::{Chosen, NotFinite, Sampling, SamplingError};
 use std::sync::Arc;
 use tributary_lora::TokenizerError;
@@ -21,6 +22,8 @@ pub struct Request {
     pub stop_tokens: Vec<u32>,
     /// Strings that end an answer, and are no part of it.
     pub stop_strings: Vec<String>,
+    /// What an answer has to be; `None`: any text.
+    pub constraint: Option<Constraint>,
     /// How many answers.
     pub choices: u32,
 }
@@ -35,6 +38,7 @@ impl Request {
             tokens_max: None,
             stop_tokens: Vec::new(),
             stop_strings: Vec::new(),
+            constraint: None,
             choices: 1,
         }
     }
@@ -78,6 +82,8 @@ pub enum FinishReason {
     StopToken(u32),
     /// At a stop string.
     StopString(String),
+    /// The answer is what it has to be, and nothing may follow.
+    Complete,
     /// At the most tokens allowed, or at the end of the context.
     Length,
 }
@@ -146,11 +152,20 @@ pub enum RequestError {
     /// The model's output is not finite.
     #[error(transparent)]
     NotFinite(#[from] NotFinite),
+    /// None of the tokens goes on with what the answer has to be.
+    #[error("no token of this model goes on with an answer of the wanted format")]
+    NoToken,
     /// Tokens could not be made text.
     #[error("{reason}")]
     Text {
         /// Why not.
         reason: String,
+    },
+    /// Whoever asked does not read the answer.
+    #[error("{unread} pieces of the answer were left unread; hint: read answers as they come")]
+    TooSlow {
+        /// How many.
+        unread: usize,
     },
     /// The engine has stopped.
     #[error("the engine has stopped: {reason}")]

@@ -3,6 +3,7 @@
 //! # Invariants
 //! - The thread alone owns model state, pages and adapters. Others send requests and receive events.
 //! - Whoever drops an [`Answers`] wants no more: the request is cancelled before the next step.
+//! - Nobody can make events pile up: who leaves [`EVENTS_MAX`] of them unread is cancelled with an error.
 
 use crate::adapters::{AdapterDisk, Loader, Notify};
 use crate::engine::{Engine, EngineConfig, EngineCounts, EngineError};
@@ -27,7 +28,11 @@ enum Command {
     Stop,
 }
 
-type Events = mpsc::UnboundedReceiver<Event>;
+type Events = mpsc::Receiver<Event>;
+
+/// Events of a request that may lie unread. A reader that keeps up has a handful; the most that one step gives are
+/// [`EngineConfig::choices_max`] of them, and twice that where answers end.
+pub const EVENTS_MAX: usize = 4096;
 
 /// An engine on a thread of its own. Clones are handles to the same one.
 ///
@@ -39,6 +44,8 @@ pub struct EngineThread(Arc<Handle>);
 /// What all handles share; the last one tells the thread to end.
 struct Handle {
     commands: Sender<Command>,
+    config: EngineConfig,
+    positions_max: usize,
     thread: Mutex<Option<JoinHandle<Result<(), EngineError>>>>,
 }
 
@@ -75,6 +82,7 @@ impl EngineThread {
         });
         let loader = Loader::threads(model.clone(), Arc::new(disk), loader_threads.max(1), &notify);
         let engine = Engine::with_loader(model, tokenizer, loader, config)?;
+        let positions_max = engine.positions_max();
         let work = move || {
             let mut worker = Worker { engine, inbox, requests: HashMap::new(), stopping: false };
             let result = worker.run();
@@ -85,7 +93,7 @@ impl EngineThread {
             result
         };
         let thread = thread::Builder::new().name("engine".into()).spawn(work).map_err(EngineError::Thread)?;
-        Ok(Self(Arc::new(Handle { commands, thread: Mutex::new(Some(thread)) })))
+        Ok(Self(Arc::new(Handle { commands, config, positions_max, thread: Mutex::new(Some(thread)) })))
     }
 
     /// Hands a request to the engine.
@@ -104,6 +112,16 @@ impl EngineThread {
         let (reply, answer) = oneshot::channel();
         self.send(Command::Count(reply))?;
         answer.await.map_err(|_| stopped())
+    }
+
+    /// What the engine may take.
+    pub fn config(&self) -> &EngineConfig {
+        &self.0.config
+    }
+
+    /// Longest prompt and answer together: [`Engine::positions_max`].
+    pub fn positions_max(&self) -> usize {
+        self.0.positions_max
     }
 
     /// Lets the engine finish what was begun, takes no more requests, and waits for its end.
@@ -161,7 +179,7 @@ struct Worker {
 
 /// Who waits for a request.
 struct Open {
-    events: mpsc::UnboundedSender<Event>,
+    events: mpsc::Sender<Event>,
     answers: u32,
 }
 
@@ -196,7 +214,7 @@ impl Worker {
             Command::Submit { request, reply } => {
                 let answers = request.choices;
                 let submitted = self.engine.submit(*request).map(|id| {
-                    let (events, received) = mpsc::unbounded_channel();
+                    let (events, received) = mpsc::channel(EVENTS_MAX + 1);
                     self.requests.insert(id, Open { events, answers });
                     received
                 });
@@ -222,6 +240,9 @@ impl Worker {
 
     fn deliver(&mut self, request: RequestId, event: Event) {
         let Some(open) = self.requests.get_mut(&request) else { return };
+        // The last place is for the error.
+        let is_full = open.events.capacity() <= 1;
+        let event = if is_full { Event::Failed(RequestError::TooSlow { unread: EVENTS_MAX }) } else { event };
         match &event {
             Event::Token { .. } => {}
             Event::Finished { .. } => open.answers -= 1,
@@ -229,15 +250,19 @@ impl Worker {
         }
         let is_over = open.answers == 0;
         // Who does not listen is found before the next step.
-        let _ = open.events.send(event);
+        let _ = open.events.try_send(event);
         if is_over {
             self.requests.remove(&request);
+        }
+        if is_full {
+            self.engine.cancel(request);
         }
     }
 
     fn fail_all(&mut self, reason: &str) {
         for (_, open) in self.requests.drain() {
-            let _ = open.events.send(Event::Failed(RequestError::Stopped { reason: reason.to_owned() }));
+            // There is a place for it: a request that has none left is over.
+            let _ = open.events.try_send(Event::Failed(RequestError::Stopped { reason: reason.to_owned() }));
         }
     }
 }

@@ -9,7 +9,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use tributary_protocol::ContentHash;
 use tributary_serving::{
-    AdapterDisk, AdapterSource, Answers, EngineThread, Event, NoSource, Request, RequestError, Sampling, SourceError,
+    AdapterDisk, AdapterSource, Answers, EVENTS_MAX, EngineConfig, EngineThread, Event, NoSource, Request,
+    RequestError, Sampling, SourceError,
 };
 
 fn start(root: &Path) -> EngineThread {
@@ -80,6 +81,27 @@ async fn who_stops_listening_is_computed_no_further() {
     // It goes on for others.
     let request = Request { tokens_max: Some(4), ..Request::new(prompt(5, 1)) };
     assert_eq!(all(engine.submit(request).await.unwrap()).await.first().len(), 4);
+}
+
+#[tokio::test]
+async fn who_reads_nothing_is_cut_off_and_the_rest_is_kept_small() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = EngineConfig { choices_max: 64, ..small() };
+    let engine = EngineThread::start(tiny(), None, disk(dir.path()), config, 1).unwrap();
+    // More than may lie unread: 64 answers of 100 tokens.
+    let request = Request { choices: 64, tokens_max: Some(100), ..Request::new(prompt(20, 1)) };
+    let mut answers = engine.submit(request).await.unwrap();
+    until(async || {
+        let counts = engine.counts().await.unwrap();
+        counts.running + counts.waiting == 0 && counts.pages == counts.pages_idle
+    })
+    .await;
+    for _ in 0..EVENTS_MAX {
+        assert!(matches!(answers.next().await, Some(Event::Token { .. })));
+    }
+    let last = answers.next().await;
+    assert!(matches!(last, Some(Event::Failed(RequestError::TooSlow { unread: EVENTS_MAX }))), "{last:?}");
+    assert!(answers.next().await.is_none());
 }
 
 #[tokio::test]

@@ -3,11 +3,11 @@
 use crate::error::StudioError;
 use std::{path::Path, sync::Arc};
 use tributary_client::{Account, ChainClient, Keypair};
+use tributary_daemon::{Bundle, BundleError, KeySigner};
 use tributary_exchange::{
     FetchError, FetchRequest, Identity, Multiaddr, Node, NodeConfig, Reader, Scope, Store, StoreError,
 };
 use tributary_protocol::{ContentHash, JobId};
-use tributary_trainer::{Bundle, BundleError, KeySigner};
 
 /// Most bytes of fetched bundles; the store refuses more.
 const QUOTA: u64 = 8 << 30;

@@ -3,13 +3,13 @@
 use crate::{bases::Base, views::Money};
 use serde::Serialize;
 use std::sync::OnceLock;
+use tributary_daemon::Recipe;
 use tributary_lora::{Dataset, Estimate, MachineSpeed, Plan, SampleLength, data::pack};
 use tributary_protocol::{
     Amount, DatanetId,
     recipe::{AttributionMethod, Hyperparameters},
     sample::CanonicalLine,
 };
-use tributary_trainer::Recipe;
 
 /// Tokens that are tried to find out how long a sample is whose text is not at hand.
 const BYTES_PER_TOKEN: f64 = 3.5;

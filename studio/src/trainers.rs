@@ -15,8 +15,8 @@ use std::{
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tributary_client::Account;
+use tributary_daemon::Shares;
 use tributary_protocol::JobId;
-use tributary_trainer::Shares;
 use url::Url;
 
 /// How often trainers are asked how they are.

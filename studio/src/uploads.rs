@@ -9,9 +9,9 @@ use std::{
     sync::Arc,
 };
 use tributary_client::ChainClient;
+use tributary_daemon::ChainGrants;
 use tributary_exchange::{Identity, Node, NodeConfig, Store, StoreError};
 use tributary_protocol::ContentHash;
-use tributary_trainer::ChainGrants;
 
 /// Why a file cannot be kept or read.
 #[derive(Debug, thiserror::Error)]

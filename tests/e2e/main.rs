@@ -4,3 +4,5 @@
 mod demo;
 mod independent_client;
 mod restart;
+mod scene;
+mod serving;

@@ -1,12 +1,10 @@
 //! Attacks on the contributors' pay, from files through training and attribution to amounts claimed on the real runtime.
 
-#[path = "../../runtime/tests/common/mod.rs"]
-mod common;
-
-use common::{account, world::*};
+use crate::common::{account, world::*};
 use frame_support::assert_ok;
 use sp_keyring::Sr25519Keyring as Person;
 use std::{collections::BTreeMap, ops::ControlFlow, path::PathBuf};
+use tributary_daemon::{Bundle, Recipe};
 use tributary_protocol::{
     Amount, BaseModelId, ContributionId, DatanetId, GrantId, JobId, ModelId, Ppm, VersionRef,
     amount::TRIB,
@@ -17,7 +15,7 @@ use tributary_protocol::{
     sum_tree::Domain,
 };
 use tributary_runtime::Runtime;
-use tributary_trainer::{Bundle, ContributionSamples, Recipe, Verification, repeat_job};
+use tributary_trainer::{ContributionSamples, Verification, repeat_job};
 
 const OWNER: Person = Person::Alice;
 const REQUESTER: Person = Person::Ferdie;

@@ -35,22 +35,34 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tributary-lora", &["tributary-protocol"]),
     ("tributary-attribution", &["tributary-protocol", "tributary-lora"]),
     (
+        "tributary-daemon",
+        &["tributary-protocol", "tributary-lora", "tributary-attribution", "tributary-exchange", "tributary-client"],
+    ),
+    (
         "tributary-trainer",
-        &["tributary-protocol", "tributary-lora", "tributary-attribution", "tributary-exchange", "tributary-client"],
-    ),
-    (
-        "tributary-serving",
-        &["tributary-protocol", "tributary-lora", "tributary-attribution", "tributary-exchange", "tributary-client"],
-    ),
-    (
-        "tributary-studio",
         &[
             "tributary-protocol",
             "tributary-lora",
+            "tributary-attribution",
             "tributary-exchange",
             "tributary-client",
-            "tributary-trainer",
+            "tributary-daemon",
         ],
+    ),
+    (
+        "tributary-serving",
+        &[
+            "tributary-protocol",
+            "tributary-lora",
+            "tributary-attribution",
+            "tributary-exchange",
+            "tributary-client",
+            "tributary-daemon",
+        ],
+    ),
+    (
+        "tributary-studio",
+        &["tributary-protocol", "tributary-lora", "tributary-exchange", "tributary-client", "tributary-daemon"],
     ),
     (
         "tributary-cli",
@@ -60,7 +72,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tributary-attribution",
             "tributary-exchange",
             "tributary-client",
+            "tributary-daemon",
             "tributary-trainer",
+            "tributary-serving",
             "tributary-studio",
         ],
     ),
@@ -73,7 +87,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tributary-attribution",
             "tributary-exchange",
             "tributary-client",
+            "tributary-daemon",
             "tributary-trainer",
+            "tributary-serving",
             "tributary-runtime",
             "pallet-datanets",
             "pallet-grants",

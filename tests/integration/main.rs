@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod attacks;
+#[path = "../../runtime/tests/common/mod.rs"]
+mod common;
 mod dependencies;
 mod layering;
 mod metadata;
+mod trace;

@@ -17,6 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tributary_client::{ChainClient, JobState, Journal, Keypair, Submitter, calls};
+use tributary_daemon::{ChainGrants, shutdown_on_signals};
 use tributary_exchange::{Identity, Node, NodeConfig, Store};
 use tributary_lora::{Model, base_model_hash};
 use tributary_protocol::{
@@ -30,7 +31,7 @@ use tributary_protocol::{
     sample::{Limits, ParsedSamples},
     stream::Split,
 };
-use tributary_trainer::{ChainGrants, Trainer, TrainerConfig, shutdown_on_signals};
+use tributary_trainer::{Trainer, TrainerConfig};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 

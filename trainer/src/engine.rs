@@ -11,12 +11,10 @@
 
 use crate::{
     bases::Bases,
-    bundle::Bundle,
     chain::{Action, JobChain},
     config::TrainerConfig,
     error::{Fault, TrainerError, WorkError},
     events,
-    files::{at, remove_folder, write_atomically},
     lease::{Lease, Loss},
     metrics::{Ending, Metrics, Phase},
     phase::{
@@ -26,7 +24,6 @@ use crate::{
         persist, report,
         train::{self, Order},
     },
-    recipe::Recipe,
     state::State,
 };
 use std::{
@@ -40,6 +37,10 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tributary_attribution::Corpus;
 use tributary_client::{Job, JobState, SubmitError};
+use tributary_daemon::{
+    Bundle, Recipe,
+    files::{at, remove_folder, write_atomically},
+};
 use tributary_exchange::Node;
 use tributary_lora::Event;
 use tributary_protocol::{

@@ -1,9 +1,10 @@
 //! Why a job does not go on, and why a trainer stops.
 
-use crate::{bundle::BundleError, files::FileError, state::StateError};
+use crate::state::StateError;
 use std::{io, net::SocketAddr, path::PathBuf};
 use tributary_attribution::{AttributionError, EvidenceError, MeasureError, TangentError};
 use tributary_client::{ChainError, JournalError, SubmitError};
+use tributary_daemon::{BundleError, FileError};
 use tributary_exchange::{FetchError, NodeError, ProviderFault, StoreError};
 use tributary_lora::{AdapterError, DataError, LoadError, TokenizerError, TrainError};
 use tributary_protocol::{BaseModelId, ContentHash, ContributionId, VersionRef, sample::CommittedError};

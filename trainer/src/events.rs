@@ -1,13 +1,14 @@
 //! A run's events for whoever watches it: kept beyond the job's folder, read from any place on.
 
-use crate::{
-    files::{FileError, at, read_if_there, write_atomically},
-    state::job_folder,
-};
+use crate::state::job_folder;
 use std::{
     fs::File,
     io::{ErrorKind, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
+};
+use tributary_daemon::{
+    FileError,
+    files::{at, read_if_there, write_atomically},
 };
 use tributary_lora::{EVENTS_FILE, Record};
 use tributary_protocol::JobId;

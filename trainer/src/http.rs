@@ -4,7 +4,6 @@
 use crate::{
     error::TrainerError,
     events::{Line, Tail},
-    files::{FileError, read_if_there},
     metrics::Metrics,
     state::shares_file,
 };
@@ -24,6 +23,7 @@ use std::{convert::Infallible, net::SocketAddr, path::PathBuf, sync::Arc, time::
 use tokio::{net::TcpListener, time::sleep};
 use tokio_util::sync::CancellationToken;
 use tributary_client::Account;
+use tributary_daemon::{FileError, files::read_if_there};
 use tributary_protocol::JobId;
 
 /// What the pages show.
@@ -207,7 +207,7 @@ mod tests {
     #[tokio::test]
     async fn pages_show_what_the_engine_measures_and_what_was_reported() {
         let folder = tempfile::tempdir().unwrap();
-        crate::files::write_atomically(&shares_file(folder.path(), JobId(7)), b"[1]").unwrap();
+        tributary_daemon::files::write_atomically(&shares_file(folder.path(), JobId(7)), b"[1]").unwrap();
         let window = Window {
             metrics: Arc::default(),
             account: Account([1; 32]),
@@ -232,7 +232,7 @@ mod tests {
         };
         let lines = [event(1, "checkpoint"), event(2, "paused"), event(3, "finished")];
         let file = crate::state::job_folder(folder.path(), JobId(7)).join(tributary_lora::EVENTS_FILE);
-        crate::files::write_atomically(&file, lines.concat().as_bytes()).unwrap();
+        tributary_daemon::files::write_atomically(&file, lines.concat().as_bytes()).unwrap();
         assert!(page(address, "/jobs/7/events?after=1").await.ends_with(&lines[1..].concat()));
         // The stream ends with the run.
         let stream = page(address, "/jobs/7/events/stream?after=2").await;

@@ -5,51 +5,39 @@
 //! the metrics server are tasks beside it.
 //!
 //! Two things are shared with commands that need no daemon: [`train_local`] trains without a chain, and [`verify_job`]
-//! checks somebody's report. [`Bundle`] and [`Shares`] read what a job made.
+//! checks somebody's report. What a job made is read by [`tributary_daemon::Bundle`].
 //!
 //! # Invariant
 //! What the chain decides is read at finalised blocks. What is submitted is submitted once, whatever crashes (see
 //! [`tributary_client::Submitter`]). A lease that is lost stops the work; the work is kept.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-mod archive;
 mod bases;
-mod bundle;
 mod chain;
 mod config;
 mod engine;
 mod error;
 mod events;
-mod files;
-mod grants;
 mod http;
 mod lease;
 mod local;
 mod metrics;
 mod phase;
-mod recipe;
 mod repeat;
-mod signals;
 mod state;
 #[cfg(test)]
 mod tests;
 mod verify;
 
-pub use archive::ArchiveError;
-pub use bundle::{Bundle, BundleError, Share, Shares};
 pub use config::{Cadence, TrainerConfig};
 pub use error::{TrainerError, WorkError};
-pub use files::FileError;
-pub use grants::{ChainGrants, KeySigner, chain_scope, exchange_scope};
 pub use local::{LocalError, LocalOutcome, estimate_local, train_local};
 pub use phase::{Activity, Observer};
-pub use recipe::Recipe;
 pub use repeat::{differences, repeat_job};
-pub use signals::shutdown_on_signals;
 pub use state::StateError;
 pub use tributary_attribution::{AttributionReport, Comparison, ContributionSamples};
 pub use tributary_lora::{Estimate, Event, StepEvent};
-pub use verify::{Verdict, Verification, VerifyError, verify_bundle, verify_job};
+pub use verify::{Verdict, Verification, VerifyError, verify_job};
 
 use bases::Bases;
 use chain::{JobChain, LiveChain};
@@ -60,6 +48,7 @@ use state::State;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tributary_client::{ChainClient, Journal, Keypair, Submitter};
+use tributary_daemon::{ChainGrants, KeySigner, files};
 use tributary_exchange::{Identity, Node, NodeConfig, Reader, Store};
 
 /// The daemon.

@@ -3,18 +3,17 @@
 use crate::{
     config::Cadence,
     error::WorkError,
-    files::{FileError, at},
     phase::{
         Observer, report,
         train::{self, Order},
     },
-    recipe::Recipe,
 };
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 use tributary_attribution::{AttributionReport, ContributionHashes, Corpus};
+use tributary_daemon::{FileError, Recipe, files::at};
 use tributary_lora::{
     Estimate, LoadError, ModelConfig, Plan, Tokenizer,
     data::{CheckConfig, CheckError, TrainingFiles, read_dataset},

@@ -12,7 +12,6 @@
 //! The record holds little, because little is needed: a phase looks at what is there and goes on. A fetched blob is not
 //! fetched again, training resumes from its checkpoint, a finished report is sent as it is.
 
-use crate::files::{FileError, read_if_there, remove_folder, write_atomically};
 use codec::Encode;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -20,6 +19,10 @@ use std::{
     path::{Path, PathBuf},
 };
 use tributary_client::{Account, Job};
+use tributary_daemon::{
+    FileError,
+    files::{read_if_there, remove_folder, write_atomically},
+};
 use tributary_protocol::{ContentHash, JobId};
 
 /// The format of the record that this program writes and reads.

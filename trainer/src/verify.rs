@@ -1,22 +1,20 @@
 //! Checking a job's report: every hash in it, and its attribution by doing it again.
 
 use crate::{
-    bundle::{Bundle, BundleError},
     error::WorkError,
     phase::{
         Activity, Observer,
         attribute::groups,
         train::{prepare, start},
     },
-    recipe::Recipe,
 };
 use std::path::Path;
 use tributary_attribution::{
-    AttributionReport, Comparison, ContributionSamples, Corpus, Embeddings, EvidenceError, Inputs, Kept, Tangents,
-    recompute,
+    AttributionReport, Comparison, ContributionSamples, Corpus, EvidenceError, Inputs, Kept, recompute,
 };
+use tributary_daemon::{BundleError, BundleMismatch, Recipe, verify_bundle};
 use tributary_lora::{AdapterError, Snapshot};
-use tributary_protocol::{ContentHash, answer::attributed_part, job::Report, sum_tree::Domain};
+use tributary_protocol::{job::Report, sum_tree::Domain};
 
 /// What to verify, and against what.
 #[derive(Clone, Copy, Debug)]
@@ -51,18 +49,11 @@ pub struct Verdict {
 /// Why a report does not stand, or could not be checked.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
-    /// A part of the bundle is not the reported one.
-    #[error("the {part} of the bundle does not have the reported hash: {found} instead of {expected}")]
-    Hash {
-        /// Which part.
-        part: &'static str,
-        /// The reported hash.
-        expected: ContentHash,
-        /// The hash of what is there.
-        found: ContentHash,
-    },
-    /// Two parts of the bundle or the report contradict each other.
-    #[error("the report contradicts itself: {what}")]
+    /// The bundle is not what was reported.
+    #[error(transparent)]
+    Mismatch(#[from] BundleMismatch),
+    /// The report contradicts what follows from its inputs.
+    #[error("the report contradicts its inputs: {what}")]
     Contradiction {
         /// What does not fit.
         what: &'static str,
@@ -79,44 +70,6 @@ pub enum VerifyError {
     /// The inputs cannot be used.
     #[error(transparent)]
     Work(#[from] WorkError),
-}
-
-/// Checks that `bytes` are the reported bundle and that everything in it is what the report commits to. Does not look at
-/// data or model. Cost: hashing the bundle.
-pub fn verify_bundle(bytes: &[u8], report: &Report, recipe: &Recipe, domain: &Domain) -> Result<Bundle, VerifyError> {
-    let same = |part, expected: ContentHash, found: ContentHash| {
-        if expected == found { Ok(()) } else { Err(VerifyError::Hash { part, expected, found }) }
-    };
-    let fits = |fits: bool, what| if fits { Ok(()) } else { Err(VerifyError::Contradiction { what }) };
-    same("whole", report.bundle, ContentHash::of(bytes))?;
-    let bundle = Bundle::from_bytes(bytes)?;
-    same("adapter", report.adapter, bundle.adapter()?)?;
-    same("trace", report.trace, bundle.trace_root()?)?;
-    same("evidence", report.contributions.evidence, bundle.evidence_hash()?)?;
-    let evidence = bundle.evidence()?;
-    let root = evidence.tree(domain)?.root();
-    same("shares", report.contributions.shares.root, root.root)?;
-    fits(report.contributions.shares == root, "shares and their root differ in total or number")?;
-    fits(evidence.accuracy == report.accuracy, "the evidence has another accuracy")?;
-    fits(
-        report.contributions.attributed == attributed_part(report.accuracy.as_ref()),
-        "the part that is attributed to answers does not follow from the accuracy",
-    )?;
-    let hash = |embeddings: Option<Embeddings>| embeddings.map(|embeddings| embeddings.hash());
-    fits(evidence.embeddings == hash(bundle.embeddings()?), "the embeddings are not those of the evidence")?;
-    let hash = |tangents: Option<Tangents>| tangents.map(|tangents| tangents.hash());
-    fits(evidence.tangents == hash(bundle.tangents()?), "the tangents are not those of the evidence")?;
-    let shares = bundle.shares()?;
-    fits(shares.tree()?.root() == root, "the shares are not those of the evidence")?;
-    fits(bundle.metrics()? == report.metrics, "the bundle's metrics are not the reported ones")?;
-    fits(bundle.recipe()? == *recipe, "the bundle's recipe is not the job's")?;
-    fits(evidence.method == recipe.attribution, "the evidence is by another method than the job's")?;
-    let trace = bundle.trace()?;
-    fits((1u32..).zip(&trace).all(|(step, record)| record.step == step), "the trace's steps do not count from 1")?;
-    fits(trace.len() as u64 == u64::from(report.metrics.steps), "the trace has another number of steps")?;
-    let last = evidence.checkpoints.last().map(|checkpoint| checkpoint.adapter);
-    fits(last == Some(report.adapter), "the last checkpoint is not the adapter")?;
-    Ok(bundle)
 }
 
 /// Checks everything that [`verify_bundle`] checks, that the checkpoints lie where the recipe puts them, and does the

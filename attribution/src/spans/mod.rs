@@ -2,8 +2,8 @@
 //!
 //! A [`SpanIndex`] holds the tokens that a model was trained on with their suffix array; [`find_spans`] gives an answer's
 //! longest parts that stand there word for word, the rarest first, with samples and contributions. That is evidence to be
-//! shown. Of a sample's share it can move a fifth at most ([`with_span_evidence`]): that words stand somewhere does not say
-//! that they were learnt there.
+//! shown, and moves no units: that words stand somewhere does not say that they were learnt there. [`with_span_evidence`] is
+//! the rule by which it could, at most a fifth of each share; nothing that pays calls it.
 //!
 //! Source: OLMoTrace, arXiv 2504.07096; suffix arrays by SA-IS (the C library libsais). Specification: `docs/protocol/spans.md`.
 

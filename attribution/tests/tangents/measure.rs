@@ -10,7 +10,7 @@ use tributary_attribution::{
 use tributary_lora::{Adapter, Dataset, EncodedSample, TrainingRun, sample_loss};
 use tributary_protocol::{
     ContentHash, ContributionId, Ppm,
-    answer::{Accuracy, Rule},
+    answer::{Accuracy, Rule, leading_group},
     recipe::TangentWay,
     stream::SHARE_UNITS,
 };
@@ -134,12 +134,18 @@ fn contributors_are_measured_by_what_they_would_be_paid() {
             scores.ghosts.remove(at);
             let mut effects = vec![0f64; contributors];
             for group in 0..4 {
-                // Only this group helped: all that is paid is a part of what it did.
+                // Only this group helped, or all did as much: what is paid is a part of what it did.
+                let leads = leading_group(&scores.groups) == Some(group);
                 let mut alone = scores.clone();
-                alone.groups = (0..4).map(|other| i64::from(other == group)).collect();
+                alone.groups = (0..4).map(|other| i64::from(!leads || other == group)).collect();
                 let shares = alone.share(explained.tangents.groups(), None, &rule).unwrap().shares;
-                for (units, member) in shares.units.iter().zip(&of_sample) {
-                    effects[*member] += scores.groups[group] as f64 * *units as f64 / SHARE_UNITS as f64;
+                let times = if leads { 1.0 } else { 4.0 };
+                let of_group = explained.tangents.groups().of_sample();
+                for ((units, member), of) in shares.units.iter().zip(&of_sample).zip(of_group) {
+                    if usize::from(*of) == group {
+                        let part = times * *units as f64 / SHARE_UNITS as f64;
+                        effects[*member] += scores.groups[group] as f64 * part;
+                    }
                 }
             }
             effects

@@ -1,7 +1,7 @@
 //! Values on the command line: numbers of records, texts with a limit, parts and scopes.
 
 use tributary_protocol::{
-    BaseModelId, ContributionId, DatanetId, GrantId, JobId, ModelId, Ppm, VersionRef,
+    BaseModelId, ChannelId, ContributionId, DatanetId, GrantId, JobId, ModelId, Ppm, VersionRef,
     datanet::{Name, Text},
     grant::{BaseModelScope, VersionScope},
     model::DataUse,
@@ -24,6 +24,7 @@ number!(
     base_model: BaseModelId,
     model: ModelId,
     job: JobId,
+    channel: ChannelId,
 );
 
 /// A version: `DATANET@NUMBER`.

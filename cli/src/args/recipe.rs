@@ -5,11 +5,11 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use std::path::PathBuf;
+use tributary_daemon::Recipe;
 use tributary_protocol::{
     Ppm,
     recipe::{Arithmetic, AttributionMethod, Hyperparameters, Method, Schedule, TangentWay, TargetLayers, Template},
 };
-use tributary_trainer::Recipe;
 
 /// What of a recipe is given; the rest is as in the recipe file, else the default.
 #[derive(Args, Clone, Debug, Default)]

@@ -18,6 +18,7 @@ use serde_json::json;
 use std::{collections::HashMap, path::PathBuf, time::Instant};
 use tributary_attribution::{AnswerEvidence, Explained, ExplainedModel};
 use tributary_client::Account;
+use tributary_daemon::{Bundle, Recipe, verify_bundle};
 use tributary_lora::{Adapter, DataConfig, Dataset, Model, SamplingConfig, Tokenizer, data::Prompter, reply};
 use tributary_protocol::{
     ContentHash, ContributionId, Ppm,
@@ -25,7 +26,6 @@ use tributary_protocol::{
     sample::{CanonicalLine, Limits, ParsedSamples},
     sum_tree::Domain,
 };
-use tributary_trainer::{Bundle, Recipe, verify_bundle};
 
 /// An answer, and where the inputs come from.
 #[derive(Args, Clone, Debug)]

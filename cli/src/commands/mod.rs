@@ -1,7 +1,10 @@
 //! The commands, one group a file.
 
 mod account;
+mod answers;
+mod ask;
 mod attribution;
+mod channel;
 mod contribution;
 mod data;
 mod datanet;
@@ -12,10 +15,14 @@ mod job;
 pub(crate) mod model;
 mod pretrain;
 mod provider;
+mod receipt;
+mod recount;
 pub(crate) mod reward;
+mod serve;
 mod studio;
 mod train;
 mod trainer;
+mod voucher;
 
 pub(crate) use contribution::read as read_samples;
 
@@ -46,6 +53,9 @@ pub enum Command {
     /// Revenue streams: pay in, claim
     #[command(subcommand)]
     Reward(reward::Command),
+    /// What operators sign for each answer: show, verify
+    #[command(subcommand)]
+    Receipt(receipt::Command),
     /// Who shaped a model, and checking that
     #[command(subcommand)]
     Attribution(attribution::Command),
@@ -55,6 +65,16 @@ pub enum Command {
     /// Train for pay: bond, run the daemon
     #[command(subcommand)]
     Trainer(trainer::Command),
+    /// Answer with models for pay, or with your own adapters for nobody's money
+    Serve(serve::Args),
+    /// Payment channels: find an operator, put money aside, close
+    #[command(subcommand)]
+    Channel(channel::Command),
+    /// Vouchers: sign, look at one
+    #[command(subcommand)]
+    Voucher(voucher::Command),
+    /// Ask an operator's model, and pay for the answer from a channel
+    Ask(ask::Args),
     /// Tune a model on your own files, without a chain
     Train(train::Args),
     /// Make the embedded base model from nothing
@@ -79,9 +99,14 @@ impl Command {
             Self::Job(command) => command.run(context).await,
             Self::Model(command) => command.run(context).await,
             Self::Reward(command) => command.run(context).await,
+            Self::Receipt(command) => command.run(context).await,
             Self::Attribution(command) => command.run(context).await,
             Self::Provider(command) => command.run(context).await,
             Self::Trainer(command) => command.run(context).await,
+            Self::Serve(args) => args.run(context).await,
+            Self::Channel(command) => command.run(context).await,
+            Self::Voucher(command) => command.run(context).await,
+            Self::Ask(args) => args.run(context).await,
             Self::Train(args) => args.run(context).await,
             Self::Pretrain(args) => args.run().await,
             Self::Studio(args) => args.run(context).await,
@@ -94,6 +119,7 @@ impl Command {
     pub fn is_daemon(&self) -> bool {
         match self {
             Self::Provider(provider::Command::Run(_)) | Self::Trainer(trainer::Command::Run(_)) => true,
+            Self::Serve(args) => args.is_daemon(),
             Self::Studio(args) => args.is_daemon(),
             _ => false,
         }

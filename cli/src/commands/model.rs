@@ -19,6 +19,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use tributary_client::{ChainClient, Model, calls::models};
+use tributary_daemon::{Recipe, verify_bundle};
 use tributary_lora::{
     SamplingConfig, base_model_hash,
     data::{Role, Turn},
@@ -32,7 +33,6 @@ use tributary_protocol::{
     recipe::Template,
     sum_tree::Domain,
 };
-use tributary_trainer::{Recipe, verify_bundle};
 
 /// Commands on models.
 #[derive(Debug, Subcommand)]

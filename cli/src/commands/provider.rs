@@ -14,9 +14,9 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use tributary_daemon::{ChainGrants, shutdown_on_signals};
 use tributary_exchange::{Identity, Multiaddr, Node, NodeConfig, Store, StoreError};
 use tributary_protocol::ContentHash;
-use tributary_trainer::{ChainGrants, shutdown_on_signals};
 
 /// How often the running provider looks into its inbox.
 const INBOX_PERIOD: Duration = Duration::from_secs(1);

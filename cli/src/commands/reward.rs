@@ -1,6 +1,9 @@
 //! `tributary reward`.
 
-use super::done;
+use super::{
+    answers::{self, AnswersArgs},
+    done,
+};
 use crate::{
     amounts::Money,
     args::parse,
@@ -13,11 +16,11 @@ use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use tributary_client::{Account, ChainClient, Event, Stream, calls::attribution};
+use tributary_daemon::{Bundle, Shares};
 use tributary_protocol::{
     Amount, ContributionId, ModelId,
     sum_tree::{SumLeaf, SumProof},
 };
-use tributary_trainer::{Bundle, Shares};
 
 /// Commands on revenue streams.
 #[derive(Debug, Subcommand)]
@@ -54,6 +57,25 @@ pub enum Command {
         model: ModelId,
         #[command(flatten)]
         shares: SharesArgs,
+    },
+    /// Show what an account's contributions could claim now by an operator's answers
+    ClaimableAnswers {
+        /// The model
+        #[arg(value_parser = parse::model)]
+        model: ModelId,
+        #[command(flatten)]
+        answers: AnswersArgs,
+        /// Whose; yours if left out
+        #[arg(long)]
+        account: Option<Account>,
+    },
+    /// Claim what your contributions have earned by an operator's answers, each with its proof
+    ClaimAnswers {
+        /// The model
+        #[arg(value_parser = parse::model)]
+        model: ModelId,
+        #[command(flatten)]
+        answers: AnswersArgs,
     },
     /// List all streams
     List,
@@ -107,6 +129,10 @@ impl Command {
                 Ok(Output::list(&claims))
             }
             Self::Claim { model, shares } => claim(context, model, &shares).await,
+            Self::ClaimableAnswers { model, answers, account } => {
+                answers::claimable(context, model, &answers, account).await
+            }
+            Self::ClaimAnswers { model, answers } => answers::claim(context, model, &answers).await,
             Self::List => {
                 let view = context.client().await?.latest();
                 let mut streams = Vec::new();

@@ -8,9 +8,9 @@ use crate::{
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::{net::SocketAddr, path::PathBuf};
+use tributary_daemon::shutdown_on_signals;
 use tributary_exchange::Multiaddr;
 use tributary_studio::{Index, Studio, StudioConfig, UploadsConfig};
-use tributary_trainer::shutdown_on_signals;
 use url::Url;
 
 /// The gateway of the web app, and what belongs to it.

@@ -15,10 +15,9 @@ use std::{
     sync::Mutex,
 };
 use tokio_util::sync::CancellationToken;
+use tributary_daemon::{Recipe, shutdown_on_signals};
 use tributary_lora::{MachineSpeed, available_bytes, data::CheckConfig};
-use tributary_trainer::{
-    Activity, Cadence, Event, LocalOutcome, Recipe, estimate_local, shutdown_on_signals, train_local,
-};
+use tributary_trainer::{Activity, Cadence, Event, LocalOutcome, estimate_local, train_local};
 
 /// What to tune, and on what.
 #[derive(clap::Args, Debug)]

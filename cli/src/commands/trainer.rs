@@ -7,8 +7,9 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use std::{net::SocketAddr, path::PathBuf};
 use tributary_client::{Account, calls::jobs};
+use tributary_daemon::shutdown_on_signals;
 use tributary_exchange::Multiaddr;
-use tributary_trainer::{Trainer, TrainerConfig, shutdown_on_signals};
+use tributary_trainer::{Trainer, TrainerConfig};
 
 /// Commands for trainers.
 #[derive(Debug, Subcommand)]

@@ -14,7 +14,8 @@ pub struct Actor {
 }
 
 impl Actor {
-    fn new(client: &ChainClient, name: &'static str) -> anyhow::Result<Self> {
+    /// The holder of a development key.
+    pub fn new(client: &ChainClient, name: &'static str) -> anyhow::Result<Self> {
         let key = Keypair::development(name).context("names of the story are plain")?;
         let submitter = Submitter::new(client.clone(), key, Journal::in_memory()?)?;
         Ok(Self { name, submitter, intents: AtomicU32::new(0) })

@@ -4,6 +4,7 @@ use super::{
     ledger::Ledger,
     processes::stop_script,
     quoted,
+    staying::Staying,
     story::{Story, own_program},
 };
 use crate::{
@@ -29,6 +30,7 @@ pub struct Ending {
     pub(super) prompt: String,
     pub(super) provider: String,
     pub(super) trainer_http: String,
+    pub(super) trainer_exchange: String,
 }
 
 impl Ending {
@@ -61,21 +63,32 @@ impl Ending {
 
 impl Story {
     /// What a person can do with what is left running.
-    pub fn guide(&self, ending: &Ending) -> anyhow::Result<String> {
+    pub fn guide(&self, ending: &Ending, staying: &Staying) -> anyhow::Result<String> {
         let own = own_program()?;
         let run = format!("{} --node {}", quoted(&own), self.node_url);
         Ok(format!(
             "\nEverything is still running. Files and logs: {folder}\n\
-             The accounts are development keys: --dev-account Owner, Curator, Ada, Ben, Cem, Requester, TrainerTwo, Buyer, ...\n\
+             \n  The ModelFactory: {studio}\n\
+             \n  curl {api}/chat/completions -H 'authorization: Bearer {key}' -H 'content-type: application/json' \\\
+             \n    -d '{{\"model\": \"{name}\", \"messages\": [{{\"role\": \"user\", \"content\": {prompt}}}], \"temperature\": 0}}'\n\
+             \nThe accounts are development keys: --dev-account Owner, Curator, Ada, Ben, Cem, Requester, TrainerTwo, Buyer, ...\n\
              \n  {run} job show {job}\
              \n  {run} model lineage {model}\
              \n  {run} account balance --dev-account Ada\
              \n  {run} reward fund {model} 50 --dev-account Buyer\
              \n  {run} reward claim {model} --dev-account Ada --shares {http}/jobs/{job}/shares\
+             \n  {run} channel open 5 --operator {operator} --dev-account Buyer\
+             \n  {run} ask {prompt} --model {model} --dev-account Buyer\
              \n  {run} attribution verify {job} --dev-account Owner --base {base} --bundle {bundle} --provider {provider}\
              \n  {program} model chat --base {base} --adapter {adapter}\
              \n\nStop everything: {stop}",
             folder = quoted(&self.folder),
+            studio = staying.studio,
+            api = staying.api,
+            key = staying.key,
+            operator = staying.operator,
+            name = staying.model,
+            prompt = serde_json::Value::from(ending.prompt.as_str()),
             job = ending.job,
             model = ending.model,
             http = ending.trainer_http,

@@ -8,12 +8,12 @@ use crate::{
 };
 use anyhow::{Context as _, ensure};
 use std::path::{Path, PathBuf};
+use tributary_daemon::Recipe;
 use tributary_lora::base_model_hash;
 use tributary_protocol::{
     ContentHash,
     sample::{Limits, ParsedSamples},
 };
-use tributary_trainer::Recipe;
 
 /// Longest answer to the question at the end.
 pub const ANSWER_TOKENS: usize = 64;

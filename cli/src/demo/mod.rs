@@ -9,6 +9,7 @@ mod ledger;
 mod material;
 mod narrator;
 mod processes;
+mod staying;
 mod story;
 mod training;
 
@@ -31,6 +32,9 @@ pub struct Args {
     /// Leave everything running at the end, and say how to use and how to stop it
     #[arg(long)]
     keep: bool,
+    /// Folder of the ModelFactory's built pages (studio/web/dist), for --keep
+    #[arg(long, value_name = "DIR", requires = "keep")]
+    web: Option<PathBuf>,
     /// Hugging Face folder of another base model (a family of docs/models.md) than the embedded one
     #[arg(long, value_name = "DIR")]
     base: Option<PathBuf>,
@@ -70,17 +74,22 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<Output> {
     let narrator = Narrator::new(context.json());
     let mut interruption = Interruption::new()?;
     let mut story = Story::new(&folder, node_binary, material, processes, narrator);
+    let played = async {
+        let ending = story.play().await?;
+        let staying = if keep { Some(story.stay(&ending, args.web.as_deref()).await?) } else { None };
+        anyhow::Ok((ending, staying))
+    };
     let played = tokio::select! {
-        played = story.play() => played,
+        played = played => played,
         name = interruption.wait() => Err(anyhow::anyhow!("stopped by {name}")),
     };
     match played {
-        Ok(ending) if keep => {
-            let guide = story.guide(&ending)?;
+        Ok((ending, Some(staying))) => {
+            let guide = story.guide(&ending, &staying)?;
             story.into_processes().leave_running()?;
             Ok(ending.output(context.json()).and(guide))
         }
-        Ok(ending) => {
+        Ok((ending, None)) => {
             drop(story);
             // The folder is in the way, no more: that it stays is no failure of the story.
             let _ = fs::remove_dir_all(&folder);

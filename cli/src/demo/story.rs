@@ -24,6 +24,7 @@ use std::{
 };
 use tokio::time::{Instant, sleep};
 use tributary_client::{ChainClient, ChainError, calls};
+use tributary_daemon::{Shares, verify_bundle};
 use tributary_exchange::Multiaddr;
 use tributary_protocol::{
     Amount, BaseModelId, ContributionId, DatanetId, GrantId, JobId, ModelId, Ppm, VersionRef,
@@ -36,7 +37,6 @@ use tributary_protocol::{
     stream::Split,
     sum_tree::Domain,
 };
-use tributary_trainer::{Shares, verify_bundle};
 
 /// Paid to the Datanet's owner by the job.
 const DATA_PRICE: Amount = 20 * TRIB;
@@ -223,7 +223,7 @@ impl Story {
         self.folder.join("bundle.tar")
     }
 
-    fn store(&self) -> PathBuf {
+    pub(super) fn store(&self) -> PathBuf {
         self.folder.join("provider")
     }
 
@@ -492,6 +492,8 @@ impl Story {
         .await??;
         let (record, lineage) = (models::show(client, model).await?, models::lineage(client, model).await?);
         let provider = self.provider_address().await?;
+        let trainer_exchange =
+            self.health(trainer).await?.exchange.into_iter().next().context("the trainer listens nowhere")?;
         drop(task);
         self.narrator.tell(&prompt);
         self.narrator.tell(&format!("  base   {}", answers.0));
@@ -514,6 +516,7 @@ impl Story {
             prompt,
             provider,
             trainer_http: self.http[trainer].clone(),
+            trainer_exchange,
         })
     }
 }

@@ -1,11 +1,13 @@
 //! The chain's records as people and programs read them.
 
+mod channels;
 mod datanets;
 mod grants;
 mod jobs;
 mod models;
 mod money;
 
+pub use channels::{ChannelView, OperatorView};
 pub use datanets::{ContributionView, DatanetView, VersionView};
 pub use grants::GrantView;
 pub use jobs::{JobView, TrainerView};

@@ -297,6 +297,20 @@ impl Model {
         Ok(self)
     }
 
+    /// The same model under a profile, as a second one that shares the parameters.
+    ///
+    /// Errors: as of [`Model::with_arithmetic`].
+    pub fn sharing(&self, arithmetic: Arithmetic) -> Result<Self, LoadError> {
+        arithmetic.check_at(self.placement)?;
+        let parameters = self.parameters().into_iter().map(|(name, weight)| (name, weight.detach())).collect();
+        let mut model = Self::assemble(self.config.clone(), parameters)?;
+        model.precision = self.precision;
+        model.arithmetic = arithmetic;
+        model.placement = self.placement;
+        model.content_hash = self.content_hash;
+        Ok(model)
+    }
+
     /// Number of parameters; tied ones count once.
     pub fn parameter_count(&self) -> usize {
         self.parameters().iter().filter(|(name, _)| !is_buffer(name)).map(|(_, weight)| weight.elem_count()).sum()

@@ -313,6 +313,80 @@ pub(crate) struct LayerCache {
     values: Vec<f32>,
 }
 
+impl LayerCache {
+    /// Adds positions; returns how many there were before.
+    fn extend(&mut self, k: &[f32], v: &[f32], shape: &AttentionShape, rope: &RopeTable) -> usize {
+        let width = shape.key_width();
+        let before = self.keys.len();
+        self.keys.extend_from_slice(k);
+        self.values.extend_from_slice(v);
+        for (i, row) in self.keys[before..].chunks_exact_mut(width).enumerate() {
+            rope.rotate(row, before / width + i);
+        }
+        before / width
+    }
+
+    /// What `query`, one head of one position, makes of the positions `seen`; `out` is zero before, `scores` is scratch.
+    fn attend(
+        &self,
+        query: &[f32],
+        kv_head: usize,
+        seen: Range<usize>,
+        shape: &AttentionShape,
+        out: &mut [f32],
+        scores: &mut Vec<f32>,
+    ) {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") {
+            #[expect(unsafe_code, reason = "compiled for instructions that were just asked for")]
+            // SAFETY: the processor has AVX2.
+            unsafe {
+                return self.attend_avx2(query, kv_head, seen, shape, out, scores);
+            }
+        }
+        self.attend_here(query, kv_head, seen, shape, out, scores);
+    }
+
+    /// The same operations in the same order, eight at a time.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn attend_avx2(
+        &self,
+        query: &[f32],
+        kv_head: usize,
+        seen: Range<usize>,
+        shape: &AttentionShape,
+        out: &mut [f32],
+        scores: &mut Vec<f32>,
+    ) {
+        self.attend_here(query, kv_head, seen, shape, out, scores);
+    }
+
+    #[inline(always)]
+    fn attend_here(
+        &self,
+        query: &[f32],
+        kv_head: usize,
+        seen: Range<usize>,
+        shape: &AttentionShape,
+        out: &mut [f32],
+        scores: &mut Vec<f32>,
+    ) {
+        let (narrow, value_width) = (shape.key_width(), shape.value_width());
+        let (kv_at, value_at) = (kv_head * shape.head_dim, kv_head * shape.value_dim);
+        scores.clear();
+        for key in self.keys[seen.start * narrow..seen.end * narrow].chunks_exact(narrow) {
+            scores.push(dot(query, &key[kv_at..kv_at + shape.head_dim]) * shape.scale());
+        }
+        softmax(scores);
+        for (p, value) in scores.iter().zip(self.values[seen.start * value_width..].chunks_exact(value_width)) {
+            for (out, value) in out.iter_mut().zip(&value[value_at..value_at + shape.value_dim]) {
+                *out += p * value;
+            }
+        }
+    }
+}
+
 /// Attention of new positions over everything cached before them, without gradients.
 ///
 /// `q`, `k` and `v` are the rows of the new positions, which follow those in the cache; their rotated keys and their values
@@ -325,33 +399,17 @@ pub(crate) fn attend_cached(
     rope: &RopeTable,
     cache: &mut LayerCache,
 ) -> Vec<f32> {
-    let (dim, wide, narrow) = (shape.head_dim, shape.query_width(), shape.key_width());
-    let (value_dim, value_width) = (shape.value_dim, shape.value_width());
-    let LayerCache { keys, values } = cache;
-    let first = keys.len() / narrow;
-    let new_keys = keys.len();
-    keys.extend_from_slice(k);
-    values.extend_from_slice(v);
-    for (i, row) in keys[new_keys..].chunks_exact_mut(narrow).enumerate() {
-        rope.rotate(row, first + i);
-    }
+    let wide = shape.query_width();
+    let first = cache.extend(k, v, shape, rope);
     let mut q = q.to_vec();
     let mut out = vec![0f32; q.len() / wide * shape.output_width()];
-    let mut scores = Vec::with_capacity(keys.len() / narrow);
+    let mut scores = Vec::new();
     for (i, (q, out)) in q.chunks_exact_mut(wide).zip(out.chunks_exact_mut(shape.output_width())).enumerate() {
         rope.rotate(q, first + i);
         let seen = shape.first_seen(first + i)..first + i + 1;
-        for (head, (q, out)) in q.chunks_exact(dim).zip(out.chunks_exact_mut(value_dim)).enumerate() {
-            let (kv_at, value_at) = (shape.kv_head(head) * dim, shape.kv_head(head) * value_dim);
-            scores.clear();
-            let keys = keys[seen.start * narrow..seen.end * narrow].chunks_exact(narrow);
-            scores.extend(keys.map(|k| dot(q, &k[kv_at..kv_at + dim]) * shape.scale()));
-            softmax(&mut scores);
-            for (p, v) in scores.iter().zip(values[seen.start * value_width..].chunks_exact(value_width)) {
-                for (out, v) in out.iter_mut().zip(&v[value_at..value_at + value_dim]) {
-                    *out += p * v;
-                }
-            }
+        let heads = q.chunks_exact(shape.head_dim).zip(out.chunks_exact_mut(shape.value_dim));
+        for (head, (query, out)) in heads.enumerate() {
+            cache.attend(query, shape.kv_head(head), seen.clone(), shape, out, &mut scores);
         }
     }
     out

@@ -45,6 +45,7 @@ impl<T: Config> Pallet<T> {
             RecipeFault::Groups => Error::<T>::RecipeGroups,
             RecipeFault::Halves => Error::<T>::RecipeHalves,
             RecipeFault::Coalitions => Error::<T>::RecipeCoalitions,
+            RecipeFault::Questions => Error::<T>::RecipeQuestions,
         })?;
         ensure!(spec.split.is_whole(), Error::<T>::SplitNotWhole);
         ensure!(spec.price >= T::PriceMin::get(), Error::<T>::PriceTooLow);

@@ -510,6 +510,8 @@ pub mod pallet {
         RecipeHalves,
         /// Attribution is measured on 4 to 100 coalitions, or on none.
         RecipeCoalitions,
+        /// Attribution is measured by asking the validation samples: keep some, or ask for no coalitions.
+        RecipeQuestions,
     }
 
     #[pallet::hooks]

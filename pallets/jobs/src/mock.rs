@@ -114,6 +114,8 @@ parameter_types! {
     pub storage Accuracies: alloc::vec::Vec<Option<Accuracy>> = alloc::vec::Vec::new();
     /// Whether the registry refuses models.
     pub storage RegistryBroken: bool = false;
+    /// Who serves which models.
+    pub storage Served: alloc::vec::Vec<(ModelId, AccountId)> = alloc::vec::Vec::new();
 }
 
 impl pallet_jobs::Config for Test {
@@ -242,6 +244,10 @@ impl ModelRegistry<AccountId> for Neighbours {
         let id = u64::try_from(models.len()).unwrap();
         Models::set(&models);
         Ok(ModelId(id))
+    }
+
+    fn may_serve(model: ModelId, operator: &AccountId) -> bool {
+        Served::get().contains(&(model, *operator))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{ActiveJobs, Config, Jobs, NextJob, Pallet, Trainers, types::JobOf};
 use alloc::vec::Vec;
-use pallet_support::{DatanetInspect, GrantGate, now};
+use pallet_support::{DatanetInspect, GrantGate, ModelRegistry, now};
 use tributary_protocol::{
     ContentHash, JobId, VersionRef,
     access::{ReadRequest, Scope},
@@ -45,7 +45,8 @@ impl<T: Config> Pallet<T> {
     /// Whether `request` is allowed at this block.
     ///
     /// A version's file: its Datanet's owner and curators, and the holder of a live lease on a job that uses the version
-    /// under a grant that still covers it. A job's bundle, once reported: its requester and its trainer.
+    /// under a grant that still covers it. A job's bundle, once reported: its requester and its trainer; once
+    /// settled, the operators that may serve its model too.
     pub fn may_read(request: ReadRequest<T::AccountId>) -> bool {
         let ReadRequest { account, scope, blob } = request;
         match scope {
@@ -77,10 +78,12 @@ impl<T: Config> Pallet<T> {
 
     fn shares_bundle(account: &T::AccountId, id: JobId, blob: ContentHash) -> bool {
         Jobs::<T>::get(id).is_some_and(|job| match &job.state {
-            JobState::Reported { trainer, report, .. }
-            | JobState::Disputed { trainer, report, .. }
-            | JobState::Settled { trainer, report, .. } => {
+            JobState::Reported { trainer, report, .. } | JobState::Disputed { trainer, report, .. } => {
                 report.bundle == blob && (*account == job.requester || account == trainer)
+            }
+            JobState::Settled { trainer, report, model } => {
+                report.bundle == blob
+                    && (*account == job.requester || account == trainer || T::Models::may_serve(*model, account))
             }
             JobState::Open | JobState::Leased { .. } | JobState::Cancelled | JobState::Expired => false,
         })

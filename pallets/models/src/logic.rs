@@ -175,6 +175,10 @@ impl<T: Config> ModelRegistry<T::AccountId> for Pallet<T> {
         });
         Ok(id)
     }
+
+    fn may_serve(model: ModelId, operator: &T::AccountId) -> bool {
+        Self::may_serve(model, operator)
+    }
 }
 
 /// Whether `text` is UTF-8 and not empty.

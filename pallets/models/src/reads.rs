@@ -6,7 +6,7 @@ use crate::{
 use alloc::vec::Vec;
 use tributary_protocol::{
     BaseModelId, ContentHash, ModelId, VersionRef,
-    model::{BaseModel, Deployment, Model},
+    model::{BaseModel, Deployment, Model, ModelStatus},
 };
 
 /// Most entries of a page, as the runtime API has it.
@@ -55,6 +55,16 @@ impl<T: Config> Pallet<T> {
     /// Whether a grant under which the model was trained has been revoked since.
     pub fn is_affected(id: ModelId) -> Option<bool> {
         Models::<T>::get(id).map(|model| Self::affected(&model))
+    }
+
+    /// Whether an operator may answer with a model now: the model is published, no grant that it was trained under is revoked,
+    /// and the operator has deployed it.
+    pub fn may_serve(model: ModelId, operator: &T::AccountId) -> bool {
+        Models::<T>::get(model).is_some_and(|record| {
+            record.status == ModelStatus::Published
+                && Deployments::<T>::contains_key(model, operator)
+                && !Self::affected(&record)
+        })
     }
 
     /// The first model made with an adapter.

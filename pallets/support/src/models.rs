@@ -40,4 +40,8 @@ pub struct NewModel<AccountId> {
 pub trait ModelRegistry<AccountId> {
     /// Records the model and opens its revenue stream.
     fn record(model: NewModel<AccountId>) -> Result<ModelId, DispatchError>;
+
+    /// Whether an operator may answer with a model now: the model is published, no grant that it was trained under is revoked,
+    /// and the operator has deployed it.
+    fn may_serve(model: ModelId, operator: &AccountId) -> bool;
 }

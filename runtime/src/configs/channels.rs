@@ -7,10 +7,7 @@ use crate::{
 use frame_support::parameter_types;
 use frame_system::EnsureRoot;
 use pallet_support::ServedModels;
-use tributary_protocol::{
-    ModelId,
-    model::{ModelStatus, Prices},
-};
+use tributary_protocol::{ModelId, model::Prices};
 
 parameter_types! {
     /// Several times what a channel costs its parties in fees.
@@ -48,9 +45,7 @@ impl ServedModels<AccountId> for Served {
     }
 
     fn may_serve(model: ModelId, operator: &AccountId) -> bool {
-        Models::model(model).is_some_and(|model| model.status == ModelStatus::Published)
-            && pallet_models::Deployments::<Runtime>::contains_key(model, operator)
-            && Models::is_affected(model) == Some(false)
+        Models::may_serve(model, operator)
     }
 
     #[cfg(feature = "runtime-benchmarks")]

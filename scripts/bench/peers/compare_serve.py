@@ -26,7 +26,9 @@ PROGRAMS = {
 SELF = {
     "hot": [("8 adapters, room for 8", "hot", ["slots=8", "hot=8"]), ("16 adapters, room for 8", "hot", ["slots=8", "hot=16"])],
     "cold": [("in memory, on the disk", "cold", [])],
+    "api": [("8 streams of 64 tokens", "api", ["clients=8"]), ("1 stream of 64 tokens", "api", ["clients=1"])],
 }
+SHOWN = {"hot": "to the first token", "cold": "to the first token", "api": "the engine alone, over HTTP"}
 
 
 def main():
@@ -54,7 +56,7 @@ def main():
                 program.end()
                 columns = zip(*(map(float, answer.split()) for answer in program.answers[1:]))
                 shown = ", ".join(f"{statistics.median(column):.2f} ms" for column in columns)
-                print(f"| {row} | {name} | to the first token: {shown} | | | |", flush=True)
+                print(f"| {row} | {name} | {SHOWN[row]}: {shown} | | | |", flush=True)
             continue
         programs = []
         for whose, what, name, settings in PROGRAMS[row]:

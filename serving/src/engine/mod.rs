@@ -98,6 +98,10 @@ pub struct EngineCounts {
     pub waiting: usize,
     /// Answers that are being computed.
     pub running: usize,
+    /// Batches that were computed, since the beginning.
+    pub steps: u64,
+    /// Rows of them.
+    pub rows: u64,
     /// Answers that had to give up their pages and wait again, since the beginning.
     pub suspended: u64,
     /// Pages of keys and values.
@@ -121,6 +125,8 @@ pub struct Engine {
     running: Vec<Sequence>,
     requests: u64,
     sequences: SequenceId,
+    steps: u64,
+    rows: u64,
     suspended: u64,
     /// The first in line for an adapter's room, and how many were admitted before it since.
     passed: Option<(SequenceId, usize)>,
@@ -166,6 +172,8 @@ impl Engine {
             running: Vec::new(),
             requests: 0,
             sequences: 0,
+            steps: 0,
+            rows: 0,
             suspended: 0,
             passed: None,
             model,
@@ -244,6 +252,8 @@ impl Engine {
         let plan = self.plan();
         let (mut payers, mut served) = (BTreeSet::new(), Vec::new());
         if !plan.is_empty() {
+            self.steps += 1;
+            self.rows += plan.iter().map(|part| part.rows as u64).sum::<u64>();
             let spans: Vec<Span<'_>> = plan
                 .iter()
                 .map(|part| {
@@ -337,6 +347,8 @@ impl Engine {
         EngineCounts {
             waiting: self.queue.len(),
             running: self.running.len(),
+            steps: self.steps,
+            rows: self.rows,
             suspended: self.suspended,
             pages: self.pool.pages(),
             pages_idle: self.pool.free_pages() + self.prefix.idle(&self.pool),

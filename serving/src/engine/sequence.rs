@@ -1,5 +1,6 @@
 //! One answer on its way.
 
+use crate::constraint::{Constraint, Walk};
 use crate::prefix::PageKey;
 use crate::request::{Event, FinishReason, Request, RequestError, RequestId, Usage};
 use crate::sampling::{Chooser, Chosen};
@@ -32,6 +33,8 @@ pub(super) struct Sequence {
     tokens_max: usize,
     stop_tokens: Arc<[u32]>,
     chooser: Chooser,
+    /// What the answer still has to be.
+    walk: Option<Walk>,
     text: Option<TokenText>,
     stop_strings: StopStrings,
     /// Keys of the whole pages of `tokens`, as far as they were made.
@@ -49,7 +52,7 @@ impl Sequence {
         positions_max: usize,
         tokenizer: Option<&Arc<Tokenizer>>,
     ) -> Vec<Self> {
-        let Request { prompt, adapter, sampling, tokens_max, stop_tokens, stop_strings, choices } = request;
+        let Request { prompt, adapter, sampling, tokens_max, stop_tokens, stop_strings, constraint, choices } = request;
         let (sampling, stop_tokens): (_, Arc<[u32]>) = (Arc::new(sampling), stop_tokens.into());
         let sequence = |choice: u32| Self {
             id: first + u64::from(choice),
@@ -65,6 +68,7 @@ impl Sequence {
             tokens_max: tokens_max.map_or(positions_max, |most| (prompt.len() + most).min(positions_max)),
             stop_tokens: stop_tokens.clone(),
             chooser: Chooser::new(sampling.clone(), choice, &prompt),
+            walk: constraint.as_ref().map(Constraint::walk),
             text: tokenizer.cloned().map(TokenText::new),
             stop_strings: StopStrings::new(&stop_strings),
             keys: Vec::new(),
@@ -128,12 +132,17 @@ impl Sequence {
     }
 
     fn try_advance(&mut self, logits: &[f32], events: &mut Vec<(RequestId, Event)>) -> Result<bool, RequestError> {
-        let chosen = self.chooser.choose(logits)?;
+        let allowed = self.walk.as_ref().map(|walk| walk.allowed(&self.stop_tokens));
+        if allowed.as_ref().is_some_and(|allowed| allowed.is_empty()) {
+            return Err(RequestError::NoToken);
+        }
+        let chosen = self.chooser.choose(logits, allowed.as_deref())?;
         if self.stop_tokens.contains(&chosen.token) {
             let reason = FinishReason::StopToken(chosen.token);
             return self.finish(reason, events);
         }
         self.tokens.push(chosen.token);
+        let is_complete = self.walk.as_mut().is_some_and(|walk| walk.advance(chosen.token));
         let fresh = match &mut self.text {
             Some(text) => text.push(chosen.token)?,
             None => String::new(),
@@ -145,6 +154,7 @@ impl Sequence {
                 self.finished(String::new(), FinishReason::StopString(stop), events);
                 Ok(false)
             }
+            None if is_complete => self.finish(FinishReason::Complete, events),
             None if self.tokens.len() >= self.tokens_max => self.finish(FinishReason::Length, events),
             None => Ok(true),
         }

@@ -1,7 +1,7 @@
 //! Choosing one token after the other.
 
 use super::penalties::Occurrences;
-use super::{Chosen, Logprob, NotFinite, Sampling, draw};
+use super::{Chosen, Logprob, Mask, NotFinite, Sampling, draw};
 use std::sync::Arc;
 
 /// Chooses the tokens of one answer.
@@ -24,15 +24,15 @@ impl Chooser {
         Self { sampling, choice, place: 0, occurrences }
     }
 
-    /// The next token. Ties go to the lower number.
+    /// The next token, of those that are allowed if it is said which; not none. Ties go to the lower number.
     ///
     /// Errors: a logit that is not finite; the answer is not longer then.
-    pub(crate) fn choose(&mut self, logits: &[f32]) -> Result<Chosen, NotFinite> {
+    pub(crate) fn choose(&mut self, logits: &[f32], allowed: Option<&Mask>) -> Result<Chosen, NotFinite> {
         // A product with zero is zero, or not a number.
         if logits.is_empty() || logits.iter().map(|logit| logit * 0.0).sum::<f32>() != 0.0 {
             return Err(NotFinite);
         }
-        let token = match self.sampling.is_plain() {
+        let token = match self.sampling.is_plain() && allowed.is_none() {
             true => self.pick(logits),
             false => {
                 let mut changed = logits.to_vec();
@@ -41,6 +41,10 @@ impl Chooser {
                 }
                 for (token, bias) in &self.sampling.logit_bias {
                     changed[*token as usize] += bias;
+                }
+                if let Some(allowed) = allowed {
+                    let others = (0..).zip(&mut changed).filter(|(token, _)| !allowed.contains(*token));
+                    others.for_each(|(_, logit)| *logit = f32::NEG_INFINITY);
                 }
                 self.pick(&changed)
             }
@@ -90,8 +94,10 @@ impl Chooser {
         let all = logits.len();
         let mut candidates: Vec<(u32, f64)> = match top_k.filter(|k| *k < all) {
             Some(k) => best(logits, k).into_iter().map(weighed).collect(),
-            None => (0..all as u32).map(weighed).filter(|(_, weight)| *weight > 0.0).collect(),
+            None => (0..all as u32).map(weighed).collect(),
         };
+        // What may not be chosen weighs nothing.
+        candidates.retain(|(_, weight)| *weight > 0.0);
         if top_p < 1.0 {
             let wanted = f64::from(top_p) * candidates.iter().map(|(_, weight)| weight).sum::<f64>();
             candidates = reaching(candidates, wanted);
@@ -149,7 +155,7 @@ mod tests {
 
     fn drawn(sampling: Sampling) -> Vec<u32> {
         let mut chooser = Chooser::new(Arc::new(sampling), 0, &[]);
-        (0..400).map(|_| chooser.choose(&LOGITS).unwrap().token).collect()
+        (0..400).map(|_| chooser.choose(&LOGITS, None).unwrap().token).collect()
     }
 
     fn hot() -> Sampling {
@@ -174,12 +180,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_allowed_is_never_chosen() {
+        let mut mask = Mask::none(5);
+        [0, 4].into_iter().for_each(|token| mask.set(token, true));
+        for sampling in [
+            Sampling::default(),
+            hot(),
+            Sampling { top_k: Some(4), ..hot() },
+            Sampling { top_p: 0.99, min_p: 0.001, ..hot() },
+            Sampling { logit_bias: [(1, 100.0)].into(), repetition_penalty: 2.0, ..hot() },
+        ] {
+            let mut chooser = Chooser::new(Arc::new(sampling), 0, &[]);
+            for _ in 0..200 {
+                assert!(mask.contains(chooser.choose(&LOGITS, Some(&mask)).unwrap().token));
+            }
+        }
+    }
+
+    #[test]
     fn draws_follow_the_probabilities() {
         let sampling = Sampling { seed: 11, ..hot() };
         let mut chooser = Chooser::new(Arc::new(sampling), 0, &[]);
         let mut counts = [0u32; 5];
         for _ in 0..20_000 {
-            counts[chooser.choose(&LOGITS).unwrap().token as usize] += 1;
+            counts[chooser.choose(&LOGITS, None).unwrap().token as usize] += 1;
         }
         let total: f64 = LOGITS.iter().map(|logit| f64::from(*logit).exp()).sum();
         for (count, logit) in counts.iter().zip(LOGITS) {
@@ -194,7 +218,7 @@ mod tests {
     fn seeds_and_choices_draw_apart_and_again_the_same() {
         let with = |seed, choice| {
             let mut chooser = Chooser::new(Arc::new(Sampling { seed, ..hot() }), choice, &[]);
-            (0..64).map(|_| chooser.choose(&LOGITS).unwrap().token).collect::<Vec<u32>>()
+            (0..64).map(|_| chooser.choose(&LOGITS, None).unwrap().token).collect::<Vec<u32>>()
         };
         assert_eq!(with(1, 0), with(1, 0));
         assert_ne!(with(1, 0), with(2, 0));
@@ -206,7 +230,7 @@ mod tests {
         // Greedy alternates once a repetition costs more than the distance of 1 between the best and the next.
         let greedy = |sampling: Sampling, prompt: &[u32]| {
             let mut chooser = Chooser::new(Arc::new(sampling), 0, prompt);
-            (0..4).map(|_| chooser.choose(&LOGITS).unwrap().token).collect::<Vec<u32>>()
+            (0..4).map(|_| chooser.choose(&LOGITS, None).unwrap().token).collect::<Vec<u32>>()
         };
         let presence = Sampling { presence_penalty: 1.5, ..Default::default() };
         // 1, 3 at 1.5 each then, 2 at 2, then 0.5: 1 again.
@@ -229,13 +253,13 @@ mod tests {
         let mut chooser = Chooser::new(Arc::new(sampling), 0, &[]);
         let total: f64 = LOGITS.iter().map(|logit| f64::from(*logit).exp()).sum();
         for _ in 0..5 {
-            let chosen = chooser.choose(&LOGITS).unwrap();
+            let chosen = chooser.choose(&LOGITS, None).unwrap();
             assert_eq!(chosen.top.iter().map(|top| top.token).collect::<Vec<_>>(), [1, 3, 2]);
             let expected = f64::from(LOGITS[chosen.token as usize]) - total.ln();
             assert!((f64::from(chosen.logprob.unwrap()) - expected).abs() < 1e-6);
             assert!((f64::from(chosen.top[0].logprob) - (3.0 - total.ln())).abs() < 1e-6);
         }
-        assert_eq!(Chooser::new(Arc::default(), 0, &[]).choose(&LOGITS).unwrap().logprob, None);
+        assert_eq!(Chooser::new(Arc::default(), 0, &[]).choose(&LOGITS, None).unwrap().logprob, None);
     }
 
     #[test]
@@ -249,7 +273,7 @@ mod tests {
     #[test]
     fn broken_logits_and_settings_are_errors() {
         for broken in [f32::NAN, f32::INFINITY] {
-            assert_eq!(Chooser::new(Arc::default(), 0, &[]).choose(&[0.0, broken]), Err(NotFinite));
+            assert_eq!(Chooser::new(Arc::default(), 0, &[]).choose(&[0.0, broken], None), Err(NotFinite));
         }
         let wrong = [
             Sampling { temperature: -1.0, ..Default::default() },

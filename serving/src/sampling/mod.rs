@@ -1,14 +1,16 @@
 //! How the next token is chosen.
 
 mod choose;
+mod mask;
 mod penalties;
 
 pub(crate) use choose::Chooser;
+pub(crate) use mask::Mask;
 use std::collections::BTreeMap;
 
 /// How tokens are chosen from logits. The default takes the most likely one every time.
 ///
-/// In this order: penalties, bias, temperature, `top_k`, `top_p` (of what `top_k` leaves, together 1), `min_p`, the draw.
+/// In this order: penalties, bias, what may come at all ([`Constraint`](crate::Constraint)), temperature, `top_k`, `top_p` (of what `top_k` leaves, together 1), `min_p`, the draw.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sampling {
     /// Logits are divided by it; 0 takes the most likely token every time.

@@ -4,8 +4,8 @@ use super::{codes::account, reader::Reader};
 use crate::db::WorkError;
 use rusqlite::{Connection, params};
 use tributary_client::{Account, Stream};
+use tributary_daemon::{Share, Shares};
 use tributary_protocol::{ContentHash, ContributionId, JobId, ModelId};
-use tributary_trainer::{Share, Shares};
 
 /// Models without leaves: number and job, the oldest first.
 pub fn missing(db: &Connection) -> Result<Vec<(ModelId, JobId)>, WorkError> {

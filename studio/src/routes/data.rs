@@ -27,6 +27,7 @@ use std::{path::Path, sync::Arc};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 use tributary_client::{Account, Use};
+use tributary_daemon::Recipe;
 use tributary_lora::DataConfig;
 use tributary_protocol::{
     Amount, BaseModelId, ContributionId, DatanetId, VersionRef,
@@ -35,7 +36,6 @@ use tributary_protocol::{
     recipe::{AttributionMethod, Hyperparameters, Method},
     sample::{Limits, ParsedSamples},
 };
-use tributary_trainer::Recipe;
 
 /// How old a reader's signature may be, and how far ahead its clock, in milliseconds.
 const SIGNATURE_MS_MAX: u64 = 600_000;

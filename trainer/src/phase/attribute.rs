@@ -4,25 +4,21 @@ use super::{
     Activity, Observer,
     train::{Order, Trained},
 };
-use crate::{
-    error::WorkError,
-    files::{read_if_there, write_atomically},
-    recipe::Recipe,
-};
+use crate::error::WorkError;
 use std::path::Path;
 use tributary_attribution::{
     AttributionReport, Corpus, Embeddings, GroupSettings, Groups, Inputs, Kept, MeasureError, MeasureSettings,
     RetrainProgress, RetrainRecipe, Retrainer, TangentError, TangentSettings, Tangents, attribute, measure,
+};
+use tributary_daemon::{
+    Recipe, TANGENTS_FILE,
+    files::{read_if_there, write_atomically},
 };
 use tributary_lora::{Adapter, Dataset, EncodedSample, Snapshot};
 use tributary_protocol::{ContentHash, answer::Accuracy, recipe::AttributionMethod};
 
 /// Dimensions of a sample's row: a sample takes 4,096 bytes and its hash.
 pub(crate) const EMBEDDING_DIMS: usize = 4_096;
-/// The rows of the samples, below a job's folder and in its bundle.
-pub(crate) const EMBEDDINGS_FILE: &str = "embeddings.bin";
-/// The tangents of the groups, likewise.
-pub(crate) const TANGENTS_FILE: &str = "tangents.bin";
 /// How right the attribution was found to be, below a job's folder. Its figures are in the evidence.
 const ACCURACY_FILE: &str = "accuracy.json";
 /// The runs again, below a job's folder.

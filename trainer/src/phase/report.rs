@@ -6,13 +6,13 @@ use super::{
     attribute::{Attributed, assess},
     train::{Order, Trained},
 };
-use crate::{
-    bundle::{Bundle, Contents, Shares},
-    error::WorkError,
-    files::{read_if_there, write_atomically},
-};
+use crate::error::WorkError;
 use std::path::Path;
 use tributary_attribution::AttributionReport;
+use tributary_daemon::{
+    Bundle, BundleContents, Shares,
+    files::{read_if_there, write_atomically},
+};
 use tributary_lora::Snapshot;
 use tributary_protocol::{
     ContentHash,
@@ -42,7 +42,7 @@ pub(crate) fn assemble(
     let snapshots = Snapshot::load_all(order.folder, &trained.model)?;
     let Attributed { report: attribution, embeddings, tangents } = assess(order, trained, &snapshots, observer)?;
     let shares = Shares::new(&attribution, domain);
-    let contents = Contents {
+    let contents = BundleContents {
         recipe: order.recipe,
         metrics: &trained.metrics,
         trace: &trained.trace,

@@ -4,16 +4,16 @@ use super::{
     Activity, Observer,
     attribute::{EMBEDDING_DIMS, keeps_trajectory},
 };
-use crate::{
-    config::Cadence,
-    error::WorkError,
-    files::{at, remove_folder},
-    recipe::{Recipe, micro},
-};
+use crate::{config::Cadence, error::WorkError};
 use candle_core::Device;
 use std::{path::Path, sync::Arc};
 use tributary_attribution::{
     AttributionError, Corpus, EmbeddingSettings, Embeddings, TrajectoryError, TrajectoryRecorder, embed,
+};
+use tributary_daemon::{
+    Recipe,
+    files::{at, remove_folder},
+    micro,
 };
 use tributary_lora::{
     Adapter, Control, Dataset, Model, Outcome, Session, SessionConfig, Summary, Tokenizer, TrainError, TrainingRun,

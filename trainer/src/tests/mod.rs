@@ -4,8 +4,8 @@ mod chain;
 mod world;
 
 use crate::{
-    Cadence, LocalError, Verification, VerifyError, differences, engine::Engine, phase::Activity, recipe::Recipe,
-    repeat_job, state::State, train_local, verify_bundle, verify_job,
+    Cadence, LocalError, Verification, differences, engine::Engine, phase::Activity, repeat_job, state::State,
+    train_local, verify_job,
 };
 use candle_core::Device;
 use chain::{Deed, MemoryChain};
@@ -13,6 +13,7 @@ use std::{ops::ControlFlow, time::Duration};
 use tokio_util::sync::CancellationToken;
 use tributary_attribution::{AnswerEvidence, Comparison, Corpus, ExplainedModel};
 use tributary_client::JobState;
+use tributary_daemon::{BundleMismatch, Recipe, verify_bundle};
 use tributary_exchange::{FetchRequest, Scope};
 use tributary_lora::{Adapter, Dataset, Event, Model, Tokenizer, data::CheckConfig};
 use tributary_protocol::{
@@ -120,8 +121,8 @@ async fn a_job_goes_from_open_to_settled_and_its_report_stands() {
     // Whatever is altered is found, and named.
     let part = |report: &Report, recipe: &Recipe, domain: &Domain| match verify_bundle(&bundle, report, recipe, domain)
     {
-        Err(VerifyError::Hash { part, .. }) => part,
-        Err(VerifyError::Contradiction { what }) => what,
+        Err(BundleMismatch::Hash { part, .. }) => part,
+        Err(BundleMismatch::Contradiction { what }) => what,
         other => panic!("{other:?}"),
     };
     let wrong = ContentHash([9; 32]);

@@ -19,8 +19,6 @@ mod pack;
 mod portable;
 #[cfg(test)]
 mod reference;
-#[cfg(test)]
-mod speed;
 mod split;
 mod tile;
 mod view;

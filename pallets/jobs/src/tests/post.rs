@@ -78,6 +78,13 @@ fn post_fails_when_the_specification_is_unsound() {
             (changed(|spec| spec.attribution = tangents(2, 192, 3)), Error::<Test>::RecipeCoalitions),
             (changed(|spec| spec.attribution = tangents(2, 0, 101)), Error::<Test>::RecipeCoalitions),
             (
+                changed(|spec| {
+                    spec.hyperparameters.validation = Ppm::ZERO;
+                    spec.attribution = tangents(2, 0, 4);
+                }),
+                Error::<Test>::RecipeQuestions,
+            ),
+            (
                 changed(|spec| spec.attribution = AttributionMethod::TracInCp { checkpoints: 0 }),
                 Error::<Test>::RecipeCheckpoints,
             ),

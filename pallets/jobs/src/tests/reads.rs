@@ -1,6 +1,6 @@
 use super::*;
 use tributary_protocol::{
-    DatanetId, VersionRef,
+    DatanetId, ModelId, VersionRef,
     access::{ReadRequest, Scope},
 };
 
@@ -77,7 +77,12 @@ fn a_bundle_is_open_to_requester_and_trainer_once_reported() {
         assert!(!may_read(REQUESTER, Scope::Bundle(id), report().adapter));
         assert_ok!(dispute(REQUESTER, id));
         assert_eq!(readers(id), [REQUESTER, TRAINER]);
+        // Who serves another model, or serves before the job is settled, reads nothing.
+        Served::set(&vec![(ModelId(1), RIVAL), (ModelId(2), STRANGER)]);
+        assert_eq!(readers(id), [REQUESTER, TRAINER]);
         assert_ok!(resolve(id, Verdict::Uphold));
+        assert_eq!(readers(id), [REQUESTER, TRAINER, RIVAL]);
+        Served::set(&vec![]);
         assert_eq!(readers(id), [REQUESTER, TRAINER]);
 
         let id = disputed();

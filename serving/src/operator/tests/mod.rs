@@ -1,0 +1,7 @@
+//! The operator over a chain in memory.
+
+mod catalogue;
+mod keys;
+mod redeem;
+mod till;
+mod world;

@@ -1,0 +1,20 @@
+import js from "@eslint/js";
+import a11y from "eslint-plugin-jsx-a11y";
+import hooks from "eslint-plugin-react-hooks";
+import ts from "typescript-eslint";
+
+export default ts.config(
+    { ignores: ["dist", "papi/descriptors", "src/generated", "test-results", "playwright-report"] },
+    js.configs.recommended,
+    ...ts.configs.strict,
+    a11y.flatConfigs.recommended,
+    hooks.configs.flat["recommended-latest"],
+    {
+        files: ["src/**/*.{ts,tsx}"],
+        rules: {
+            "no-console": "error",
+            "react-hooks/incompatible-library": "off",
+        },
+    },
+    { files: ["scripts/*.mjs"], languageOptions: { globals: { console: "readonly", process: "readonly", URL: "readonly" } } },
+);

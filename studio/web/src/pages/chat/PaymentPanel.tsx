@@ -1,0 +1,230 @@
+import { useQueries, useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import type { Channel, ModelDetail } from "../../api/client";
+import { channels as channelsQuery, model as modelQuery } from "../../api/queries";
+import { closeChannel, openChannel, topUpChannel, type MakeTransaction } from "../../chain/calls";
+import { parseAmount, TRIB } from "../../lib/amount";
+import type { ChannelKey } from "../../payment/keys";
+import { t } from "../../strings/en";
+import { TransactionDialog } from "../../transactions/TransactionDialog";
+import { Button } from "../../ui/Button";
+import { Account, Amount, Fact, Facts, When } from "../../ui/data";
+import { Badge, EmptyState, LoadingBlock, Meter, Notice } from "../../ui/feedback";
+import { AmountField, ChoiceCards, TextField } from "../../ui/fields";
+import { openConnect } from "../../wallet/ConnectDialog";
+import { useAddress, useConfig } from "../../wallet/useWallet";
+import { setPayment, usePayment } from "./usePayment";
+
+type Way = "none" | "key" | "channel";
+
+/** How answers are paid: by an operator's API key, or from a channel that the person opens. */
+export function PaymentPanel({ models }: { models: number[] }) {
+    const { payment } = usePayment();
+    const [way, setWay] = useState<Way>(payment.kind);
+    const [key, setKey] = useState(payment.kind === "key" ? payment.key : "");
+    return (
+        <div className="stack">
+            <ChoiceCards
+                label={t.chat.payWith}
+                columns={1}
+                value={way}
+                onChange={(next) => {
+                    setWay(next);
+                    if (next === "none") setPayment({ kind: "none" });
+                }}
+                options={[
+                    { value: "channel", label: t.chat.channel, detail: t.chat.channelText },
+                    { value: "key", label: t.chat.apiKey, detail: t.chat.apiKeyText },
+                    { value: "none", label: t.chat.noPayment, detail: t.chat.noPaymentText },
+                ]}
+            />
+            {way === "key" && (
+                <form
+                    className="stack"
+                    onSubmit={(event) => {
+                        event.preventDefault();
+                        if (key.trim()) setPayment({ kind: "key", key: key.trim() });
+                    }}
+                >
+                    <TextField label={t.chat.apiKey} help={t.chat.apiKeyHelp} placeholder="trib-sk-…" value={key} onChange={setKey} />
+                    <div className="row">
+                        <Button type="submit" kind="primary" isDisabled={key.trim() === ""}>
+                            {payment.kind === "key" && payment.key === key.trim() ? t.chat.inUse : t.chat.use}
+                        </Button>
+                    </div>
+                </form>
+            )}
+            {way === "channel" && <Channels models={models} />}
+        </div>
+    );
+}
+
+/** Who answers here: the operators that have deployed the models at this gateway's serving address, or offer them at all. */
+function operatorsOf(details: ModelDetail[], baseUrl: string): string[] {
+    const here = details.flatMap((detail) =>
+        detail.deployments.filter((one) => one.endpoint.replace(/\/+$/, "").startsWith(baseUrl.replace(/\/v1\/?$/, ""))).map((one) => one.operator),
+    );
+    const offering = details.flatMap((detail) => detail.offers.filter((offer) => offer.holds).map((offer) => offer.operator));
+    return [...new Set([...here, ...offering])];
+}
+
+function Channels({ models }: { models: number[] }) {
+    const address = useAddress();
+    const config = useConfig();
+    const details = useQueries({ queries: models.slice(0, 20).map((id) => modelQuery(id)) });
+    const query = useQuery({ ...channelsQuery(address ?? ""), enabled: address !== null });
+    const [pending, setPending] = useState<{ title: string; spends: bigint; make: () => Promise<MakeTransaction> } | null>(null);
+    const [amount, setAmount] = useState("5");
+    if (address === null) {
+        return (
+            <EmptyState
+                title={t.transactions.needsAccount}
+                actions={
+                    <Button kind="primary" onPress={openConnect}>
+                        {t.wallet.connect}
+                    </Button>
+                }
+            />
+        );
+    }
+    if (!query.data || !config || details.some((one) => one.isPending)) return <LoadingBlock rows={2} />;
+    const operators = operatorsOf(
+        details.flatMap((one) => one.data ?? []),
+        config.serving.base_url,
+    );
+    const mine = query.data.items.filter((channel) => channel.app === address && operators.includes(channel.operator));
+    const wanted = parseAmount(amount);
+    const deposit = BigInt(config.deposits.channel);
+    const operator = operators.find((one) => one !== address);
+    return (
+        <div className="stack">
+            {mine.map((channel) => (
+                <ChannelItem
+                    key={channel.id}
+                    channel={channel}
+                    onTopUp={() =>
+                        wanted &&
+                        setPending({
+                            title: t.chat.topUpTitle(channel.id),
+                            spends: wanted,
+                            make: () => Promise.resolve(topUpChannel(channel.id, wanted)),
+                        })
+                    }
+                    onClose={() =>
+                        setPending({
+                            title: t.chat.closeTitle(channel.id),
+                            spends: 0n,
+                            make: () => Promise.resolve(closeChannel(channel.id)),
+                        })
+                    }
+                />
+            ))}
+            {operator === undefined ? (
+                <Notice tone="warn">{t.chat.noOperator}</Notice>
+            ) : (
+                <>
+                    <AmountField label={mine.length > 0 ? t.chat.topUpAmount : t.chat.openAmount} help={t.chat.openHelp} value={amount} onChange={setAmount} />
+                    {mine.length === 0 && (
+                        <>
+                            <Facts>
+                                <Fact name={t.chat.operator}>
+                                    <Account address={operator} />
+                                </Fact>
+                                <Fact name={t.contribute.deposit} help={t.chat.channelDeposit}>
+                                    <Amount value={deposit} />
+                                </Fact>
+                            </Facts>
+                            <Notice>{t.chat.keyExplained}</Notice>
+                            <div className="row">
+                                <Button
+                                    kind="primary"
+                                    isDisabled={!wanted}
+                                    onPress={() => {
+                                        if (!wanted) return;
+                                        // One key for one channel; made once, though the fee asks for the call too.
+                                        let key: Promise<ChannelKey> | null = null;
+                                        setPending({
+                                            title: t.chat.openTitle,
+                                            spends: wanted + deposit,
+                                            make: async () => {
+                                                const { makeKey } = await import("../../payment/keys");
+                                                key ??= makeKey();
+                                                return openChannel(operator, (await key).publicKey, wanted);
+                                            },
+                                        });
+                                    }}
+                                >
+                                    {t.chat.openChannel}
+                                </Button>
+                            </div>
+                        </>
+                    )}
+                </>
+            )}
+            <TransactionDialog
+                isOpen={pending !== null}
+                onClose={() => setPending(null)}
+                title={pending?.title ?? ""}
+                make={pending?.make ?? null}
+                feeKey={pending?.title}
+                spends={pending?.spends ?? 0n}
+            />
+        </div>
+    );
+}
+
+const LIMIT = TRIB;
+
+function ChannelItem({ channel, onTopUp, onClose }: { channel: Channel; onTopUp: () => void; onClose: () => void }) {
+    const genesis = useConfig()?.chain.genesis ?? "";
+    const { payment } = usePayment();
+    const [isForeign, setForeign] = useState(false);
+    const isUsed = payment.kind === "channel" && payment.purse.channel === channel.id;
+    const use = async () => {
+        const { loadKey } = await import("../../payment/keys");
+        const key = await loadKey(channel.key);
+        setForeign(key === null);
+        if (!key) return;
+        setPayment({
+            kind: "channel",
+            limit: LIMIT,
+            purse: { channel: channel.id, operator: channel.operator, genesis, funded: BigInt(channel.funded), key },
+        });
+    };
+    return (
+        <div className="channel-item">
+            <div className="row spread">
+                <strong>{t.chat.payChannel(channel.id)}</strong>
+                {channel.state === "closing" ? (
+                    <Badge tone="warn">{t.chat.closing}</Badge>
+                ) : isUsed ? (
+                    <Badge tone="good">{t.chat.inUse}</Badge>
+                ) : null}
+            </div>
+            <Meter value={Number(BigInt(channel.left) / 1_000_000n)} max={Number(BigInt(channel.funded) / 1_000_000n)} label={t.chat.left} />
+            <p className="small muted">
+                <Amount value={channel.left} /> {t.chat.leftOf} <Amount value={channel.funded} />
+                {channel.until && (
+                    <>
+                        {" · "}
+                        <When at={channel.until} />
+                    </>
+                )}
+            </p>
+            {isForeign && <Notice tone="warn">{t.chat.foreignKey}</Notice>}
+            {channel.state === "open" && (
+                <div className="row">
+                    <Button size="small" kind="primary" onPress={() => void use()} isDisabled={isUsed}>
+                        {t.chat.use}
+                    </Button>
+                    <Button size="small" onPress={onTopUp}>
+                        {t.chat.topUpButton}
+                    </Button>
+                    <Button size="small" onPress={onClose}>
+                        {t.chat.closeButton}
+                    </Button>
+                </div>
+            )}
+        </div>
+    );
+}

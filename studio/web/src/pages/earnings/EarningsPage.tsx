@@ -1,0 +1,268 @@
+import { useQueries, useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { Coins, Download } from "lucide-react";
+import { useState } from "react";
+import type { Earnings } from "../../api/client";
+import { claims as claimsQuery, earnings as earningsQuery } from "../../api/queries";
+import { claimRewards, type ClaimInput } from "../../chain/calls";
+import { sum } from "../../lib/amount";
+import { formatInteger, formatPpm } from "../../lib/format";
+import { t } from "../../strings/en";
+import { TransactionDialog } from "../../transactions/TransactionDialog";
+import { Button, ButtonAnchor, ButtonLink } from "../../ui/Button";
+import { Amount, Fact, Facts, Stat, Stats, When } from "../../ui/data";
+import { EmptyState, ErrorState, LoadingBlock, Notice, Skeleton } from "../../ui/feedback";
+import { MoneyChart } from "../../ui/MoneyChart";
+import { Page, Section } from "../../ui/Page";
+import { openConnect } from "../../wallet/ConnectDialog";
+import { useAddress } from "../../wallet/useWallet";
+import { ContributionBadge } from "../contribute/ContributionTable";
+import "./earnings.css";
+
+export function EarningsPage() {
+    const address = useAddress();
+    if (!address) {
+        return (
+            <Page title={t.earnings.title} lead={t.earnings.lead}>
+                <EmptyState
+                    icon={<Coins />}
+                    title={t.transactions.needsAccount}
+                    actions={
+                        <Button kind="primary" onPress={openConnect}>
+                            {t.wallet.connect}
+                        </Button>
+                    }
+                >
+                    {t.earnings.connectText}
+                </EmptyState>
+            </Page>
+        );
+    }
+    return <Mine address={address} key={address} />;
+}
+
+/** Claims of one transaction: a block has room for more, but a wallet's window should stay readable. */
+const BATCH_MAX = 20;
+
+function Mine({ address }: { address: string }) {
+    const query = useQuery(earningsQuery(address));
+    const data = query.data;
+    return (
+        <Page
+            title={t.earnings.title}
+            lead={t.earnings.lead}
+            actions={
+                <ButtonAnchor href={`/api/accounts/${address}/earnings.csv`} download icon={<Download size={16} />}>
+                    {t.earnings.csv}
+                </ButtonAnchor>
+            }
+        >
+            {data ? (
+                <Account data={data} />
+            ) : query.isError ? (
+                <ErrorState error={query.error} onRetry={() => void query.refetch()} />
+            ) : (
+                <>
+                    <Skeleton height="8rem" />
+                    <LoadingBlock rows={3} height="5rem" />
+                </>
+            )}
+        </Page>
+    );
+}
+
+function Account({ data }: { data: Earnings }) {
+    const received = sum(data.by_role.map((one) => one.amount));
+    const nothing = data.contributions.length === 0 && data.by_role.length === 0;
+    return (
+        <>
+            <ClaimPanel data={data} />
+            {!data.is_complete && (
+                <Notice tone="warn" title={t.earnings.incomplete}>
+                    {t.earnings.incompleteText(data.missing_models.map((id) => t.models.number(id)).join(", "))}
+                </Notice>
+            )}
+            {nothing ? (
+                <EmptyState icon={<Coins />} title={t.earnings.nothing} actions={<ButtonLink to="/datanets">{t.home.doors.contribute.action}</ButtonLink>}>
+                    {t.earnings.nothingText}
+                </EmptyState>
+            ) : (
+                <>
+                    <Stats>
+                        <Stat name={t.earnings.received}>
+                            <Amount value={received} />
+                        </Stat>
+                        {data.by_role.map((one) => (
+                            <Stat key={one.role} name={t.words.role[one.role] ?? one.role} detail={t.earnings.payouts(one.payouts)}>
+                                <Amount value={one.amount} />
+                            </Stat>
+                        ))}
+                    </Stats>
+                    {data.series.length > 0 && (
+                        <Section title={t.earnings.over}>
+                            <MoneyChart label={t.earnings.over} series={[{ name: t.earnings.received, points: data.series }]} height={200} />
+                        </Section>
+                    )}
+                    {data.contributions.length > 0 && <Contributions data={data} />}
+                    {data.payouts.length > 0 && <Payouts data={data} />}
+                </>
+            )}
+        </>
+    );
+}
+
+function ClaimPanel({ data }: { data: Earnings }) {
+    const models = [...new Set(data.contributions.flatMap((one) => one.models.map((model) => model.model)))];
+    const answers = useQueries({ queries: models.map((id) => claimsQuery(id, data.account)) });
+    const [isOpen, setOpen] = useState(false);
+    const all: ClaimInput[] = answers
+        .flatMap((one) => one.data?.claims.map((claim) => ({ model: one.data.model, claim })) ?? [])
+        .filter(({ claim }) => BigInt(claim.claimable) > 0n);
+    const batch = all.slice(0, BATCH_MAX);
+    const claimable = sum(all.map(({ claim }) => claim.claimable));
+    const isLoading = answers.some((one) => one.isPending);
+    if (data.contributions.length === 0) return null;
+    return (
+        <section className="claim-panel" aria-label={t.earnings.claimable}>
+            <div>
+                <h2>{t.earnings.claimable}</h2>
+                <p className="claim-amount">{isLoading ? <Skeleton height="2.6rem" width="11rem" /> : <Amount value={claimable} digits={6} />}</p>
+                <p className="small">
+                    {all.length > 0 ? t.earnings.from(all.length, new Set(all.map((one) => one.model)).size) : t.earnings.nothingNow}
+                </p>
+            </div>
+            <Button kind="primary" size="large" onPress={() => setOpen(true)} isDisabled={batch.length === 0}>
+                {all.length > BATCH_MAX ? t.earnings.claimSome(BATCH_MAX) : t.earnings.claimAll}
+            </Button>
+            <TransactionDialog
+                isOpen={isOpen}
+                onClose={() => setOpen(false)}
+                title={t.earnings.claimTitle}
+                make={batch.length > 0 ? () => Promise.resolve(claimRewards(batch)) : null}
+                feeKey={batch.map(({ model, claim }) => `${model}.${claim.leaf.index}`)}
+                confirm={t.earnings.claimAll}
+                done={() => <Notice tone="good">{t.earnings.claimedNow}</Notice>}
+            >
+                <Facts>
+                    {batch.map(({ model, claim }) => (
+                        <Fact key={`${model}.${claim.leaf.index}`} name={t.earnings.claimOf(claim.leaf.contribution, model)}>
+                            <Amount value={claim.claimable} digits={6} />
+                        </Fact>
+                    ))}
+                </Facts>
+                <p className="small muted">{t.earnings.claimNote}</p>
+            </TransactionDialog>
+        </section>
+    );
+}
+
+function Contributions({ data }: { data: Earnings }) {
+    return (
+        <Section title={t.earnings.byContribution} lead={t.earnings.byContributionLead}>
+            <ul role="list" className="earning-list">
+                {data.contributions.map((one) => (
+                    <li key={one.contribution}>
+                        <div className="row spread">
+                            <div className="row">
+                                <Link to="/contributions/$id" params={{ id: one.contribution }} className="strong">
+                                    {t.contributions.title(one.contribution)}
+                                </Link>
+                                <ContributionBadge status={one.status as "pending" | "accepted" | "rejected" | "withdrawn"} />
+                                <span className="small muted">
+                                    {one.datanet_name} · {formatInteger(one.samples)} {t.datanets.samplesWord}
+                                </span>
+                            </div>
+                            <strong>{one.earned === null ? "–" : <Amount value={one.earned} />}</strong>
+                        </div>
+                        {one.models.length > 0 ? (
+                            <div className="table-wrap">
+                                <table className="compact">
+                                    <thead>
+                                        <tr>
+                                            <th>{t.contributions.model}</th>
+                                            <th className="number">{t.contributions.share}</th>
+                                            <th className="number">{t.contributions.earned}</th>
+                                            <th className="number">{t.contributions.claimed}</th>
+                                            <th className="number">{t.contributions.claimable}</th>
+                                        </tr>
+                                    </thead>
+                                    <tbody>
+                                        {one.models.map((model) => (
+                                            <tr key={model.model}>
+                                                <td>
+                                                    <Link to="/models/$id" params={{ id: model.model }}>
+                                                        {model.title}
+                                                    </Link>
+                                                </td>
+                                                <td className="number">{model.share_ppm === null ? "–" : formatPpm(model.share_ppm)}</td>
+                                                <td className="number">{model.earned === null ? "–" : <Amount value={model.earned} />}</td>
+                                                <td className="number">
+                                                    <Amount value={model.claimed} />
+                                                </td>
+                                                <td className="number">{model.claimable === null ? "–" : <Amount value={model.claimable} />}</td>
+                                            </tr>
+                                        ))}
+                                    </tbody>
+                                </table>
+                            </div>
+                        ) : (
+                            <p className="small muted">{t.contributions.noModels}</p>
+                        )}
+                    </li>
+                ))}
+            </ul>
+        </Section>
+    );
+}
+
+function Payouts({ data }: { data: Earnings }) {
+    return (
+        <Section title={t.earnings.history}>
+            <div className="table-wrap">
+                <table>
+                    <thead>
+                        <tr>
+                            <th>{t.earnings.when}</th>
+                            <th>{t.earnings.what}</th>
+                            <th>{t.earnings.source}</th>
+                            <th className="number">{t.earnings.amount}</th>
+                        </tr>
+                    </thead>
+                    <tbody>
+                        {data.payouts.slice(0, 50).map((one, place) => (
+                            <tr key={`${one.at.block}.${place}`}>
+                                <td className="nowrap">
+                                    <When at={one.at} />
+                                </td>
+                                <td>
+                                    {t.words.reason[one.reason] ?? one.reason}
+                                    <div className="small muted">{t.words.role[one.role] ?? one.role}</div>
+                                </td>
+                                <td>
+                                    {one.model !== null ? (
+                                        <Link to="/models/$id" params={{ id: one.model }}>
+                                            {t.models.number(one.model)}
+                                        </Link>
+                                    ) : one.job !== null ? (
+                                        <Link to="/jobs/$id" params={{ id: one.job }}>
+                                            {t.runs.title(one.job)}
+                                        </Link>
+                                    ) : one.datanet !== null ? (
+                                        <Link to="/datanets/$id" params={{ id: one.datanet }}>
+                                            {t.datanets.number(one.datanet)}
+                                        </Link>
+                                    ) : (
+                                        "–"
+                                    )}
+                                </td>
+                                <td className="number">
+                                    <Amount value={one.amount} digits={6} />
+                                </td>
+                            </tr>
+                        ))}
+                    </tbody>
+                </table>
+            </div>
+        </Section>
+    );
+}

@@ -1,0 +1,208 @@
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { ArrowRight } from "lucide-react";
+import { useEffect } from "react";
+import { jobs, models, network } from "../../api/queries";
+import { formatCompact, formatInteger } from "../../lib/format";
+import { t } from "../../strings/en";
+import { Amount, Stat, Stats, When } from "../../ui/data";
+import { EmptyState, Skeleton } from "../../ui/feedback";
+import { Section } from "../../ui/Page";
+import { PagedView, QueryView } from "../../ui/query";
+import { useConfig } from "../../wallet/useWallet";
+import { StageBadge } from "../runs/StageBadge";
+import { ModelStatusBadge } from "../models/ModelStatusBadge";
+import { SaleFlow } from "./SaleFlow";
+import "./home.css";
+
+export function HomePage() {
+    useEffect(() => {
+        document.title = t.app.name;
+    }, []);
+    return (
+        <div className="page home">
+            <header className="hero">
+                <div className="hero-text">
+                    <h1>{t.home.title}</h1>
+                    <p className="lead">{t.home.lead}</p>
+                </div>
+                <Confluence />
+            </header>
+            <nav className="doors" aria-label={t.home.title}>
+                <Door place={0} to="/datanets" {...t.home.doors.contribute} />
+                <Door place={1} to="/build" {...t.home.doors.build} />
+                <Door place={2} to="/models" {...t.home.doors.use} />
+            </nav>
+            <section aria-label={t.home.stats}>
+                <NetworkStats />
+            </section>
+            <Flow />
+            <div className="split even">
+                <RecentModels />
+                <RecentRuns />
+            </div>
+        </div>
+    );
+}
+
+function Door({ place, to, title, text, action }: { place: number; to: string; title: string; text: string; action: string }) {
+    return (
+        <Link to={to} className="door" data-place={place} preload="intent">
+            <span className="door-stream" aria-hidden />
+            <strong>{title}</strong>
+            <span>{text}</span>
+            <em>
+                {action} <ArrowRight size={16} aria-hidden />
+            </em>
+        </Link>
+    );
+}
+
+function NetworkStats() {
+    const query = useQuery(network);
+    return (
+        <QueryView
+            query={query}
+            loading={
+                <Stats>
+                    {Object.values(["a", "b", "c", "d", "e"]).map((key) => (
+                        <Stat key={key} name=" " detail=" ">
+                            <Skeleton height="1.5rem" width="60%" />
+                        </Stat>
+                    ))}
+                </Stats>
+            }
+        >
+            {(now) => (
+                <Stats>
+                    <Stat
+                        name={t.home.height}
+                        detail={now.block_seconds === null ? " " : t.home.every(now.block_seconds.toFixed(1))}
+                    >
+                        {formatInteger(now.finalised.number)}
+                    </Stat>
+                    <Stat name={t.home.datanets} detail={t.home.samples(formatCompact(now.samples))}>
+                        {formatInteger(now.datanets)}
+                    </Stat>
+                    <Stat
+                        name={t.home.jobs}
+                        detail={(now.jobs.open > 0 ? t.home.queued(now.jobs.open) : "") + t.home.settled(now.jobs.settled)}
+                    >
+                        {formatInteger(now.jobs.running)}
+                    </Stat>
+                    <Stat name={t.home.models} detail={t.home.published(now.models_published)}>
+                        {formatInteger(now.models)}
+                    </Stat>
+                    <Stat
+                        name={t.home.paid}
+                        detail={
+                            <>
+                                <Amount value={now.paid_to_contributors} digits={2} /> {t.home.claimed}
+                            </>
+                        }
+                    >
+                        <Amount value={now.earned_by_contributors} digits={2} />
+                    </Stat>
+                </Stats>
+            )}
+        </QueryView>
+    );
+}
+
+function Flow() {
+    const split = useConfig()?.defaults.split;
+    return (
+        <Section title={t.home.flowTitle} lead={t.home.flowLead}>
+            {split ? <SaleFlow split={split} /> : <Skeleton height="17rem" />}
+        </Section>
+    );
+}
+
+function RecentModels() {
+    const query = useInfiniteQuery(models({ limit: 4 }));
+    return (
+        <Section
+            title={t.home.recentModels}
+            actions={
+                <Link to="/models" className="small">
+                    {t.ui.viewAll}
+                </Link>
+            }
+        >
+            <PagedView
+                query={{ ...query, hasNextPage: false } as typeof query}
+                empty={<EmptyState title={t.home.noModelsTitle}>{t.home.noModelsText}</EmptyState>}
+            >
+                {(items) => (
+                    <ul role="list" className="recent">
+                        {items.slice(0, 4).map((model) => (
+                            <li key={model.id}>
+                                <Link to="/models/$id" params={{ id: model.id }}>
+                                    {model.title}
+                                </Link>
+                                <span className="muted small">
+                                    <When at={model.created} />
+                                </span>
+                                <ModelStatusBadge status={model.status} />
+                            </li>
+                        ))}
+                    </ul>
+                )}
+            </PagedView>
+        </Section>
+    );
+}
+
+function RecentRuns() {
+    const query = useInfiniteQuery(jobs({ limit: 4 }));
+    return (
+        <Section
+            title={t.home.recentRuns}
+            actions={
+                <Link to="/jobs" className="small">
+                    {t.ui.viewAll}
+                </Link>
+            }
+        >
+            <PagedView
+                query={{ ...query, hasNextPage: false } as typeof query}
+                empty={<EmptyState title={t.home.noRunsTitle}>{t.home.noRunsText}</EmptyState>}
+            >
+                {(items) => (
+                    <ul role="list" className="recent">
+                        {items.slice(0, 4).map((job) => (
+                            <li key={job.id}>
+                                <Link to="/jobs/$id" params={{ id: job.id }}>
+                                    {t.runs.title(job.id)}
+                                </Link>
+                                <span className="muted small">
+                                    {job.base.name} · <When at={job.posted} />
+                                </span>
+                                <StageBadge stage={job.stage} />
+                            </li>
+                        ))}
+                    </ul>
+                )}
+            </PagedView>
+        </Section>
+    );
+}
+
+/** The picture of the idea: many streams, one river. */
+function Confluence() {
+    const streams = [
+        { d: "M0 18 C 120 18 150 92 300 96", width: 7, place: 0 },
+        { d: "M0 62 C 110 62 150 100 300 102", width: 4, place: 1 },
+        { d: "M0 108 C 110 108 160 108 300 108", width: 10, place: 4 },
+        { d: "M0 152 C 120 152 150 118 300 115", width: 5, place: 2 },
+        { d: "M0 196 C 120 196 160 128 300 121", width: 8, place: 3 },
+    ];
+    return (
+        <svg className="confluence" viewBox="0 0 420 216" role="presentation" aria-hidden>
+            {streams.map((stream) => (
+                <path key={stream.place} d={stream.d} stroke={`var(--s${stream.place})`} strokeWidth={stream.width} fill="none" />
+            ))}
+            <path d="M296 91 C 340 84 372 76 420 72 L 420 148 C 372 142 340 134 296 126 Z" fill="var(--brand)" />
+        </svg>
+    );
+}

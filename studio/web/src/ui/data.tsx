@@ -1,0 +1,132 @@
+// Amounts, accounts, hashes, times: shown in one way everywhere.
+import { Link } from "@tanstack/react-router";
+import { Check, Copy } from "lucide-react";
+import { useState, type ReactNode } from "react";
+import type { When as WhenData } from "../api/client";
+import { exactAmount, formatAmount } from "../lib/amount";
+import { formatDateTime, formatInteger, formatRelative, shortAccount, shortHash } from "../lib/format";
+import { useNow } from "../lib/useNow";
+import { t } from "../strings/en";
+
+export function Amount({ value, digits = 4, unit = true }: { value: bigint | string; digits?: number; unit?: boolean }) {
+    return (
+        <span className="amount" title={`${exactAmount(value)} TRIB`}>
+            {formatAmount(value, digits)}
+            {unit && <span className="unit"> TRIB</span>}
+        </span>
+    );
+}
+
+export function Account({ address, name, link = true }: { address: string; name?: string | null; link?: boolean }) {
+    const content = (
+        <>
+            <Blot seed={address} />
+            <span className={name ? undefined : "mono"}>{name ?? shortAccount(address)}</span>
+        </>
+    );
+    if (!link) return <span className="account" title={address}>{content}</span>;
+    return (
+        <Link to="/accounts/$address" params={{ address }} className="account" title={address}>
+            {content}
+        </Link>
+    );
+}
+
+/** A small picture of an account: three drops whose hues and places come of its letters. */
+export function Blot({ seed, size = 18 }: { seed: string; size?: number }) {
+    let state = 2_166_136_261;
+    for (const letter of seed) state = Math.imul(state ^ letter.charCodeAt(0), 16_777_619) >>> 0;
+    const draw = (range: number) => {
+        state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+        return (state >>> 8) % range;
+    };
+    const hue = draw(360);
+    const drops = [0, 1, 2].map((index) => ({
+        cx: 4 + draw(11),
+        cy: 4 + draw(11),
+        r: 4 + draw(5),
+        fill: `hsl(${(hue + index * (60 + draw(80))) % 360} 55% ${42 + draw(18)}%)`,
+    }));
+    return (
+        <svg className="blot" width={size} height={size} viewBox="0 0 18 18" aria-hidden>
+            <rect width="18" height="18" fill={`hsl(${hue} 40% 82%)`} />
+            {drops.map((drop, index) => (
+                <circle key={index} {...drop} />
+            ))}
+        </svg>
+    );
+}
+
+export function CopyButton({ text, label = t.ui.copy }: { text: string; label?: string }) {
+    const [done, setDone] = useState(false);
+    return (
+        <button
+            type="button"
+            className="copy-button"
+            aria-label={done ? t.ui.copied : label}
+            title={done ? t.ui.copied : label}
+            onClick={() => {
+                void navigator.clipboard.writeText(text).then(() => {
+                    setDone(true);
+                    setTimeout(() => setDone(false), 1_500);
+                });
+            }}
+        >
+            {done ? <Check size={14} aria-hidden /> : <Copy size={14} aria-hidden />}
+        </button>
+    );
+}
+
+export function Hash({ value }: { value: string }) {
+    return (
+        <span className="hash">
+            <code title={value}>{shortHash(value)}</code>
+            <CopyButton text={value} label={t.ui.copyHash} />
+        </span>
+    );
+}
+
+/** A time as people say it, with the date and the block behind it. */
+export function When({ at, block = false }: { at: WhenData; block?: boolean }) {
+    const now = useNow();
+    const where = t.ui.block(formatInteger(at.block));
+    if (at.time === null) return <span>{where}</span>;
+    const relative = formatRelative(at.time, now);
+    return (
+        <time dateTime={at.time} title={`${formatDateTime(at.time)} · ${where}${at.is_estimate ? ` · ${t.ui.estimated}` : ""}`}>
+            {at.is_estimate ? t.ui.about(relative) : relative}
+            {block && <span className="muted"> · {where}</span>}
+        </time>
+    );
+}
+
+/** Names and values below each other. */
+export function Facts({ children, columns = 1 }: { children: ReactNode; columns?: 1 | 2 | 3 }) {
+    return <dl className={`facts columns-${columns}`}>{children}</dl>;
+}
+
+export function Fact({ name, help, children }: { name: string; help?: string; children: ReactNode }) {
+    return (
+        <div className="fact">
+            <dt>{name}</dt>
+            <dd>
+                {children}
+                {help && <span className="field-help">{help}</span>}
+            </dd>
+        </div>
+    );
+}
+
+export function Stat({ name, children, detail }: { name: string; children: ReactNode; detail?: ReactNode }) {
+    return (
+        <div className="stat">
+            <dt>{name}</dt>
+            <dd>
+                <span className="stat-value">{children}</span>
+                {detail !== undefined && <span className="stat-detail">{detail}</span>}
+            </dd>
+        </div>
+    );
+}
+
+export const Stats = ({ children }: { children: ReactNode }) => <dl className="stats">{children}</dl>;
