@@ -59,14 +59,6 @@ impl Context {
         Ok(Keypair::load(&KeySource::Environment(KEY_VARIABLE.to_owned()))?)
     }
 
-    /// The key to sign with, if one is named.
-    pub fn key_if_named(&self) -> anyhow::Result<Option<Keypair>> {
-        let is_named = self.globals.dev_account.is_some()
-            || self.globals.key_file.is_some()
-            || std::env::var_os(KEY_VARIABLE).is_some();
-        is_named.then(|| self.key()).transpose()
-    }
-
     /// The key, checked against the chain: one that everybody knows signs nothing where money counts.
     pub fn key_for(&self, client: &ChainClient) -> anyhow::Result<Keypair> {
         let key = self.key()?;

@@ -13,13 +13,16 @@ use crate::{
     trainers::Trainers,
     uploads::Uploads,
 };
+use axum::http::StatusCode;
 use std::{path::Path, sync::Arc};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tributary_client::{ChainClient, ChainKind};
 use url::Url;
 
 /// Files that are checked at a time: each takes memory of several times its size.
 const CHECKS_AT_ONCE: usize = 2;
+/// Streams of events that are open at a time.
+const STREAMS_AT_ONCE: usize = 1_024;
 
 /// What the gateway is made of.
 pub struct Parts {
@@ -51,6 +54,7 @@ struct Shared {
     parts: Parts,
     limiter: Limiter,
     checks: Semaphore,
+    streams: Arc<Semaphore>,
     policy: String,
 }
 
@@ -59,7 +63,8 @@ impl App {
     pub fn new(parts: Parts) -> Self {
         let policy = security::policy(&parts.config.public_node);
         let (limiter, checks) = (Limiter::default(), Semaphore::new(CHECKS_AT_ONCE));
-        Self(Arc::new(Shared { parts, limiter, checks, policy }))
+        let streams = Arc::new(Semaphore::new(STREAMS_AT_ONCE));
+        Self(Arc::new(Shared { parts, limiter, checks, streams, policy }))
     }
 
     pub(crate) fn config(&self) -> &StudioConfig {
@@ -104,6 +109,14 @@ impl App {
 
     pub(crate) fn checks(&self) -> &Semaphore {
         &self.0.checks
+    }
+
+    /// A place for one more stream of events, for as long as it is open.
+    pub(crate) fn stream_place(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        self.0.streams.clone().try_acquire_owned().map_err(|_| {
+            let text = "too many streams of events are open";
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", text).hint("try again in a moment")
+        })
     }
 
     pub(crate) fn policy(&self) -> &str {

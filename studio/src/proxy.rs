@@ -17,7 +17,7 @@ use http_body_util::{BodyExt as _, Limited};
 const REQUEST_BYTES_MAX: usize = 8 << 20;
 
 /// Headers that belong to one connection, and those that say who a browser is.
-const DROPPED: [HeaderName; 9] = [
+const DROPPED: [HeaderName; 10] = [
     header::CONNECTION,
     header::HOST,
     header::TRANSFER_ENCODING,
@@ -26,6 +26,7 @@ const DROPPED: [HeaderName; 9] = [
     header::TRAILER,
     header::PROXY_AUTHORIZATION,
     header::COOKIE,
+    header::SET_COOKIE,
     header::CONTENT_LENGTH,
 ];
 

@@ -12,7 +12,7 @@ use axum::{
 };
 use std::{
     collections::HashMap,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     sync::{Mutex, PoisonError},
     time::Instant,
 };
@@ -87,7 +87,7 @@ pub async fn guard(
         (false, true) => (1, DO),
         (false, false) => (0, READ),
     };
-    let refused = match app.limiter().take(peer.ip(), kind, rate, Instant::now()) {
+    let refused = match app.limiter().take(household(peer.ip()), kind, rate, Instant::now()) {
         Err(seconds) => Some(too_many(seconds)),
         Ok(()) if does && !is_serving => foreign(request.headers()).map(IntoResponse::into_response),
         Ok(()) => None,
@@ -114,6 +114,17 @@ pub async fn guard(
         headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     }
     response
+}
+
+/// Whom an address stands for: of IPv6, whoever has the network of 64 bits has all its addresses.
+fn household(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(six) => match six.to_ipv4_mapped() {
+            Some(four) => four.into(),
+            None => Ipv6Addr::from_bits(six.to_bits() & (u128::MAX << 64)).into(),
+        },
+    }
 }
 
 /// What pages may load: themselves, and the node's socket. No script that is not a file of ours.
@@ -173,6 +184,14 @@ mod tests {
         assert_eq!(limiter.take(other, 0, rate, start), Ok(()));
         assert_eq!(limiter.take(one, 0, rate, start + Duration::from_secs(2)), Ok(()));
         assert_eq!(limiter.take(one, 0, rate, start + Duration::from_secs(2)), Err(2));
+    }
+
+    #[test]
+    fn an_ipv6_network_counts_once() {
+        let of = |text: &str| household(text.parse().unwrap());
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));
     }
 
     #[test]

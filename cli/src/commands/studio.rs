@@ -68,8 +68,10 @@ struct RunArgs {
     /// Most gigabytes of uploads in the gateway's own store
     #[arg(long, value_name = "GB", default_value_t = 20)]
     quota_gb: u64,
-    /// Provider or trainer to fetch bundles from, ending in /p2p/PEER; may be given several times. Bundles are fetched in the
-    /// name of --key-file's account, and given to whoever asks
+    /// Give the adapters of the jobs that the signing account requested or trained to whoever asks
+    #[arg(long)]
+    bundles: bool,
+    /// Provider or trainer to fetch bundles from, beside the trainers named; ends in /p2p/PEER; may be given several times
     #[arg(long = "provider", value_name = "MULTIADDR")]
     providers: Vec<Multiaddr>,
 }
@@ -95,7 +97,7 @@ impl RunArgs {
             bases,
             uploads,
             providers: self.providers,
-            reader: context.key_if_named()?,
+            reader: if self.bundles { Some(context.key()?) } else { None },
         })
     }
 }

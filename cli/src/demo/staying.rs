@@ -84,6 +84,8 @@ impl Story {
             format!("--store={}", self.store().display()),
             format!("--provider={}", ending.trainer_exchange),
             format!("--serving={address}"),
+            // The model is the requester's, whose key the ModelFactory has here.
+            "--bundles".to_owned(),
             format!("--listen=127.0.0.1:{port}"),
         ];
         arguments.extend(self.http.iter().map(|trainer| format!("--trainer={trainer}")));

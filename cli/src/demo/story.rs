@@ -130,6 +130,8 @@ impl Story {
             "--no-prometheus".to_owned(),
             "--no-telemetry".to_owned(),
             "--no-mdns".to_owned(),
+            // The ModelFactory's index begins at block 0, whenever it is opened.
+            "--state-pruning=archive".to_owned(),
         ];
         self.processes.start(NODE, &self.node_binary, arguments, &[])?;
         self.node_url = format!("ws://127.0.0.1:{rpc}");

@@ -21,6 +21,7 @@ use axum::{
         sse::{KeepAlive, Sse},
     },
 };
+use futures::StreamExt as _;
 use serde::Deserialize;
 use tributary_client::Account;
 use tributary_protocol::{BaseModelId, JobId, job::Stage};
@@ -86,7 +87,12 @@ pub async fn events(
         Some(text) => text.parse().map_err(ApiError::bad_request)?,
         None => Place::default(),
     };
-    Ok(Sse::new(runs::events(app, id, after)).keep_alive(KeepAlive::default()).into_response())
+    let place = app.stream_place()?;
+    let events = runs::events(app, id, after).inspect(move |_| {
+        // Given back with the stream.
+        let _ = &place;
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
 }
 
 pub async fn trainers(State(app): State<App>, Asked(want): Asked<Want>) -> Answer<Page<TrainerView>> {

@@ -4,6 +4,7 @@ use super::{Answer, Asked};
 use crate::{
     app::App,
     chain::{Deposits, Limits},
+    error::ApiError,
     index::reader::{Reader, Want},
     live,
     views::{
@@ -22,6 +23,7 @@ use axum::{
         sse::{KeepAlive, Sse},
     },
 };
+use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use tributary_client::ChainKind;
 use tributary_protocol::{
@@ -157,7 +159,12 @@ pub struct From {
     after: Option<u32>,
 }
 
-pub async fn live(State(app): State<App>, Asked(from): Asked<From>, headers: HeaderMap) -> Response {
+pub async fn live(State(app): State<App>, Asked(from): Asked<From>, headers: HeaderMap) -> Result<Response, ApiError> {
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.parse().ok());
-    Sse::new(live::events(app, last.or(from.after))).keep_alive(KeepAlive::default()).into_response()
+    let place = app.stream_place()?;
+    let events = live::events(app, last.or(from.after)).inspect(move |_| {
+        // Given back with the stream.
+        let _ = &place;
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
 }
