@@ -14,8 +14,7 @@ describe("amounts", () => {
     });
 
     test("what is shown is never more than what is there", () => {
-        for (let step = 0; step < 500; step += 1) {
-            const plancks = BigInt(Math.floor(Math.random() * 1e15));
+        for (let plancks = 1n; plancks < 10n ** 20n; plancks = plancks * 3n + 7n) {
             const shown = formatAmount(plancks, 3);
             if (shown.startsWith("<")) continue;
             const read = parseAmount(shown);

@@ -1,8 +1,10 @@
-import { cleanup } from "@testing-library/react";
 import { afterEach } from "vitest";
 
-afterEach(() => {
-    cleanup();
-    localStorage.clear();
-    sessionStorage.clear();
-});
+if (typeof document !== "undefined") {
+    const { cleanup } = await import("@testing-library/react");
+    afterEach(() => {
+        cleanup();
+        localStorage.clear();
+        sessionStorage.clear();
+    });
+}

@@ -324,7 +324,7 @@ export const claimRewards =
                     units: BigInt(leaf.units),
                     evidence: hash(leaf.evidence),
                 },
-                proof: proof.siblings.map((node) => ({ hash: hash(node.hash), sum: BigInt(node.units) })),
+                proof: proof.siblings.map((node) => ({ hash: hash(node.hash), sum: BigInt(node.sum) })),
             }),
         );
         if (!first) throw new Error("nothing to claim");

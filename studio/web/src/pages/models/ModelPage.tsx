@@ -172,9 +172,11 @@ function Detail({ detail }: { detail: ModelDetail }) {
                             <Fact name={t.runs.adapter}>
                                 <Hash value={model.adapter} />
                             </Fact>
-                            <Fact name={t.models.root}>
-                                <Hash value={stream.contribution_root} />
-                            </Fact>
+                            {stream && (
+                                <Fact name={t.models.root}>
+                                    <Hash value={stream.contribution_root} />
+                                </Fact>
+                            )}
                         </Facts>
                     </Section>
                     <Section title={t.models.prices}>
@@ -203,7 +205,7 @@ function Detail({ detail }: { detail: ModelDetail }) {
                                 </Fact>
                                 <Fact name={t.models.ceiling}>{formatSignificant(model.accuracy.ceiling, 2)}</Fact>
                                 <Fact name={t.models.attributed} help={t.models.attributedHelp}>
-                                    {formatPpm(stream.attributed_ppm)}
+                                    {formatPpm(stream?.attributed_ppm ?? 0)}
                                 </Fact>
                                 <Fact name={t.models.ghost} help={t.models.ghostHelp}>
                                     {formatPpm(model.accuracy.ghost_share_ppm, 2)}
