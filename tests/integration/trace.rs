@@ -54,7 +54,7 @@ const CHALLENGER: Person = Person::DaveStash;
 const MODEL: ModelId = ModelId(0);
 const JOB: tributary_protocol::JobId = result::JOB;
 const CONTRIBUTIONS: u64 = 6;
-const ANSWERS: u64 = 5;
+const ANSWERS: u64 = 16;
 /// What the model costs, and what the operator asks: half as much again.
 const MODEL_PRICES: Prices = Prices { input_per_1000: 100 * TRIB, output_per_1000: 200 * TRIB };
 const ASKED: Prices = Prices { input_per_1000: 150 * TRIB, output_per_1000: 300 * TRIB };
@@ -83,8 +83,8 @@ fn tokens(topic: u32, number: u32) -> Vec<u32> {
 /// What the job made: four fifths of its answers are attributed.
 fn trained() -> Bundle {
     let sample = |at: u32| {
-        let id = ContentHash::of(&at.to_le_bytes());
-        EncodedSample::new(id, tokens(at % 4, at / 4), 2)
+        let (topic, number) = (at % 4, at / 4);
+        EncodedSample::new(ContentHash::of(&(1_000 * topic + number).to_le_bytes()), tokens(topic, number), 2)
     };
     let training = Training {
         model: Arc::new(model()),
@@ -100,7 +100,7 @@ fn trained() -> Bundle {
     training.run(Some(accuracy()))
 }
 
-/// Answers on every topic, of different lengths, each with its receipt.
+/// Answers of different lengths, each with its receipt.
 fn answer(bundle: &Bundle, store: &Arc<ReceiptStore>) -> Vec<SignedReceipt> {
     let config = SharesConfig { patience: Duration::from_secs(600), ..SharesConfig::default() };
     let explainer = Explainer::start(Arc::new(model()), Arc::new(Bundles(vec![bundle.clone()])), config).unwrap();
@@ -118,17 +118,19 @@ fn answer(bundle: &Bundle, store: &Arc<ReceiptStore>) -> Vec<SignedReceipt> {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let issue = |number: u64| {
         let at = u32::try_from(number).unwrap();
-        let text = tokens(at % 4, 21 + at);
+        // Of every topic four: two as in the training, two in other words.
+        let text = tokens(at % 4, [1, 3, 21, 22][at as usize / 4]);
         let (prompt, answer) = text.split_at(3);
-        let answer = &answer[..3 + at as usize];
+        let length = 4 + at % 4;
+        let answer = &answer[..length as usize];
         let sold = Sold {
             prompt_tokens: 3,
-            answer_tokens: 3 + at,
+            answer_tokens: length,
             prompt: prompt.to_vec(),
             answers: vec![answer.to_vec()],
             answer: ContentHash::of(&number.to_le_bytes()),
         };
-        let price = ASKED.of(3, (3 + at).into()).unwrap();
+        let price = ASKED.of(3, length.into()).unwrap();
         let request = ContentHash::of(b"request");
         let sale = Sale { number, served: served.clone(), model: MODEL, adapter, request, sold, price };
         let issued = runtime.block_on(notary.issue(sale)).unwrap();
@@ -229,9 +231,9 @@ fn every_number_from_a_request_to_a_contributors_claim_adds_up() {
     assert_eq!(operator.0, <[u8; 32]>::from(account(OPERATOR)));
     let store = Arc::new(ReceiptStore::in_memory(Owner { genesis: GENESIS.0, operator }).unwrap());
     let receipts = answer(&bundle, &store);
-    assert!(receipts.iter().all(|signed| !signed.receipt.shares.is_empty()), "all are explained");
-    let first = &receipts[0].receipt.shares;
-    assert!(receipts.iter().any(|signed| signed.receipt.shares != *first), "answers differ in who shaped them");
+    let explained: Vec<_> = receipts.iter().filter(|signed| !signed.receipt.shares.is_empty()).collect();
+    println!("{} of {ANSWERS} answers were shaped by somebody in particular", explained.len());
+    assert!(explained.iter().any(|signed| signed.receipt.shares != explained[0].receipt.shares));
 
     chain().execute_with(|| {
         publish(&bundle);
