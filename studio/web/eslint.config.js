@@ -16,5 +16,5 @@ export default ts.config(
             "react-hooks/incompatible-library": "off",
         },
     },
-    { files: ["scripts/*.mjs"], languageOptions: { globals: { console: "readonly", process: "readonly", URL: "readonly" } } },
+    { files: ["scripts/*.mjs"], languageOptions: { globals: { console: "readonly", process: "readonly", URL: "readonly", document: "readonly", localStorage: "readonly" } } },
 );
