@@ -33,7 +33,7 @@ export function Account({ address, name, link = true }: { address: string; name?
 }
 
 /** A small picture of an account: three drops whose hues and places come of its letters. */
-export function Blot({ seed, size = 18 }: { seed: string; size?: number }) {
+function drawBlot(seed: string) {
     let state = 2_166_136_261;
     for (const letter of seed) state = Math.imul(state ^ letter.charCodeAt(0), 16_777_619) >>> 0;
     const draw = (range: number) => {
@@ -47,6 +47,11 @@ export function Blot({ seed, size = 18 }: { seed: string; size?: number }) {
         r: 4 + draw(5),
         fill: `hsl(${(hue + index * (60 + draw(80))) % 360} 55% ${42 + draw(18)}%)`,
     }));
+    return { hue, drops };
+}
+
+export function Blot({ seed, size = 18 }: { seed: string; size?: number }) {
+    const { hue, drops } = drawBlot(seed);
     return (
         <svg className="blot" width={size} height={size} viewBox="0 0 18 18" aria-hidden>
             <rect width="18" height="18" fill={`hsl(${hue} 40% 82%)`} />

@@ -29,21 +29,24 @@ interface ListProps<T> {
     query: UseInfiniteQueryResult<{ pages: Paged<T>[] }>;
     empty: ReactNode;
     loading?: ReactNode;
+    /** Whether the list stays where it is when it becomes empty: what it has open must not vanish under a hand. */
+    isKept?: boolean;
     children: (items: T[], total: number) => ReactNode;
 }
 
 /** A list that grows page by page. */
-export function PagedView<T>({ query, empty, loading, children }: ListProps<T>) {
+export function PagedView<T>({ query, empty, loading, isKept = false, children }: ListProps<T>) {
     if (query.data === undefined) {
         if (query.isError) return <ErrorState error={query.error} onRetry={() => void query.refetch()} />;
         return <>{loading ?? <LoadingBlock />}</>;
     }
     const items = query.data.pages.flatMap((page) => page.items);
     const total = query.data.pages.at(-1)?.total ?? items.length;
-    if (items.length === 0) return <>{empty}</>;
+    if (items.length === 0 && !isKept) return <>{empty}</>;
     return (
         <>
             {children(items, total)}
+            {items.length === 0 && empty}
             {query.hasNextPage && (
                 <div className="row center">
                     <Button onPress={() => void query.fetchNextPage()} isPending={query.isFetchingNextPage}>

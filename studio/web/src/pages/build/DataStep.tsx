@@ -166,9 +166,11 @@ function DataChoice({ datanet, chosen, grants, purpose, base, onToggle, onVersio
                 )}
                 {isUsable && <span className="small muted">{t.build.grantOf(state.grant.id, state.grant.terms.uses - state.grant.used)}</span>}
                 {why && <span className="small why">{why}</span>}
-                {(state.kind === "no_grant" || (state.kind === "purpose_not_offered" && datanet.terms.purposes.length > 0)) && (
-                    <RequestGrant datanet={datanet} purpose={purpose} />
-                )}
+                <RequestGrant
+                    datanet={datanet}
+                    purpose={purpose}
+                    isOffered={state.kind === "no_grant" || (state.kind === "purpose_not_offered" && datanet.terms.purposes.length > 0)}
+                />
                 <Link to="/datanets/$id" params={{ id: datanet.id }} className="small">
                     {t.build.details}
                 </Link>

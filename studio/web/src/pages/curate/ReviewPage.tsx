@@ -52,7 +52,9 @@ export function ReviewPage() {
 function Queue({ datanet: data }: { datanet: Datanet }) {
     const pending = useInfiniteQuery(contributions({ datanet: data.id, status: "pending" }));
     const [chosen, setChosen] = useState<number | null>(null);
+    const [decision, setDecision] = useState<Decision | null>(null);
     return (
+        <>
         <PagedView
             query={pending}
             empty={
@@ -90,24 +92,76 @@ function Queue({ datanet: data }: { datanet: Datanet }) {
                                 ))}
                             </ul>
                         </nav>
-                        {current && <Review key={current.id} contribution={current} />}
+                        {current && <Review key={current.id} contribution={current} onDecide={setDecision} />}
                     </div>
                 );
             }}
         </PagedView>
+        {/* Beside the queue, not in it: what is decided leaves the queue while its transaction is still shown. */}
+        {decision && <DecisionDialog {...decision} onClose={() => setDecision(null)} />}
+        </>
     );
 }
 
-function Review({ contribution }: { contribution: Contribution }) {
-    const address = useAddress();
-    const [decision, setDecision] = useState<"accept" | "reject" | null>(null);
+interface Decision {
+    id: number;
+    kind: "accept" | "reject";
+}
+
+function DecisionDialog({ id, kind, onClose }: Decision & { onClose: () => void }) {
     const [reason, setReason] = useState("");
+    const text = reason.trim();
+    if (kind === "accept") {
+        return (
+            <TransactionDialog
+                isOpen
+                onClose={onClose}
+                title={t.curate.acceptTitle(id)}
+                make={() => Promise.resolve(acceptContributions([id]))}
+                confirm={t.curate.accept}
+            >
+                <p>{t.curate.acceptText}</p>
+            </TransactionDialog>
+        );
+    }
+    return (
+        <TransactionDialog
+            isOpen
+            onClose={onClose}
+            title={t.curate.rejectTitle(id)}
+            make={text && byteLength(text) <= 512 ? () => Promise.resolve(rejectContribution(id, text)) : null}
+            feeKey={text.length}
+            tone="danger"
+            confirm={t.curate.reject}
+            form={
+                <TextField
+                    label={t.curate.reason}
+                    placeholder={t.curate.reasonPlaceholder}
+                    rows={3}
+                    bytesMax={512}
+                    value={reason}
+                    onChange={setReason}
+                    autoFocus
+                />
+            }
+        >
+            <p className="muted small">{t.curate.rejectText}</p>
+        </TransactionDialog>
+    );
+}
+
+interface ReviewProps {
+    contribution: Contribution;
+    onDecide: (decision: Decision) => void;
+}
+
+function Review({ contribution, onDecide }: ReviewProps) {
+    const address = useAddress();
     const accepted = useInfiniteQuery(contributions({ datanet: contribution.datanet, status: "accepted" }));
     const [other, setOther] = useState<string | null>(null);
     const candidates = itemsOf(accepted);
     const compared = candidates.find((one) => String(one.id) === other) ?? candidates[0];
     const isOwn = address === contribution.contributor;
-    const text = reason.trim();
     return (
         <div className="stack">
             <div className="row spread">
@@ -118,10 +172,10 @@ function Review({ contribution }: { contribution: Contribution }) {
                     </span>
                 </div>
                 <div className="row">
-                    <Button kind="danger" onPress={() => setDecision("reject")}>
+                    <Button kind="danger" onPress={() => onDecide({ id: contribution.id, kind: "reject" })}>
                         {t.curate.reject}
                     </Button>
-                    <Button kind="primary" onPress={() => setDecision("accept")} isDisabled={isOwn}>
+                    <Button kind="primary" onPress={() => onDecide({ id: contribution.id, kind: "accept" })} isDisabled={isOwn}>
                         {t.curate.accept}
                     </Button>
                 </div>
@@ -152,37 +206,6 @@ function Review({ contribution }: { contribution: Contribution }) {
                     )}
                 </Section>
             </div>
-            <TransactionDialog
-                isOpen={decision === "accept"}
-                onClose={() => setDecision(null)}
-                title={t.curate.acceptTitle(contribution.id)}
-                make={() => Promise.resolve(acceptContributions([contribution.id]))}
-                confirm={t.curate.accept}
-            >
-                <p>{t.curate.acceptText}</p>
-            </TransactionDialog>
-            <TransactionDialog
-                isOpen={decision === "reject"}
-                onClose={() => setDecision(null)}
-                title={t.curate.rejectTitle(contribution.id)}
-                make={text && byteLength(text) <= 512 ? () => Promise.resolve(rejectContribution(contribution.id, text)) : null}
-                feeKey={text.length}
-                tone="danger"
-                confirm={t.curate.reject}
-                form={
-                    <TextField
-                        label={t.curate.reason}
-                        placeholder={t.curate.reasonPlaceholder}
-                        rows={3}
-                        bytesMax={512}
-                        value={reason}
-                        onChange={setReason}
-                        autoFocus
-                    />
-                }
-            >
-                <p className="muted small">{t.curate.rejectText}</p>
-            </TransactionDialog>
         </div>
     );
 }

@@ -97,7 +97,7 @@ function TermsFacts({ datanet: { terms } }: { datanet: Datanet }) {
 function Publish({ datanet }: { datanet: Datanet }) {
     const [isOpen, setOpen] = useState(false);
     const waiting = datanet.counts.accepted - (datanet.latest?.contributions ?? 0);
-    if (waiting <= 0 || datanet.status === "retired") return null;
+    if ((waiting <= 0 || datanet.status === "retired") && !isOpen) return null;
     return (
         <Notice title={t.datanets.publishLead(waiting)}>
             <p style={{ marginTop: "0.5rem" }}>

@@ -56,7 +56,7 @@ function ToDecide({ address }: { address: string }) {
     const query = useInfiniteQuery(grants({ owner: address, status: "requested" }));
     return (
         <Section title={t.grants.toDecide}>
-            <PagedView query={query} empty={<EmptyState title={t.grants.noneToDecide}>{t.grants.noneToDecideText}</EmptyState>}>
+            <PagedView query={query} isKept empty={<EmptyState title={t.grants.noneToDecide}>{t.grants.noneToDecideText}</EmptyState>}>
                 {(items) => <GrantList grants={items} showsDatanet />}
             </PagedView>
         </Section>

@@ -18,19 +18,23 @@ interface Props {
     /** What the person has chosen elsewhere. */
     purpose?: Purpose;
     kind?: ButtonKind;
+    /** Whether it can be asked for now; what is open stays open when it no longer can. */
+    isOffered?: boolean;
 }
 
 const ANY = "any";
 
 /** Asks a Datanet's owner for leave to train on it. */
-export function RequestGrant({ datanet, purpose: wanted, kind = "secondary" }: Props) {
+export function RequestGrant({ datanet, purpose: wanted, kind = "secondary", isOffered = true }: Props) {
     const [isOpen, setOpen] = useState(false);
     if (datanet.status === "retired") return null;
     return (
         <>
-            <Button size="small" kind={kind} icon={<KeyRound size={15} />} onPress={() => setOpen(true)}>
-                {t.grants.request}
-            </Button>
+            {isOffered && (
+                <Button size="small" kind={kind} icon={<KeyRound size={15} />} onPress={() => setOpen(true)}>
+                    {t.grants.request}
+                </Button>
+            )}
             {isOpen && <Request datanet={datanet} {...(wanted ? { wanted } : {})} onClose={() => setOpen(false)} />}
         </>
     );

@@ -15,7 +15,7 @@ export function ModelActions({ model }: { model: Model }) {
     const [action, setAction] = useState<Action | null>(null);
     const [input, setInput] = useState(model.status === "private" ? "0.01" : exactAmount(model.prices.input_per_1000));
     const [output, setOutput] = useState(model.status === "private" ? "0.05" : exactAmount(model.prices.output_per_1000));
-    if (model.status === "withdrawn") return null;
+    if (model.status === "withdrawn" && action === null) return null;
     const prices = { input_per_1000: parseAmount(input), output_per_1000: parseAmount(output) };
     const known =
         prices.input_per_1000 !== null && prices.output_per_1000 !== null

@@ -27,7 +27,7 @@ export function JobActions({ job }: { job: Job }) {
     if (job.stage === "reported" && isRequester && !windowOver) possible.push("accept", "dispute");
     if (job.stage === "reported" && windowOver) possible.push("settle");
     if ((job.stage === "leased" && windowOver) || (job.stage === "open" && head > job.deadline.block)) possible.push("expire");
-    if (possible.length === 0) return null;
+    if (possible.length === 0 && action === null) return null;
     const make: Record<Action, () => Promise<MakeTransaction>> = {
         accept: () => Promise.resolve(acceptJob(job.id)),
         cancel: () => Promise.resolve(cancelJob(job.id)),
