@@ -5,7 +5,7 @@ use crate::adapters::{AdapterSource, SourceError};
 use crate::receipts::shares::{ResultError, Results};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::runtime::Handle;
 use tributary_daemon::{
@@ -32,8 +32,8 @@ pub struct Bundles {
     catalogue: Arc<ChainCatalogue>,
     node: Node,
     providers: Vec<Multiaddr>,
-    /// Held while the folder is looked through.
-    tidying: Mutex<()>,
+    /// Held while a bundle is brought here: the engine and whoever looks ahead may want the same one at the same time.
+    fetching: tokio::sync::Mutex<()>,
 }
 
 impl Bundles {
@@ -46,14 +46,17 @@ impl Bundles {
         node: Node,
         providers: Vec<Multiaddr>,
     ) -> Self {
-        Self { folder, bytes_max, genesis, catalogue, node, providers, tidying: Mutex::new(()) }
+        Self { folder, bytes_max, genesis, catalogue, node, providers, fetching: tokio::sync::Mutex::default() }
     }
 
     /// The bundle with an adapter that is served, wherever it is.
     pub async fn of_adapter(self: &Arc<Self>, adapter: &ContentHash) -> Result<Bundle, SourceError> {
         let origin = self.catalogue.origin(adapter).ok_or(SourceError::Unknown)?;
-        let (own, wanted) = (self.clone(), origin.clone());
-        if let Some(bundle) = blocking(move || own.kept(&wanted)).await? {
+        if let Some(bundle) = self.look(&origin).await? {
+            return Ok(bundle);
+        }
+        let _one_at_a_time = self.fetching.lock().await;
+        if let Some(bundle) = self.look(&origin).await? {
             return Ok(bundle);
         }
         let blob = origin.report.bundle.0;
@@ -74,6 +77,11 @@ impl Bundles {
             Ok(bundle)
         })
         .await
+    }
+
+    async fn look(self: &Arc<Self>, origin: &Arc<Origin>) -> Result<Option<Bundle>, SourceError> {
+        let (own, wanted) = (self.clone(), origin.clone());
+        blocking(move || own.kept(&wanted)).await
     }
 
     /// Whether the bundle of a job's result is on the disk.
@@ -108,7 +116,6 @@ impl Bundles {
 
     fn keep(&self, hash: &ContentHash, bytes: &[u8]) -> Result<(), FileError> {
         write_atomically(&self.path(hash), bytes)?;
-        let _alone = self.tidying.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all = Vec::new();
         for entry in fs::read_dir(&self.folder).map_err(at(&self.folder))? {
             let folder = entry.map_err(at(&self.folder))?.path();
