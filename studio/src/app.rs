@@ -9,6 +9,7 @@ use crate::{
     error::ApiError,
     index::{Index, reader::Reader},
     outbound::Outbound,
+    pages::Packed,
     security::{self, Limiter},
     trainers::Trainers,
     uploads::Uploads,
@@ -55,6 +56,7 @@ struct Shared {
     limiter: Limiter,
     checks: Semaphore,
     streams: Arc<Semaphore>,
+    packed: Packed,
     policy: String,
 }
 
@@ -64,7 +66,7 @@ impl App {
         let policy = security::policy(&parts.config.public_node);
         let (limiter, checks) = (Limiter::default(), Semaphore::new(CHECKS_AT_ONCE));
         let streams = Arc::new(Semaphore::new(STREAMS_AT_ONCE));
-        Self(Arc::new(Shared { parts, limiter, checks, streams, policy }))
+        Self(Arc::new(Shared { parts, limiter, checks, streams, packed: Packed::default(), policy }))
     }
 
     pub(crate) fn config(&self) -> &StudioConfig {
@@ -117,6 +119,10 @@ impl App {
             let text = "too many streams of events are open";
             ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", text).hint("try again in a moment")
         })
+    }
+
+    pub(crate) fn packed(&self) -> &Packed {
+        &self.0.packed
     }
 
     pub(crate) fn policy(&self) -> &str {

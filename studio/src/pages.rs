@@ -7,7 +7,16 @@ use axum::{
     http::{HeaderMap, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use std::path::{Component, Path, PathBuf};
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+use std::{
+    collections::HashMap,
+    fs::Metadata,
+    io::Write as _,
+    path::{Component, Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    time::SystemTime,
+};
 use tributary_protocol::ContentHash;
 
 const FIRST_PAGE: &str = "index.html";
@@ -32,7 +41,7 @@ pub async fn page(State(app): State<App>, method: Method, uri: Uri, headers: Hea
     };
     let accepts = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let found = match inside(folder, path) {
-        Some(file) => load(&file, accepts).await,
+        Some(file) => load(app.packed(), &file, accepts).await,
         None => None,
     };
     let (name, file) = match found {
@@ -41,7 +50,7 @@ pub async fn page(State(app): State<App>, method: Method, uri: Uri, headers: Hea
         None if path.starts_with(HASHED) || has_ending(path) => {
             return ApiError::not_found(format!("file {path}")).into_response();
         }
-        None => match load(&folder.join(FIRST_PAGE), accepts).await {
+        None => match load(app.packed(), &folder.join(FIRST_PAGE), accepts).await {
             Some(file) => (FIRST_PAGE.to_owned(), file),
             None => return (StatusCode::NOT_FOUND, NO_PAGES).into_response(),
         },
@@ -65,26 +74,59 @@ pub async fn page(State(app): State<App>, method: Method, uri: Uri, headers: Hea
 }
 
 struct File {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     encoding: Option<&'static str>,
 }
 
-/// A file, compressed if the build left it so beside it and the browser takes it.
-async fn load(path: &Path, accepts: &str) -> Option<File> {
+/// A file, compressed if the browser takes it so: as the build left it beside the file, else by ourselves, once.
+async fn load(packed: &Packed, path: &Path, accepts: &str) -> Option<File> {
+    let takes =
+        |encoding: &str| accepts.split(',').any(|name| name.split(';').next().unwrap_or_default().trim() == encoding);
     for (encoding, ending) in [("br", "br"), ("gzip", "gz")] {
-        if accepts.split(',').any(|name| name.split(';').next().unwrap_or_default().trim() == encoding) {
+        if takes(encoding) {
             let mut compressed = path.as_os_str().to_owned();
             compressed.push(".");
             compressed.push(ending);
             if let Ok(bytes) = tokio::fs::read(&compressed).await {
-                return Some(File { bytes, encoding: Some(encoding) });
+                return Some(File { bytes: bytes.into(), encoding: Some(encoding) });
             }
         }
     }
-    if !tokio::fs::metadata(path).await.ok()?.is_file() {
-        return None;
+    let facts = tokio::fs::metadata(path).await.ok().filter(Metadata::is_file)?;
+    if !takes("gzip") || !is_text(path) {
+        return Some(File { bytes: tokio::fs::read(path).await.ok()?.into(), encoding: None });
     }
-    Some(File { bytes: tokio::fs::read(path).await.ok()?, encoding: None })
+    Some(File { bytes: packed.get(path, &facts).await?, encoding: Some("gzip") })
+}
+
+/// Whether compressing makes it smaller: not so with pictures and fonts.
+fn is_text(path: &Path) -> bool {
+    let kind = mime_guess::from_path(path).first_or_octet_stream();
+    kind.type_() == "text" || ["javascript", "json", "svg"].iter().any(|name| kind.subtype().as_str().contains(name))
+}
+
+/// Compressed files by their paths, as long as they do not change.
+#[derive(Debug, Default)]
+pub struct Packed(Mutex<HashMap<PathBuf, (SystemTime, Bytes)>>);
+
+impl Packed {
+    async fn get(&self, path: &Path, facts: &Metadata) -> Option<Bytes> {
+        let changed = facts.modified().ok()?;
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
+        if let Some((_, bytes)) = known.filter(|(then, _)| *then == changed) {
+            return Some(bytes);
+        }
+        let file = path.to_owned();
+        let packing = tokio::task::spawn_blocking(move || {
+            let mut packer = GzEncoder::new(Vec::new(), Compression::best());
+            packer.write_all(&std::fs::read(file)?)?;
+            packer.finish()
+        });
+        let bytes = Bytes::from(packing.await.ok()?.ok()?);
+        let kept = (changed, bytes.clone());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), kept);
+        Some(bytes)
+    }
 }
 
 /// The file at `path` below `folder`; `None` for a path that is none or leads elsewhere.
@@ -102,6 +144,28 @@ fn has_ending(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn text_is_packed_once_and_anew_when_it_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let (script, font) = (folder.path().join("a.js"), folder.path().join("a.woff2"));
+        for path in [&script, &font] {
+            std::fs::write(path, "x".repeat(10_000)).unwrap();
+        }
+        let packed = Packed::default();
+        let script_file = load(&packed, &script, "br, gzip;q=0.5").await.unwrap();
+        assert_eq!(script_file.encoding, Some("gzip"));
+        assert!(script_file.bytes.len() < 100);
+        assert_eq!(load(&packed, &script, "identity").await.unwrap().encoding, None);
+        assert_eq!(load(&packed, &font, "gzip").await.unwrap().encoding, None);
+        std::fs::write(&script, "y").unwrap();
+        let later = SystemTime::now() + std::time::Duration::from_secs(5);
+        std::fs::File::options().write(true).open(&script).unwrap().set_modified(later).unwrap();
+        assert_ne!(load(&packed, &script, "gzip").await.unwrap().bytes, script_file.bytes);
+        std::fs::write(folder.path().join("a.js.br"), "built").unwrap();
+        assert_eq!(load(&packed, &script, "gzip, br").await.unwrap().encoding, Some("br"));
+        assert!(load(&packed, folder.path(), "gzip").await.is_none());
+    }
 
     #[test]
     fn no_path_leads_out_of_the_folder() {
