@@ -48,6 +48,7 @@ async fn start() -> Option<Running> {
         till: Arc::new(OpenTill),
         jobs: None,
         limits: ApiLimits::default(),
+        pages: Default::default(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
