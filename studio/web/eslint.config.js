@@ -14,6 +14,8 @@ export default ts.config(
         rules: {
             "no-console": "error",
             "react-hooks/incompatible-library": "off",
+            // On the first field of a dialog that somebody opened, focus is expected.
+            "jsx-a11y/no-autofocus": ["error", { ignoreNonDOM: true }],
             // Safari takes a list without marks for no list unless it says that it is one.
             "jsx-a11y/no-redundant-roles": ["error", { ul: ["list"], ol: ["list"] }],
         },

@@ -76,7 +76,7 @@ export function TextField(props: TextFieldProps) {
             isDisabled={props.isDisabled ?? false}
             isRequired={props.isRequired ?? false}
             type={type}
-            // eslint-disable-next-line jsx-a11y/no-autofocus -- dialogs begin at their first field
+             
             autoFocus={props.autoFocus ?? false}
             validationBehavior="aria"
         >

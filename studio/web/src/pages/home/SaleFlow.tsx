@@ -13,14 +13,11 @@ const LEFT = 26;
 export function SaleFlow({ split }: { split: Split }) {
     const parts = PARTS.filter((name) => split[name] > 0);
     const room = HEIGHT - GAP * (parts.length - 1);
-    let leaving = GAP * (parts.length - 1) * 0.5;
-    let arriving = 0;
+    const sizes = parts.map((name) => (split[name] / 1_000_000) * room);
     const arms = parts.map((name, place) => {
-        const size = (split[name] / 1_000_000) * room;
-        const arm = { name, place, size, from: leaving, to: arriving };
-        leaving += size;
-        arriving += size + GAP;
-        return arm;
+        const before = sizes.slice(0, place).reduce((sum, size) => sum + size, 0);
+        const from = GAP * (parts.length - 1) * 0.5 + before;
+        return { name, place, size: sizes[place] ?? 0, from, to: before + GAP * place };
     });
     return (
         <div className="sale-flow">

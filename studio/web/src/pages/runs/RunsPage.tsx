@@ -153,6 +153,7 @@ function Comparison({ ids, onClear }: { ids: number[]; onClear: () => void }) {
     const isLoading = runs.some((run) => run.isPending);
     const datas = runs.map((run) => run.data);
     const key = datas.map((data) => data?.lastSequence).join();
+    const shown = ids.join();
     const { x, series } = useMemo(() => {
         const epochs = [...new Set(datas.flatMap((data) => data?.steps.map((one) => one.epoch) ?? []))].sort((a, b) => a - b);
         const place = new Map(epochs.map((epoch, index) => [epoch, index]));
@@ -166,7 +167,7 @@ function Comparison({ ids, onClear }: { ids: number[]; onClear: () => void }) {
         });
         return { x: epochs, series };
         // eslint-disable-next-line react-hooks/exhaustive-deps -- `key` says when the data is other
-    }, [key, ids.join()]);
+    }, [key, shown]);
     return (
         <Section
             title={t.runs.comparison}
