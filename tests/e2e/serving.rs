@@ -52,7 +52,8 @@ async fn an_answer_is_asked_paid_kept_over_a_kill_and_redeemed_until_the_grant_i
     let mut scene = Scene::set(&node).await;
     let (client, job) = (scene.client.clone(), scene.job);
     wait_for("the report on the chain", &mut scene.daemons, async || {
-        let found = client.latest().job(job).await.unwrap().unwrap();
+        // None before the block that it was posted in is final.
+        let found = client.latest().job(job).await.unwrap()?;
         matches!(found.state, JobState::Reported { .. }).then_some(())
     })
     .await;

@@ -509,7 +509,8 @@ fn what_cannot_be_measured_is_said_before_the_runs_without_groups() {
     let mut recipe = Recipe::from(&job().spec);
     recipe.attribution =
         AttributionMethod::GroupTangents { groups: 2, halves: 0, coalitions: 4, way: TangentWay::Loss };
-    recipe.hyperparameters.validation = Ppm::ZERO;
+    // So small a part of two samples is none.
+    recipe.hyperparameters.validation = Ppm::new(1).unwrap();
     let (reading, cadence, out) = (CheckConfig::default(), Cadence::default(), folder.path().join("out"));
     let error = train_local(&base, &[path], &reading, &recipe, &out, cadence, &unobserved).unwrap_err().to_string();
     assert!(error.contains("no validation sample"), "{error}");
