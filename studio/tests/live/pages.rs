@@ -135,7 +135,9 @@ async fn the_story_is_told(gateway: SocketAddr, outcome: &Outcome) {
     let csv = String::from_utf8(csv.body).unwrap();
     assert!(csv.lines().count() == 2 && csv.contains(",contributor,claim,"), "{csv}");
     let found = get(gateway, "/api/search?q=harb").await.json();
-    assert_eq!(found["items"][0]["title"], "Harbour questions");
+    let titles: Vec<&str> =
+        found["items"].as_array().unwrap().iter().map(|hit| hit["title"].as_str().unwrap()).collect();
+    assert!(titles.contains(&"Harbour questions"), "{titles:?}");
     let datanets = get(gateway, "/api/datanets?q=village").await.json();
     assert_eq!((&datanets["total"], &datanets["items"][0]["status"]), (&1.into(), &"retired".into()));
     let claims = get(gateway, &format!("/api/models/0/claims/{charlie}")).await;

@@ -509,10 +509,9 @@ fn what_cannot_be_measured_is_said_before_the_runs_without_groups() {
     let mut recipe = Recipe::from(&job().spec);
     recipe.attribution =
         AttributionMethod::GroupTangents { groups: 2, halves: 0, coalitions: 4, way: TangentWay::Loss };
-    // So small a part of two samples is none.
-    recipe.hyperparameters.validation = Ppm::new(1).unwrap();
+    recipe.hyperparameters.validation = Ppm::ZERO;
     let (reading, cadence, out) = (CheckConfig::default(), Cadence::default(), folder.path().join("out"));
     let error = train_local(&base, &[path], &reading, &recipe, &out, cadence, &unobserved).unwrap_err().to_string();
-    assert!(error.contains("no validation sample"), "{error}");
+    assert!(error.contains("keep some, or ask for no coalitions"), "{error}");
     assert!(!out.join("retrains").exists());
 }
