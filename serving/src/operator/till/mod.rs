@@ -314,7 +314,7 @@ impl Desk {
         self.state().next_sale
     }
 
-    /// Takes a voucher that comes without a request, and says how its account stands. See [`Book::take_exact`].
+    /// Takes a voucher that comes without a request, and says how its account stands.
     pub async fn show(&self, text: &str) -> Result<Value, Refusal> {
         let (signed, channel) = self.voucher(text).await?;
         let key = (signed.voucher.channel, signed.voucher.model);
