@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod attacks;
-#[path = "../../runtime/tests/common/mod.rs"]
+#[path = "../../runtime/tests/chain/common/mod.rs"]
 mod common;
 mod dependencies;
 mod layering;

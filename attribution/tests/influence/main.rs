@@ -1,11 +1,13 @@
-//! Methods of attribution beside slow, straightforward computations.
+//! Methods of attribution, and measures of how right they are, beside slow, straightforward computations.
 #![allow(clippy::unwrap_used)]
 
+mod accuracy;
 mod datanet;
 mod embeddings;
 mod least_squares;
 mod methods;
 mod mislabel;
+mod tracin;
 mod trajectory;
 
 use std::path::Path;

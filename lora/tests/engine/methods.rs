@@ -1,9 +1,4 @@
 //! What the training methods do to runs, files and bad input, on a small model with random parameters.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-#[macro_use]
-#[path = "common/devices.rs"]
-mod devices;
 
 use candle_core::Device;
 use std::sync::Arc;

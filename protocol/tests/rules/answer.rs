@@ -1,5 +1,4 @@
 //! The rule of per-answer shares: its properties, and its fallbacks.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
 use proptest::prelude::*;
 use std::collections::BTreeMap;

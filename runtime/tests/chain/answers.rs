@@ -1,9 +1,6 @@
 //! An operator's answers on the real runtime: paid for, divided, audited with BABE's randomness, slashed and claimed.
-#![allow(clippy::unwrap_used, reason = "test code")]
 
-mod common;
-
-use common::{account, world::*};
+use crate::common::{account, world::*};
 use frame_support::{assert_noop, assert_ok};
 use sp_keyring::Sr25519Keyring as Person;
 use sp_runtime::DispatchResult;

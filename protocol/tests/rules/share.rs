@@ -1,5 +1,4 @@
 //! Apportionment, splits and accrual against exact oracles.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
 use primitive_types::{U256, U512};
 use proptest::prelude::*;

@@ -1,5 +1,4 @@
 //! The Merkle-sum tree: every leaf proves, nothing else does, and no tree hands out more than its total.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
 use codec::{Decode, Encode, MaxEncodedLen};
 use proptest::prelude::*;

@@ -1,5 +1,4 @@
 //! What the engine does with interrupted runs and bad input, on a small model made here.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use candle_core::Device;
 use std::collections::BTreeMap;

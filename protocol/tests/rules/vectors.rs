@@ -1,6 +1,5 @@
 //! The golden cases in `vectors/`, which clients in other languages read too. They change only with the protocol:
-//! `UPDATE_VECTORS=1 cargo test -p tributary-protocol --test vectors` rewrites them.
-#![allow(clippy::unwrap_used, reason = "tests")]
+//! `UPDATE_VECTORS=1 cargo test -p tributary-protocol --test rules vectors` rewrites them.
 
 use codec::Encode;
 use primitive_types::U256;

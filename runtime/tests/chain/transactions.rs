@@ -1,10 +1,7 @@
 //! The transaction format, and what a transaction costs.
-#![allow(clippy::unwrap_used, reason = "test code")]
 
-mod common;
-
+use crate::common::{account, begin_block, end_block, ext, signed};
 use codec::{Decode, Encode};
-use common::{account, begin_block, end_block, ext, signed};
 use frame_support::traits::{PalletInfoAccess, fungible::Inspect};
 use sp_keyring::Sr25519Keyring as Person;
 use sp_runtime::{

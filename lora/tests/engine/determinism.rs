@@ -1,5 +1,4 @@
 //! The number of threads does not change a bit of an adapter.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::Arc;
 use tributary_lora::{

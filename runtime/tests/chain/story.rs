@@ -1,9 +1,6 @@
 //! The whole loop on the real runtime: from a Datanet's registration to a contributor's payout, with every balance checked.
-#![allow(clippy::unwrap_used, reason = "test code")]
 
-mod common;
-
-use common::{account, world::*};
+use crate::common::{account, world::*};
 use frame_support::{assert_noop, assert_ok};
 use sp_keyring::Sr25519Keyring as Person;
 use tributary_protocol::{

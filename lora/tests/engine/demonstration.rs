@@ -1,5 +1,4 @@
 //! The embedded base model learns the demonstration's Datanets.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use candle_core::Device;
 use std::path::{Path, PathBuf};

@@ -1,9 +1,6 @@
 //! The presets: what they endow, who validates, and that the parameters make sense together.
-#![allow(clippy::unwrap_used, reason = "test code")]
 
-mod common;
-
-use common::{account, ext};
+use crate::common::{account, ext};
 use frame_support::traits::{IntegrityTest, fungible::Inspect};
 use sp_keyring::Sr25519Keyring as Person;
 use tributary_protocol::amount::TRIB;

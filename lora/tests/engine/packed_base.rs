@@ -1,10 +1,7 @@
 //! Bases that bitsandbytes packed, in the folders that `save_pretrained` writes.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-mod common;
-
+use crate::common::fixture;
 use candle_core::Device;
-use common::fixture;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

@@ -1,5 +1,4 @@
 //! TracInCP on a real model with real training, against the definition written out.
-#![allow(clippy::unwrap_used)]
 
 use candle_core::Device;
 use std::{ops::ControlFlow, path::PathBuf, sync::Arc};

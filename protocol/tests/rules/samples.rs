@@ -1,5 +1,4 @@
 //! Samples: what is accepted, how it looks afterwards, and what is said about what is not.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
 use proptest::prelude::*;
 use std::path::PathBuf;

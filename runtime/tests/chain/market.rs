@@ -3,11 +3,8 @@
 //! After every step: each account has exactly what the events say, on hold or not; the issuance is what all accounts have;
 //! every pallet's invariants hold. After every sequence: each leaf that claimed, however often and whenever, has got its
 //! exact part of what its stream was funded with, to one smallest unit, and never more.
-#![allow(clippy::unwrap_used, reason = "test code")]
 
-mod common;
-
-use common::{account, world::*};
+use crate::common::{account, world::*};
 use proptest::{
     prelude::*,
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},

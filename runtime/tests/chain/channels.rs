@@ -1,11 +1,8 @@
 //! Payment channels on the real runtime: an app prepays, vouchers are redeemed, contributors claim what answers earned, the
 //! rest goes back; and who lost the permission may not answer any more.
-#![allow(clippy::unwrap_used, reason = "test code")]
 
-mod common;
-
+use crate::common::{account, world::*};
 use codec::MaxEncodedLen;
-use common::{account, world::*};
 use frame_support::{assert_noop, assert_ok, traits::fungible::InspectHold};
 use sp_core::Pair;
 use sp_keyring::Sr25519Keyring as Person;

@@ -1,5 +1,4 @@
 //! Measures of accuracy against definitions, known values and simulations.
-#![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
 use tributary_attribution::accuracy::{

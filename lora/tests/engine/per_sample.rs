@@ -1,5 +1,4 @@
 //! Gradients of single samples, and runs that show them.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,5 +1,4 @@
 //! The gradient of every parameter beside finite differences.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use candle_core::{Tensor, Var};
 use tributary_lora::{Architecture, Batch, EncodedSample, Model, ModelConfig, RopeConfig, RopeScaling};

@@ -1,9 +1,4 @@
 //! Gradients of adapters on every family, beside finite differences; experts and windows where they are delicate.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-#[macro_use]
-#[path = "common/devices.rs"]
-mod devices;
 
 use candle_core::{Tensor, Var};
 use serde_json::{Value, json};

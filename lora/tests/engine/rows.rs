@@ -1,11 +1,7 @@
 //! Rows of many sequences in one run, beside each sequence by itself and beside transformers.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-#[path = "common/mod.rs"]
-mod common;
-
+use crate::common::fixture;
 use candle_core::{Device, Tensor};
-use common::fixture;
 use safetensors::SafeTensors;
 use tributary_lora::{
     Adapter, Batch, Generation, LoraConfig, Model, ModelConfig, PageId, PagePool, Precision, SamplingConfig,

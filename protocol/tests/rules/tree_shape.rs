@@ -1,5 +1,4 @@
 //! The sample tree's shape and proofs against an independent implementation of the same RFC (`ct-merkle`).
-#![allow(clippy::unwrap_used, reason = "tests")]
 
 use codec::{Decode, Encode};
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
