@@ -9,7 +9,7 @@ use crate::quant::{Bf16Matrix, FrozenWeight};
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 #[cfg(target_arch = "x86_64")]
-use std::arch::x86_64::*;
+use std::{arch::x86_64::*, array::from_fn};
 
 /// Inner indices that are computed together.
 const LANES: usize = 8;
@@ -30,9 +30,13 @@ const PREFETCH: usize = 32;
 trait Element: Copy + Sync {
     fn wide(self) -> f32;
 
-    /// The eight elements from `at` on, in one register.
+    /// Eight elements in one register.
+    ///
+    /// # Safety
+    /// There are eight elements, and the processor has AVX2.
     #[cfg(target_arch = "x86_64")]
-    fn eight(values: &[Self], at: usize) -> __m256;
+    #[expect(unsafe_code, reason = "a load through a pointer")]
+    unsafe fn eight(values: *const Self) -> __m256;
 }
 
 impl Element for f32 {
@@ -42,13 +46,10 @@ impl Element for f32 {
 
     #[cfg(target_arch = "x86_64")]
     #[inline(always)]
-    fn eight(values: &[Self], at: usize) -> __m256 {
-        let values: &[f32; LANES] = values[at..].first_chunk().expect("eight elements");
-        #[expect(unsafe_code, reason = "a load through a pointer, by an instruction of every processor that gets here")]
-        // SAFETY: there are eight elements; `block` runs with AVX2 only.
-        unsafe {
-            _mm256_loadu_ps(values.as_ptr())
-        }
+    #[expect(unsafe_code, reason = "a load through a pointer")]
+    unsafe fn eight(values: *const Self) -> __m256 {
+        // SAFETY: the caller's.
+        unsafe { _mm256_loadu_ps(values) }
     }
 }
 
@@ -59,14 +60,10 @@ impl Element for u16 {
 
     #[cfg(target_arch = "x86_64")]
     #[inline(always)]
-    fn eight(values: &[Self], at: usize) -> __m256 {
-        let values: &[u16; LANES] = values[at..].first_chunk().expect("eight elements");
-        #[expect(unsafe_code, reason = "a load through a pointer, by an instruction of every processor that gets here")]
-        // SAFETY: there are eight elements; `block` runs with AVX2 only.
-        unsafe {
-            let wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(values.as_ptr().cast()));
-            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(wide))
-        }
+    #[expect(unsafe_code, reason = "a load through a pointer")]
+    unsafe fn eight(values: *const Self) -> __m256 {
+        // SAFETY: the caller's.
+        unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(_mm_loadu_si128(values.cast())))) }
     }
 }
 
@@ -215,50 +212,69 @@ fn columns<T: Element, const R: usize, const O: usize>(
     R
 }
 
-/// `[weight row][x row]`
+/// Adds the products of the eight elements from `at` on.
+///
+/// # Safety
+/// Every row has `at + LANES` elements, and the processor has AVX2 and FMA.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn block<T: Element, const R: usize, const O: usize>(x: &[f32], weights: &[T], inner: usize) -> [[f32; R]; O] {
-    let mut xs = [&x[..inner]; R];
-    for (r, row) in xs.iter_mut().enumerate() {
-        *row = &x[r * inner..(r + 1) * inner];
-    }
-    let mut ws = [&weights[..inner]; O];
-    for (o, row) in ws.iter_mut().enumerate() {
-        *row = &weights[o * inner..(o + 1) * inner];
-    }
-    let mut sums = [[_mm256_setzero_ps(); R]; O];
-    let whole = inner / LANES * LANES;
-    for at in (0..whole).step_by(LANES) {
-        // Rows are too short for the processor to see where the reading goes on: at the next block but one or so.
-        if at % PREFETCH == 0 {
-            for row in ws {
-                _mm_prefetch::<_MM_HINT_T0>(row.as_ptr().wrapping_add(at + BLOCK * inner).cast());
-            }
-        }
+#[inline(always)]
+#[expect(unsafe_code, reason = "the innermost loop: a check of bounds there costs a tenth of the time")]
+unsafe fn step<T: Element, const R: usize, const O: usize>(
+    xs: [&[f32]; R],
+    ws: [&[T]; O],
+    at: usize,
+    sums: &mut [[__m256; R]; O],
+) {
+    // SAFETY: the caller's.
+    unsafe {
         // Sixteen registers: the sums, one side of the block, and one element of the other side at a time.
         if R > O {
-            let mut eights = [_mm256_setzero_ps(); O];
-            for o in 0..O {
-                eights[o] = T::eight(ws[o], at);
-            }
+            let eights: [__m256; O] = from_fn(|o| T::eight(ws[o].as_ptr().add(at)));
             for r in 0..R {
-                let x = f32::eight(xs[r], at);
+                let x = f32::eight(xs[r].as_ptr().add(at));
                 for o in 0..O {
                     sums[o][r] = _mm256_fmadd_ps(x, eights[o], sums[o][r]);
                 }
             }
         } else {
-            let mut eights = [_mm256_setzero_ps(); R];
-            for r in 0..R {
-                eights[r] = f32::eight(xs[r], at);
-            }
+            let eights: [__m256; R] = from_fn(|r| f32::eight(xs[r].as_ptr().add(at)));
             for o in 0..O {
-                let w = T::eight(ws[o], at);
+                let w = T::eight(ws[o].as_ptr().add(at));
                 for r in 0..R {
                     sums[o][r] = _mm256_fmadd_ps(eights[r], w, sums[o][r]);
                 }
             }
+        }
+    }
+}
+
+/// `[weight row][x row]`
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn block<T: Element, const R: usize, const O: usize>(x: &[f32], weights: &[T], inner: usize) -> [[f32; R]; O] {
+    let xs: [&[f32]; R] = from_fn(|r| &x[r * inner..(r + 1) * inner]);
+    let ws: [&[T]; O] = from_fn(|o| &weights[o * inner..(o + 1) * inner]);
+    let mut sums = [[_mm256_setzero_ps(); R]; O];
+    let whole = inner / LANES * LANES;
+    let long = whole / PREFETCH * PREFETCH;
+    for at in (0..long).step_by(PREFETCH) {
+        // Rows are too short for the processor to see where the reading goes on: at the next block but one or so.
+        for row in ws {
+            _mm_prefetch::<_MM_HINT_T0>(row.as_ptr().wrapping_add(at + BLOCK * inner).cast());
+        }
+        for at in (at..at + PREFETCH).step_by(LANES) {
+            #[expect(unsafe_code, reason = "elements that were seen to be there")]
+            // SAFETY: `at + LANES <= long <= inner`, the length of every row.
+            unsafe {
+                step(xs, ws, at, &mut sums);
+            }
+        }
+    }
+    for at in (long..whole).step_by(LANES) {
+        #[expect(unsafe_code, reason = "elements that were seen to be there")]
+        // SAFETY: `at + LANES <= whole <= inner`, the length of every row.
+        unsafe {
+            step(xs, ws, at, &mut sums);
         }
     }
     let mut out = [[0f32; R]; O];
