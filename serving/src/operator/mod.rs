@@ -268,7 +268,7 @@ impl Operator {
         desk.pulse().beat(at.number, Instant::now());
         desk.issue_again(u64::MAX).await;
 
-        let stop = CancellationToken::new();
+        let (stop, kept) = (CancellationToken::new(), bundles.clone());
         // Of whatever was sold, served still or not.
         let (heads, epochs_stop) = (chain.heads(), stop.clone());
         let keeping = async move { epochs.run(heads, epochs_stop).await };
@@ -279,7 +279,7 @@ impl Operator {
             tokio::spawn(fetch_ahead(desk.clone(), bundles, explainer, stop.clone())),
         ];
         let submitter = chain.submitter().clone();
-        Ok(Running { desk, submitter, config, node, tuning: None, stop, tasks, offered, receipts })
+        Ok(Running { desk, submitter, bundles: kept, config, node, tuning: None, stop, tasks, offered, receipts })
     }
 }
 
@@ -297,6 +297,7 @@ pub struct TuningBase {
 pub struct Running {
     desk: Arc<Desk>,
     submitter: Arc<Submitter>,
+    bundles: Arc<Bundles>,
     config: OperatorConfig,
     node: Node,
     tuning: Option<(Tuning, Node)>,
@@ -350,6 +351,7 @@ impl Running {
         let addresses = node.addresses();
         let side = TuningSide {
             desk: self.desk.clone(),
+            bundles: self.bundles.clone(),
             node: node.clone(),
             providers: self.config.providers.clone(),
             network,

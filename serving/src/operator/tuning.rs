@@ -4,6 +4,7 @@ use super::catalogue::ChainCatalogue;
 use super::chain::OperatorChain;
 use super::config::{ModelChoice, OfferTerms, TuningNetwork};
 use super::setup;
+use super::source::Bundles;
 use super::till::Desk;
 use crate::door::{Credentials, Refusal};
 use crate::tuning::{Holder, Inspection, Outside};
@@ -19,6 +20,8 @@ use tributary_protocol::{JobId, ModelId, job::Report, sum_tree::Domain};
 /// The operator's side: keys, the exchange, trainers' pages, and what is served.
 pub(super) struct TuningSide {
     pub desk: Arc<Desk>,
+    /// Where what was made is served from.
+    pub bundles: Arc<Bundles>,
     /// Gives data out, and fetches what was made.
     pub node: Node,
     /// Trainers to fetch it from.
@@ -84,11 +87,18 @@ impl Outside for TuningSide {
         let blob = report.bundle.0;
         let request = FetchRequest { scope: Scope::Bundle { job: id.0 }, blob, bytes: None };
         self.node.fetch(&providers, request, |_| {}).await.map_err(|error| unavailable(error.to_string()))?;
-        let (store, report, recipe) = (self.node.store().clone(), *report, Recipe::from(&job.spec));
+        let (store, bundles) = (self.node.store().clone(), self.bundles.clone());
+        let (report, recipe) = (*report, Recipe::from(&job.spec));
         let domain = Domain { genesis: self.desk.chain().genesis(), job: id };
         let look = move || {
             let bytes = store.read(&blob).map_err(|error| unavailable(error.to_string()))?;
             let checked = verify_bundle(&bytes, &report, &recipe, &domain);
+            // It is served from here, so that nobody is asked for it again.
+            if checked.is_ok()
+                && let Err(error) = bundles.keep(&report.bundle, &bytes)
+            {
+                tracing::warn!(job = %id, "what was made is not kept, and fetched again later: {error}");
+            }
             if let Err(error) = store.remove(&blob) {
                 tracing::warn!("a checked bundle stays in the store: {error}");
             }
