@@ -3,7 +3,6 @@
 use crate::common::until;
 use crate::harness::{Running, letters, request, start};
 use serde_json::{Value, json};
-use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tributary_protocol::ContentHash;
 use tributary_serving::Refusal;

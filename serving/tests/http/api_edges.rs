@@ -18,7 +18,7 @@ fn chat(changes: Value) -> Value {
 }
 
 /// Checks the shape of an error, and returns code and field.
-fn error(got: &harness::Got) -> (u16, String, Value) {
+fn error(got: &crate::harness::Got) -> (u16, String, Value) {
     let error = got.json()["error"].clone();
     assert_eq!(got.header("content-type"), Some("application/json"), "{got:?}");
     assert!(!error["message"].as_str().unwrap().is_empty() && error["type"].is_string(), "{error}");

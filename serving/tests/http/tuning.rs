@@ -16,8 +16,9 @@ use tributary_serving::{
     Credentials, Hyperparameters, JobError, JobStatus, Jobs, Page, Refusal, TuningJob, Upload, WantedJob,
 };
 
-const LINES: &str = "{\"prompt\": \"why?\", \"completion\": \"because\"}\n{\"messages\": [{\"role\": \"user\", \"content\": \"who?\"}, \
-                     {\"role\": \"assistant\", \"content\": \"me\"}]}\n";
+const LINES: &str = r#"{"messages": [{"role": "user", "content": "why?"}, {"role": "assistant", "content": "because"}]}
+{"messages": [{"role": "user", "content": "who?"}, {"role": "assistant", "content": "me"}]}
+"#;
 
 fn key(name: &str) -> Credentials {
     Credentials { bearer: Some(name.into()), voucher: None }

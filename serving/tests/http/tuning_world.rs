@@ -120,7 +120,7 @@ impl FakeChain {
             let count = |wanted: fn(&Step) -> bool| ledger.acts.iter().filter(|(_, step)| wanted(step)).count() as u64;
             Ok(match step {
                 Step::Register { .. } => {
-                    let id = DatanetId(count(|step| matches!(step, Step::Register { .. })));
+                    let id = DatanetId(count(|step| matches!(step, Step::Register { .. })) as u32);
                     vec![event("Datanets", "DatanetRegistered", id)]
                 }
                 Step::Submit { .. } => {
