@@ -4,6 +4,5 @@
 mod adapters;
 #[path = "../common/mod.rs"]
 mod common;
-#[expect(clippy::module_inception, reason = "it tests the engine, as its siblings test what is around it")]
 mod engine;
 mod thread;

@@ -3,7 +3,6 @@
 use crate::common::{Answered, answers, disk, prompt, small, tiny, until, write_all};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
 use tributary_protocol::ContentHash;
 use tributary_serving::{
     AdapterDisk, AdapterSource, Answers, EVENTS_MAX, EngineConfig, EngineThread, Event, NoSource, Request,
