@@ -12,7 +12,6 @@ mod context;
 mod demo;
 mod embedded;
 mod fetching;
-mod http;
 mod inbox;
 mod output;
 mod progress;

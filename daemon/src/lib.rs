@@ -4,13 +4,17 @@
 //! # Reading order
 //! [`Recipe`] (what a job asked for, as settings of a run), [`Bundle`] (what a job made, as one file) and [`Shares`] (who is
 //! paid for it), [`verify_bundle`] (whether it is what was reported), [`ChainGrants`] and [`KeySigner`] (the chain as the
-//! exchange wants it), [`files`] (files that are whole or absent).
+//! exchange wants it), [`recover`] (what was being submitted), [`contribution_of`] (rows as samples), [`files`] (files that
+//! are whole or absent), [`http`] (what trainers and operators show).
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod bundle;
 pub mod files;
 mod grants;
+pub mod http;
 mod recipe;
+mod recover;
+mod samples;
 mod signals;
 
 pub use bundle::{
@@ -20,4 +24,6 @@ pub use bundle::{
 pub use files::FileError;
 pub use grants::{ChainGrants, KeySigner, chain_scope, exchange_scope};
 pub use recipe::{Recipe, micro};
+pub use recover::recover;
+pub use samples::{Accepted, RowsError, WrongRows, contribution_of};
 pub use signals::shutdown_on_signals;

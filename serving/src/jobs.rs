@@ -6,6 +6,7 @@
 use crate::door::{Credentials, Refusal};
 use async_trait::async_trait;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A file that was uploaded.
@@ -31,7 +32,7 @@ pub struct Upload {
 }
 
 /// A job to begin.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WantedJob {
     /// The model to begin from, as clients call it.
     pub model: String,
@@ -50,7 +51,7 @@ pub struct WantedJob {
 }
 
 /// How a model is trained; `None`: whoever trains decides.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Hyperparameters {
     /// Passes over the file.
     pub epochs: Option<u32>,
@@ -105,7 +106,8 @@ pub struct TuningJob {
 }
 
 /// How grave an event is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Level {
     /// For information.
     Info,
@@ -116,7 +118,7 @@ pub enum Level {
 }
 
 /// Something that happened in a job.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JobEvent {
     /// Its name, by which lists go on.
     pub id: String,

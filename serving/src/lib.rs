@@ -8,7 +8,7 @@
 //! [`Request`] and [`Event`] (what goes in and out), [`Sampling`] (how tokens are chosen), [`Constraint`]
 //! (which may be), [`Engine`] (what is computed when),
 //! [`AdapterDisk`] and [`AdapterSource`] (where adapters come from), [`EngineThread`] and [`Answers`] (from outside), [`api`]
-//! (OpenAI's HTTP API), [`Catalogue`], [`Till`] and [`Jobs`] (who operates it).
+//! (OpenAI's HTTP API), [`Catalogue`], [`Till`] and [`Jobs`] (who operates it), [`operator`] and [`tuning`] (over the chain).
 //!
 //! # Invariants
 //! - An answer does not depend on what is computed beside it: the same request gets the same tokens alone and in any crowd, with
@@ -32,6 +32,7 @@ mod request;
 mod sampling;
 mod text;
 mod thread;
+pub mod tuning;
 
 pub use adapters::{AdapterCounts, AdapterDisk, AdapterFailure, AdapterSource, DiskError, NoSource, SourceError};
 pub use constraint::{Constraint, Schema, SchemaError, Vocabulary};

@@ -2,12 +2,9 @@
 
 use crate::{bases::Base, views::Hex, views::contributions::CommitmentView};
 use serde::Serialize;
-use serde_json::json;
 use std::path::{Path, PathBuf};
-use tributary_lora::data::{
-    CheckConfig, Distribution, Findings, Mapping, Place, Preview, RawRow, Report, RowForm, check, conversation,
-    read_file,
-};
+use tributary_daemon::contribution_of;
+use tributary_lora::data::{CheckConfig, Distribution, Findings, Place, Preview, Report, RowForm, check, read_file};
 use tributary_protocol::{
     ContributionId,
     datanet::SampleCommitment,
@@ -159,34 +156,9 @@ pub fn check_file(path: &Path, base: &Base, tokens_max: usize) -> Result<Checked
 /// The samples that the chain would accept of a file whose rows are all right.
 fn accept(path: &Path, form: RowForm) -> Result<Accepted, String> {
     let rows = read_file(path, None, &Limits::DEFAULT).map_err(|error| error.to_string())?;
-    let mut text = Vec::new();
-    for row in &rows.rows {
-        text.extend(line(row, form)?);
-        text.push(b'\n');
-    }
-    let (samples, left_out) =
-        ParsedSamples::parse_skipping_duplicates(&text, &Limits::DEFAULT).map_err(|error| error.to_string())?;
-    Ok(Accepted { commitment: samples.commitment(), canonical: samples.canonical_file(), left_out: left_out.len() })
-}
-
-/// A row as a line that the chain accepts: as it is, if a model reads the same from it; else prompt and completion alone.
-fn line(row: &RawRow, form: RowForm) -> Result<Vec<u8>, String> {
-    let read =
-        conversation(&row.fields, form, &Mapping::default()).map_err(|fault| format!("{}: {fault}", row.place))?;
-    let exchange = read.sample().ok_or_else(|| {
-        format!(
-            "{}: a conversation of several turns, or with a system turn; hint: a contribution's samples are one prompt and \
-             one completion each",
-            row.place
-        )
-    })?;
-    let same = |bytes: &Vec<u8>| {
-        let parsed = ParsedSamples::parse(bytes, &Limits::DEFAULT).ok();
-        parsed.is_some_and(|parsed| parsed.lines().first().is_some_and(|line| *line.sample() == exchange))
-    };
-    let whole = serde_json::to_vec(&row.fields).ok().filter(same);
-    let bare = || serde_json::to_vec(&json!({ "prompt": exchange.prompt, "completion": exchange.completion })).ok();
-    whole.or_else(bare).ok_or_else(|| format!("{}: no JSON", row.place))
+    let accepted = contribution_of(&rows.rows, form).map_err(|error| error.to_string())?;
+    let samples = accepted.samples;
+    Ok(Accepted { commitment: samples.commitment(), canonical: samples.canonical_file(), left_out: accepted.left_out })
 }
 
 fn format_name(path: &Path) -> String {
@@ -296,36 +268,4 @@ pub fn read_committed(
         hash: line.hash().into(),
     };
     Ok((total, shown.map(view).collect()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::Map;
-
-    fn row(fields: serde_json::Value) -> RawRow {
-        let fields: Map<String, serde_json::Value> = fields.as_object().unwrap().clone();
-        RawRow { place: Place::Line(1), fields }
-    }
-
-    fn text(fields: serde_json::Value, form: RowForm) -> Result<String, String> {
-        line(&row(fields), form).map(|bytes| String::from_utf8(bytes).unwrap())
-    }
-
-    #[test]
-    fn a_row_that_the_chain_accepts_keeps_its_metadata() {
-        let whole = json!({"completion": "b", "prompt": "a", "source": "log"});
-        assert_eq!(text(whole.clone(), RowForm::Prompt).unwrap(), whole.to_string());
-    }
-
-    #[test]
-    fn a_conversation_becomes_a_sample_and_a_longer_one_does_not() {
-        let turn = |role: &str, text: &str| json!({"role": role, "content": text});
-        let one = json!({"messages": [turn("user", "a"), turn("assistant", "b")]});
-        assert_eq!(text(one, RowForm::Messages).unwrap(), r#"{"completion":"b","prompt":"a"}"#);
-        let two = json!({"messages": [
-            turn("user", "a"), turn("assistant", "b"), turn("user", "c"), turn("assistant", "d"),
-        ]});
-        assert!(text(two, RowForm::Messages).unwrap_err().contains("several turns"));
-    }
 }

@@ -6,3 +6,4 @@ mod independent_client;
 mod restart;
 mod scene;
 mod serving;
+mod tuning;

@@ -15,7 +15,7 @@ pub fn get(port: u16, path: &str) -> Result<Value> {
 }
 
 /// Sends a whole HTTP request to a port of this machine and reads the JSON object of the answer, whatever its status.
-pub(crate) fn ask(port: u16, request: &str) -> Result<Value> {
+pub fn ask(port: u16, request: &str) -> Result<Value> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
     stream.write_all(request.as_bytes())?;

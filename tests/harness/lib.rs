@@ -8,6 +8,6 @@ mod ports;
 
 pub use binaries::{binary, fixtures, repository};
 pub use daemon::Daemon;
-pub use http::get;
+pub use http::{ask, get};
 pub use node::Node;
 pub use ports::free_port;

@@ -95,13 +95,7 @@ impl LiveChain {
 
     /// Goes on with what an earlier process began to submit.
     pub async fn recover(&self) -> Result<(), SubmitError> {
-        for (intent, result) in self.submitter.recover().await? {
-            match result {
-                Ok(receipt) => tracing::info!(%intent, block = receipt.block.number, "submission recovered"),
-                Err(error) => tracing::info!(%intent, "submission of an earlier run came to nothing: {error}"),
-            }
-        }
-        Ok(())
+        tributary_daemon::recover(&self.submitter).await
     }
 }
 

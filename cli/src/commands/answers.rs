@@ -4,13 +4,13 @@ use super::receipt::operator_url;
 use crate::{
     amounts::Money,
     context::Context,
-    http,
     output::{Output, Record},
 };
 use anyhow::{Context as _, ensure};
 use clap::Args;
 use serde::Serialize;
 use tributary_client::{Account, ChainClient, Event, calls::attribution};
+use tributary_daemon::http;
 use tributary_protocol::{
     Amount, ContributionId, ModelId,
     epoch::{AcceptedEpoch, AmountLeaf, AmountProof, EpochDomain, EpochRoot},

@@ -5,7 +5,6 @@ use crate::{
     amounts::Money,
     args::parse,
     context::Context,
-    http,
     output::Output,
     progress::Task,
     purse::{Count, Line, Purse, sign},
@@ -15,6 +14,7 @@ use anyhow::{Context as _, bail, ensure};
 use clap::Args as Arguments;
 use serde_json::{Value, json};
 use tributary_client::{Account, ChainClient, Channel, Keypair, PAGE};
+use tributary_daemon::http;
 use tributary_protocol::{Amount, ChannelId, ModelId, channel::ChannelState, model::Prices, voucher::VOUCHER_HEADER};
 
 /// What to ask, of whom, and who pays.
@@ -182,7 +182,7 @@ impl Args {
 impl Shop {
     async fn send(&self, path: &str, count: Count, body: &[u8]) -> anyhow::Result<http::Answer> {
         let voucher = sign(&self.key, self.genesis, &self.channel, (self.channel_id, self.model), count)?.to_string();
-        http::post(&format!("{}{path}", self.url), &[(VOUCHER_HEADER, &voucher)], body).await
+        Ok(http::post(&format!("{}{path}", self.url), &[(VOUCHER_HEADER, &voucher)], body).await?)
     }
 
     /// The voucher to sign for what the operator quotes, and what was used so far: by the chain's prices, within what was signed,

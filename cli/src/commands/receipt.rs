@@ -1,12 +1,13 @@
 //! `tributary receipt`.
 
 use super::recount::{self, RecountArgs};
-use crate::{amounts::Money, context::Context, http, output::Output, views::units_percent};
+use crate::{amounts::Money, context::Context, output::Output, views::units_percent};
 use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::path::Path;
 use tributary_client::{Account, ChainClient};
+use tributary_daemon::http;
 use tributary_protocol::{ContentHash, Ppm, receipt::SignedReceipt};
 use tributary_serving::receipts::{
     ChainFacts, Check, Outcome, ShownPlace, read_receipt, read_reference, verify_receipt,

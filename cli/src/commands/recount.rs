@@ -4,13 +4,14 @@ use super::{
     receipt::operator_url,
     reward::{SharesArgs, stream},
 };
-use crate::{amounts::Money, args::parse, context::Context, http, output::Output, progress::Task};
+use crate::{amounts::Money, args::parse, context::Context, output::Output, progress::Task};
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::collections::BTreeMap;
 use tributary_client::{Account, AnswerLedger};
+use tributary_daemon::http;
 use tributary_protocol::{
     ModelId,
     epoch::{AcceptedEpoch, AmountLeaf, AmountTree, EpochDomain, EpochRoot},

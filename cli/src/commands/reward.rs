@@ -8,7 +8,6 @@ use crate::{
     amounts::Money,
     args::parse,
     context::Context,
-    http,
     output::Output,
     views::{ClaimView, StreamView},
 };
@@ -16,6 +15,7 @@ use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use tributary_client::{Account, ChainClient, Event, Stream, calls::attribution};
+use tributary_daemon::http;
 use tributary_daemon::{Bundle, Shares};
 use tributary_protocol::{
     Amount, ContributionId, ModelId,

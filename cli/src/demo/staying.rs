@@ -6,7 +6,7 @@ use super::{
     processes::free_port,
     story::{LOOK, START_PATIENCE, Story, own_program},
 };
-use crate::{args::KEY_VARIABLE, http};
+use crate::args::KEY_VARIABLE;
 use anyhow::{Context as _, ensure};
 use std::path::{Path, PathBuf};
 use tokio::{
@@ -14,6 +14,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 use tributary_client::{Account, ChainClient, calls};
+use tributary_daemon::http;
 use tributary_protocol::{Amount, amount::TRIB, model::Prices};
 
 /// What the model's owner asks for 1,000 tokens.

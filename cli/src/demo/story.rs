@@ -14,7 +14,7 @@ use crate::{
     commands::{blocking, model as models, reward},
     context::Signer,
     fetching::Fetching,
-    http, inbox, views,
+    inbox, views,
 };
 use anyhow::{Context as _, bail, ensure};
 use futures::future::{try_join, try_join_all, try_join3};
@@ -24,6 +24,7 @@ use std::{
 };
 use tokio::time::{Instant, sleep};
 use tributary_client::{ChainClient, ChainError, calls};
+use tributary_daemon::http;
 use tributary_daemon::{Shares, verify_bundle};
 use tributary_exchange::Multiaddr;
 use tributary_protocol::{

@@ -4,12 +4,13 @@ use super::{
     cast::Cast,
     story::{LOOK, START_PATIENCE, Story, TRAINERS},
 };
-use crate::{http, progress::Task, views};
+use crate::{progress::Task, views};
 use anyhow::{Context as _, bail, ensure};
 use serde::Deserialize;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tributary_client::{ChainClient, JobState};
+use tributary_daemon::http;
 use tributary_protocol::JobId;
 
 /// How long a trainer may take for what it does next. Generous: a user's own model may be large.

@@ -31,6 +31,8 @@ pub(super) struct Ask {
     pub stop_tokens: Vec<u32>,
     pub stop_strings: Vec<String>,
     pub constraint: Option<Constraint>,
+    /// Whether an answer's first space belongs to what separates it from the prompt.
+    pub trims_space: bool,
     /// BLAKE3 of the body.
     pub body: ContentHash,
 }
@@ -44,6 +46,8 @@ pub(super) struct Running {
     open: u32,
     /// The account; there until it is settled.
     pub sale: Sale,
+    /// The answers whose first space is left out, and that have no text yet.
+    trims_space: Vec<bool>,
     /// When each answer had its last token.
     last_token: Vec<Option<Instant>>,
     begun: Instant,
@@ -149,6 +153,7 @@ impl Ask {
             events,
             choices: self.choices,
             open: choices_all as u32,
+            trims_space: vec![self.trims_space; choices_all],
             sale,
             last_token: vec![None; choices_all],
             begun,
@@ -181,7 +186,7 @@ impl Running {
             Event::Token { choice, chosen, text } => {
                 let choice = number(choice);
                 self.record_token(choice);
-                Ok(Step::Token { choice, chosen, text })
+                Ok(Step::Token { choice, chosen, text: self.trimmed(choice, text) })
             }
             Event::Finished { choice, text, reason, usage } => {
                 self.open -= 1;
@@ -189,13 +194,25 @@ impl Running {
                 if choice == 0 {
                     self.sale.cached += usage.cached_tokens as u64;
                 }
-                Ok(Step::Finished { choice: number(choice), text, reason })
+                let choice = number(choice);
+                Ok(Step::Finished { choice, text: self.trimmed(choice, text), reason })
             }
             Event::Failed(error) => {
                 let error = ApiError::of_request(&error, "prompt");
                 Err(self.fail(error))
             }
         })
+    }
+
+    /// The text that the client gets, and that the receipt's hash is of.
+    fn trimmed(&mut self, choice: u32, text: String) -> String {
+        match self.trims_space.get_mut(choice as usize) {
+            Some(trims) if *trims && !text.is_empty() => {
+                *trims = false;
+                text.strip_prefix(' ').map_or_else(|| text.clone(), ToOwned::to_owned)
+            }
+            _ => text,
+        }
     }
 
     fn fail(&mut self, error: ApiError) -> ApiError {

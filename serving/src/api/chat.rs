@@ -92,8 +92,13 @@ impl ChatRequest {
         body: ContentHash,
     ) -> Result<(Ask, Settings), ApiError> {
         let (tokenizer, template, turns) = (server.api().tokenizer.clone(), served.template, self.turns);
-        let prompting = tokio::task::spawn_blocking(move || prompt(&tokenizer, template, &turns));
-        let prompt = prompting.await.map_err(|_| ApiError::internal("the prompt could not be made"))??;
+        let prompting = tokio::task::spawn_blocking(move || {
+            let prompt = prompt(&tokenizer, template, &turns)?;
+            let trims_space = !ends_with_space(&tokenizer, &prompt.tokens)?;
+            Ok::<_, ApiError>((prompt, trims_space))
+        });
+        let (prompt, trims_space) =
+            prompting.await.map_err(|_| ApiError::internal("the prompt could not be made"))??;
         let ask = Ask {
             served,
             prompts: vec![prompt.tokens],
@@ -108,10 +113,20 @@ impl ChatRequest {
                 ResponseFormat::Object => Some(server.any_object()),
                 ResponseFormat::Schema(schema) => Some(server.constraint(schema)),
             },
+            trims_space,
             body,
         };
         Ok((ask, self.settings))
     }
+}
+
+/// Whether what comes next is text of its own. After `Answer:` a model begins with the space that separates it, which belongs
+/// to no answer.
+fn ends_with_space(tokenizer: &Tokenizer, prompt: &[u32]) -> Result<bool, ApiError> {
+    // A character may be made of several tokens.
+    let last = &prompt[prompt.len().saturating_sub(4)..];
+    let text = tokenizer.decode(last).map_err(|error| ApiError::internal(error.to_string()))?;
+    Ok(text.ends_with(char::is_whitespace))
 }
 
 fn prompt(tokenizer: &Tokenizer, template: Template, turns: &[Turn]) -> Result<Prompt, ApiError> {

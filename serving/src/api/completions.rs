@@ -85,6 +85,7 @@ impl TextRequest {
             stop_tokens: server.api().tokenizer.ends().to_vec(),
             stop_strings: self.settings.stop.clone(),
             constraint: None,
+            trims_space: false,
             body,
         };
         Ok((ask, self.settings, texts))

@@ -33,6 +33,7 @@ const OPENAPI: &str = include_str!("openapi.json");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 pub(super) fn router(server: Arc<Server>) -> Router {
+    let pages = server.api().pages.clone().layer(from_fn_with_state(server.clone(), placed)).with_state(());
     Router::new()
         .route("/v1/chat/completions", post(chat))
         .route("/v1/completions", post(completions))
@@ -49,7 +50,7 @@ pub(super) fn router(server: Arc<Server>) -> Router {
         .route("/health", get(health))
         .route("/metrics", get(metrics))
         .route("/openapi.json", get(openapi))
-        .merge(server.api().pages.clone().with_state(()))
+        .merge(pages)
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(server.clone(), around))
@@ -75,6 +76,19 @@ async fn around(State(server): State<Arc<Server>>, request: Request, next: Next)
         response.headers_mut().insert(REQUEST_ID, id);
     }
     response
+}
+
+/// What is sent to a page of the operator's is work, too: it takes a place among the requests in progress. What is only read takes
+/// none, so that receipts are shown while all places are taken.
+async fn placed(State(server): State<Arc<Server>>, request: Request, next: Next) -> Result<Response, ApiError> {
+    if request.method() != Method::POST {
+        return Ok(next.run(request).await);
+    }
+    let limits = &server.api().limits;
+    let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+    let (of_one, all) = (limits.requests_per_client_max, limits.requests_max);
+    let _place = server.clients().enter(&credentials(request.headers()), address, of_one, all)?;
+    Ok(next.run(request).await)
 }
 
 async fn chat(State(server): State<Arc<Server>>, request: Request) -> Result<Response, ApiError> {

@@ -63,6 +63,13 @@ enum Now {
         part: Part,
         digits: u8,
     },
+    /// Digits of a whole number that has bounds.
+    Whole {
+        node: NodeId,
+        is_negative: bool,
+        /// What the digits so far say; `None` before the first.
+        said: Option<i64>,
+    },
     /// After `{`, or after a comma in an object.
     Name {
         may_end: bool,
@@ -184,6 +191,7 @@ impl Thread {
         let is_whole = match self.now {
             Now::After { .. } => true,
             Now::Number { part, .. } => part.may_end(),
+            Now::Whole { node, is_negative, said } => whole_may_end(schema, node, is_negative, said),
             Now::Listed { node, index, done } => {
                 matches!(schema.node(node), Node::Values(values) if values[index].len() == done)
             }
@@ -213,6 +221,13 @@ impl Thread {
                 if let Some((part, digits)) = number(whole, part, digits, byte) {
                     next.push(self.to(Now::Number { whole, part, digits }));
                 } else if part.may_end() {
+                    self.after(schema, byte, 0, next);
+                }
+            }
+            Now::Whole { node, is_negative, said } => {
+                if let Some(said) = whole(schema, node, is_negative, said, byte) {
+                    next.push(self.to(Now::Whole { node, is_negative, said: Some(said) }));
+                } else if whole_may_end(schema, node, is_negative, said) {
                     self.after(schema, byte, 0, next);
                 }
             }
@@ -282,6 +297,13 @@ impl Thread {
                 };
                 next.push(self.to(Now::Number { whole: *whole, part, digits: 1 }));
             }
+            Node::Between { least, .. } => match byte {
+                b'-' if *least < 0 => next.push(self.to(Now::Whole { node, is_negative: true, said: None })),
+                _ => {
+                    let said = whole(schema, node, false, None, byte);
+                    next.extend(said.map(|said| self.to(Now::Whole { node, is_negative: false, said: Some(said) })));
+                }
+            },
             Node::Values(values) => {
                 let fits = values.iter().enumerate().filter(|(_, value)| value.first() == Some(&byte));
                 next.extend(fits.map(|(index, _)| self.to(Now::Listed { node, index, done: 1 })));
@@ -431,6 +453,38 @@ impl Thread {
         let outer = self.inside.as_ref().and_then(|frame| frame.outer.clone());
         next.push(Self { inside: outer, now: Now::After { spaces: 0 } });
     }
+}
+
+/// A whole number that has bounds, with one more digit: what it says then, if more digits can still bring it between them.
+fn whole(schema: &Schema, node: NodeId, is_negative: bool, said: Option<i64>, byte: u8) -> Option<i64> {
+    let Node::Between { least, most } = *schema.node(node) else { return None };
+    let digit = i64::from(byte.checked_sub(b'0').filter(|digit| *digit <= 9)?);
+    let said = match said {
+        // Nothing follows a zero, and nothing begins with one.
+        Some(0) => return None,
+        said => said.unwrap_or(0).checked_mul(10)?.checked_add(digit)?,
+    };
+    // The numbers that begin so, by how many digits follow.
+    let (mut from, mut to) = (said, said);
+    loop {
+        let (low, high) = if is_negative { (-to, -from) } else { (from, to) };
+        if to > 10i64.pow(DIGITS_MAX.into()) - 1 {
+            return None;
+        }
+        if low <= most && high >= least {
+            return Some(said);
+        }
+        if said == 0 {
+            return None;
+        }
+        (from, to) = (from * 10, to * 10 + 9);
+    }
+}
+
+/// Whether a whole number may end there.
+fn whole_may_end(schema: &Schema, node: NodeId, is_negative: bool, said: Option<i64>) -> bool {
+    let Node::Between { least, most } = *schema.node(node) else { return false };
+    said.is_some_and(|said| (least..=most).contains(&if is_negative { -said } else { said }))
 }
 
 /// A number's next byte.

@@ -237,11 +237,36 @@ mod tests {
     }
 
     #[test]
+    fn whole_numbers_keep_their_bounds_digit_by_digit() {
+        let ranges: [(i64, i64); 10] =
+            [(0, 0), (1, 9), (5, 12), (-3, 5), (-120, -7), (98, 1_003), (100, 100), (-1, 0), (7, 70), (-1_000, 1_000)];
+        for (least, most) in ranges {
+            let schema = json!({ "type": "integer", "minimum": least, "exclusiveMaximum": most + 1 });
+            let compiled = Schema::new(&schema).unwrap();
+            for number in -1_300i64..=1_300 {
+                let text = number.to_string();
+                assert_eq!(accepts(&schema, &text), (least..=most).contains(&number), "{number} of {least}..={most}");
+                // Whatever is begun can be ended: a beginning is dead, or that of a number between them.
+                let bytes = text.as_bytes();
+                let begun = bytes.iter().fold(Threads::start(&compiled), |now, byte| now.step(&compiled, *byte));
+                let goes_on = (least..=most).any(|inside| inside.to_string().starts_with(&text));
+                assert_eq!(!begun.is_dead(), goes_on, "{number} of {least}..={most}");
+            }
+        }
+        let from = json!({ "type": ["integer", "null"], "exclusiveMinimum": -0.5 });
+        assert!(accepts(&from, "0") && accepts(&from, "999999999999999") && accepts(&from, "null"));
+        assert!(!accepts(&from, "-1") && !accepts(&from, "1.5") && !accepts(&from, "1000000000000000"));
+        let pair = json!({ "type": "array", "items": { "type": "integer", "minimum": 10, "maximum": 20 } });
+        assert!(accepts(&pair, "[10, 20]") && !accepts(&pair, "[1, 20]") && !accepts(&pair, "[21]"));
+        assert!(!accepts(&json!({ "type": "integer", "minimum": 5 }), "05"));
+    }
+
+    #[test]
     fn what_is_not_understood_is_refused_by_its_name() {
         for (schema, path) in [
             (json!({ "type": "string", "pattern": "a+" }), "pattern"),
             (
-                json!({ "type": "object", "properties": { "a": { "type": "integer", "minimum": 3 } } }),
+                json!({ "type": "object", "properties": { "a": { "type": "number", "minimum": 3 } } }),
                 "properties.a.minimum",
             ),
             (json!({ "oneOf": [{}] }), "oneOf"),
@@ -253,6 +278,9 @@ mod tests {
             (json!({ "anyOf": [] }), "anyOf"),
             (json!({ "type": "string", "minLength": -1 }), "minLength"),
             (json!({ "type": "object", "required": ["a"], "additionalProperties": false }), "required"),
+            (json!({ "type": "integer", "minimum": "3" }), "minimum"),
+            (json!({ "type": "integer", "maximum": 1e15 }), "maximum"),
+            (json!({ "type": "integer", "minimum": 3.2, "exclusiveMaximum": 4 }), ""),
             (json!(false), ""),
             (json!([]), ""),
         ] {

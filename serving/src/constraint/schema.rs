@@ -58,6 +58,11 @@ pub(super) enum Node {
     Number {
         whole: bool,
     },
+    /// A whole number between two, both included.
+    Between {
+        least: i64,
+        most: i64,
+    },
     /// One of these, as written.
     Values(Vec<Box<[u8]>>),
     Either(Vec<NodeId>),
@@ -104,7 +109,8 @@ impl Schema {
     /// Compiles a schema.
     ///
     /// Understood: `type`, `properties`, `required`, `additionalProperties`, `items`, `prefixItems`, `minItems`, `maxItems`,
-    /// `minLength`, `maxLength`, `enum`, `const`, `anyOf`, `$ref` to places in the schema itself, and what only describes.
+    /// `minLength`, `maxLength`, of integers `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`, `enum`, `const`, `anyOf`,
+    /// `$ref` to places in the schema itself, and what only describes.
     /// Errors: every other keyword; a schema that is too large or that nothing satisfies.
     pub fn new(schema: &Value) -> Result<Self, SchemaError> {
         let mut compiler = Compiler { document: schema, nodes: basic(), references: HashMap::new(), values: 0 };
@@ -202,7 +208,7 @@ impl Compiler<'_> {
                     let Value::String(name) = name else { return Err(wrong_type(path)) };
                     nodes.push(self.typed(name, &relevant(name, map), path, depth)?);
                 }
-                only(map, path, &[OBJECT, ARRAY, TEXT].concat())?;
+                only(map, path, &[OBJECT, ARRAY, TEXT, INTEGER].concat())?;
                 self.add(Node::Either(nodes), path)
             }
             Some(_) => Err(wrong_type(path)),
@@ -219,11 +225,18 @@ impl Compiler<'_> {
                 let (least, most) = bounds(map, path, "minLength", "maxLength")?;
                 return self.add(Node::Text { least, most }, path);
             }
+            "integer" => {
+                only(map, path, INTEGER)?;
+                let node = match whole_bounds(map, path)? {
+                    None => Node::Number { whole: true },
+                    Some((least, most)) => Node::Between { least, most },
+                };
+                return self.add(node, path);
+            }
             _ => only(map, path, &["type"])?,
         }
         match name {
             "number" => Ok(ANY_NUMBER),
-            "integer" => self.add(Node::Number { whole: true }, path),
             "boolean" => self.add(literals(&["true", "false"]), path),
             "null" => self.add(literals(&["null"]), path),
             _ => Err(wrong_type(path)),
@@ -385,6 +398,7 @@ impl Compiler<'_> {
 const OBJECT: &[&str] = &["type", "properties", "required", "additionalProperties"];
 const ARRAY: &[&str] = &["type", "items", "prefixItems", "minItems", "maxItems"];
 const TEXT: &[&str] = &["type", "minLength", "maxLength"];
+const INTEGER: &[&str] = &["type", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"];
 
 /// The keywords that are about one of several types.
 fn relevant(name: &str, map: &Map<String, Value>) -> Map<String, Value> {
@@ -392,6 +406,7 @@ fn relevant(name: &str, map: &Map<String, Value>) -> Map<String, Value> {
         "object" => OBJECT,
         "array" => ARRAY,
         "string" => TEXT,
+        "integer" => INTEGER,
         _ => &[],
     };
     map.iter().filter(|(name, _)| keywords.contains(&name.as_str())).map(|(a, b)| (a.clone(), b.clone())).collect()
@@ -439,6 +454,35 @@ fn bounds(map: &Map<String, Value>, path: &str, least: &str, most: &str) -> Resu
         return Err(refused(&join(path, most), format!("is less than {least}")));
     }
     Ok((from, to))
+}
+
+/// The least and the largest whole number of as many digits as are written.
+const WHOLE_MAX: i64 = 999_999_999_999_999;
+
+/// Between which whole numbers, both included, if anything is said of it. What lies between two of them is rounded inwards.
+fn whole_bounds(map: &Map<String, Value>, path: &str) -> Result<Option<(i64, i64)>, SchemaError> {
+    let read = |name: &str| match map.get(name) {
+        None => Ok(None),
+        Some(value) => {
+            let number = value.as_f64().filter(|number| number.abs() <= WHOLE_MAX as f64);
+            let wrong = || refused(&join(path, name), format!("is no number from -{WHOLE_MAX} to {WHOLE_MAX}"));
+            number.map(Some).ok_or_else(wrong)
+        }
+    };
+    // All of these are exact: a double holds every whole number up to 2^53.
+    let up = |number: f64| number.ceil() as i64;
+    let down = |number: f64| number.floor() as i64;
+    let least = [read("minimum")?.map(up), read("exclusiveMinimum")?.map(|number| down(number) + 1)];
+    let most = [read("maximum")?.map(down), read("exclusiveMaximum")?.map(|number| up(number) - 1)];
+    let (least, most) = (least.into_iter().flatten().max(), most.into_iter().flatten().min());
+    if least.is_none() && most.is_none() {
+        return Ok(None);
+    }
+    let (least, most) = (least.unwrap_or(-WHOLE_MAX), most.unwrap_or(WHOLE_MAX));
+    match least <= most {
+        true => Ok(Some((least, most))),
+        false => Err(refused(path, "has bounds between which no whole number lies")),
+    }
 }
 
 /// A name as JSON has it between the quotes.

@@ -176,6 +176,19 @@ impl ChainCatalogue {
         Ok(())
     }
 
+    /// Adds a model that came to be while the server runs; one that is there stays as it is.
+    pub async fn take_in(
+        &self,
+        chain: &dyn OperatorChain,
+        at: Head,
+        choice: ModelChoice,
+    ) -> Result<(), CatalogueError> {
+        if self.read().contains_key(&choice.model) {
+            return Ok(());
+        }
+        self.add(chain, at, choice).await
+    }
+
     async fn add(&self, chain: &dyn OperatorChain, at: Head, choice: ModelChoice) -> Result<(), CatalogueError> {
         let ModelChoice { model: id, alias } = choice;
         let facts = chain.facts(at, id).await?.ok_or(CatalogueError::NoSuchModel { model: id })?;

@@ -68,6 +68,17 @@ impl Default for Redeeming {
     }
 }
 
+/// How fine-tuning reaches trainers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TuningNetwork {
+    /// Where trainers fetch the data of their jobs.
+    pub listen: Vec<Multiaddr>,
+    /// Trainers' pages, by which runs are followed: `http://HOST:PORT`.
+    pub trainers: Vec<String>,
+    /// Most bytes of data that are kept for them.
+    pub bytes: u64,
+}
+
 /// An operator's settings.
 #[derive(Clone, Debug)]
 pub struct OperatorConfig {

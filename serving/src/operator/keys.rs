@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tributary_daemon::files::{FileError, at, read_if_there, write_atomically};
-use tributary_protocol::ContentHash;
+use tributary_protocol::{Amount, ContentHash};
 
 /// What every key begins with.
 pub const KEY_PREFIX: &str = "trib-sk-";
@@ -39,6 +39,9 @@ pub struct KeyRecord {
     /// Most requests within any minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_per_minute: Option<u32>,
+    /// What fine-tuning jobs of its holder may cost in all, which the operator pays; without it there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuning_budget: Option<Amount>,
     /// When it was revoked, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_s: Option<u64>,
@@ -53,6 +56,8 @@ pub struct KeyTerms {
     pub tokens_per_day: Option<u64>,
     /// Most requests within a minute.
     pub requests_per_minute: Option<u32>,
+    /// What fine-tuning may cost in all.
+    pub tuning_budget: Option<Amount>,
 }
 
 /// Why keys cannot be read or changed.
@@ -110,7 +115,7 @@ impl KeyFile {
         rand::TryRngCore::try_fill_bytes(&mut rand::rngs::OsRng, &mut random).map_err(failed)?;
         let digits: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
         let key = format!("{KEY_PREFIX}{digits}");
-        let KeyTerms { name, tokens_per_day, requests_per_minute } = terms;
+        let KeyTerms { name, tokens_per_day, requests_per_minute, tuning_budget } = terms;
         let hash = hash_of(&key);
         let record = KeyRecord {
             id: format!("key-{}", hash.to_string().chars().take(12).collect::<String>()),
@@ -119,6 +124,7 @@ impl KeyFile {
             created_s: now_s(),
             tokens_per_day,
             requests_per_minute,
+            tuning_budget,
             revoked_s: None,
         };
         self.change(|keys| {
@@ -128,17 +134,28 @@ impl KeyFile {
         Ok((record, key))
     }
 
+    /// Changes what fine-tuning may cost the holder of a key in all; 0 ends it for what is not begun.
+    pub fn set_tuning_budget(&self, id: &str, budget: Amount) -> Result<KeyRecord, KeyFileError> {
+        self.change_one(id, |key| key.tuning_budget = Some(budget))
+    }
+
     /// Revokes a key by its id. Its record stays, for the counts that name it.
     pub fn revoke(&self, id: &str) -> Result<KeyRecord, KeyFileError> {
-        let mut revoked = None;
+        self.change_one(id, |key| {
+            key.revoked_s.get_or_insert(now_s());
+        })
+    }
+
+    fn change_one(&self, id: &str, change: impl FnOnce(&mut KeyRecord)) -> Result<KeyRecord, KeyFileError> {
+        let mut changed = None;
         self.change(|keys| {
             let found = keys.iter_mut().find(|key| key.id == id);
             let key = found.ok_or_else(|| KeyFileError::Unknown { id: id.to_owned() })?;
-            key.revoked_s.get_or_insert(now_s());
-            revoked = Some(key.clone());
+            change(key);
+            changed = Some(key.clone());
             Ok(())
         })?;
-        revoked.ok_or_else(|| KeyFileError::Unknown { id: id.to_owned() })
+        changed.ok_or_else(|| KeyFileError::Unknown { id: id.to_owned() })
     }
 
     fn change(&self, change: impl FnOnce(&mut Vec<KeyRecord>) -> Result<(), KeyFileError>) -> Result<(), KeyFileError> {
@@ -252,7 +269,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = KeyFile::in_state(folder.path());
         let ring = KeyRing::open(file.clone()).unwrap();
-        let terms = KeyTerms { name: "ada".into(), tokens_per_day: Some(9), requests_per_minute: None };
+        let terms = KeyTerms { name: "ada".into(), tokens_per_day: Some(9), ..KeyTerms::default() };
         let (record, key) = file.add(terms).unwrap();
         let (other, _) = file.add(KeyTerms::default()).unwrap();
         assert_eq!(key.len(), KEY_PREFIX.len() + 64);
@@ -262,6 +279,9 @@ mod tests {
         assert_eq!(ring.find(&key.to_uppercase()), None);
         assert_eq!(ring.find(""), None);
 
+        let budget = 1 << 70;
+        assert_eq!(file.set_tuning_budget(&record.id, budget).unwrap().tuning_budget, Some(budget));
+        assert_eq!(ring.find(&key).unwrap().tuning_budget, Some(budget));
         file.revoke(&record.id).unwrap();
         assert_eq!(ring.find(&key), None);
         let listed = file.list().unwrap();

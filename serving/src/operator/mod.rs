@@ -31,10 +31,13 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod till;
+mod tuning;
 
 pub use catalogue::{CatalogueError, ChainCatalogue, Entry, Origin, usual_name};
 pub use chain::{Action, LiveChain, ModelFacts, OperatorChain, Standing};
-pub use config::{Exposure, ModelChoice, OFFER_BLOCKS, OfferTerms, OperatorConfig, Redeeming, Selection};
+pub use config::{
+    Exposure, ModelChoice, OFFER_BLOCKS, OfferTerms, OperatorConfig, Redeeming, Selection, TuningNetwork,
+};
 pub use keys::{KEY_PREFIX, KeyFile, KeyFileError, KeyRecord, KeyRing, KeyTerms};
 pub use pulse::{Beat, Blind, Pulse};
 pub use receipts::{Issued, ReceiptError, Receipts, Sale};
@@ -43,12 +46,14 @@ pub use setup::{OfferError, Offered};
 pub use source::{BundleSource, Bundles};
 pub use till::{Desk, DeskParts, LedgerError, OperatorTill, Store, Usage};
 
+use self::tuning::TuningSide;
 use crate::receipts::{
     Notary, OtherKey, Owner, Pages, ReceiptStore, StoreError as ReceiptStoreError,
     epochs::{EpochConfig, EpochKeeper},
     pages as receipt_pages,
     shares::{Explainer, SharesConfig},
 };
+use crate::tuning::{LiveTuningChain, Tuning, TuningConfig, TuningError, TuningParts};
 use axum::Router;
 use std::io;
 use std::path::PathBuf;
@@ -59,9 +64,10 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tributary_client::{ChainClient, ChainError, Journal, JournalError, Keypair, SubmitError, Submitter};
-use tributary_daemon::{FileError, KeySigner, files::at};
-use tributary_exchange::{Identity, Node, NodeConfig, NodeError, Reader, Store as BlobStore, StoreError};
-use tributary_lora::{LoadError, Model, base_model_hash};
+use tributary_daemon::{ChainGrants, FileError, KeySigner, files::at};
+use tributary_exchange::{Identity, Multiaddr, Node, NodeConfig, NodeError, Reader, Store as BlobStore, StoreError};
+use tributary_lora::{LoadError, Model, Tokenizer, base_model_hash};
+use tributary_protocol::ContentHash;
 
 /// How long everything that is served may take to be looked up in a block.
 const REFRESH_PATIENCE: Duration = Duration::from_secs(20);
@@ -116,6 +122,9 @@ pub enum OperatorError {
     /// A thread cannot be started.
     #[error("a thread cannot be started: {0}")]
     Thread(#[source] io::Error),
+    /// Fine-tuning cannot begin.
+    #[error(transparent)]
+    Tuning(Box<TuningError>),
     /// Work beside the others ended unexpectedly.
     #[error("a task ended unexpectedly: {reason}")]
     Task {
@@ -145,6 +154,7 @@ boxed!(
     Ledger: LedgerError,
     Receipts: ReceiptStoreError,
     OtherKey: OtherKey,
+    Tuning: TuningError,
 );
 
 /// An operator that is ready to sell: the chain was asked, models are deployed and offered, the ledger is open.
@@ -258,24 +268,39 @@ impl Operator {
         desk.pulse().beat(at.number, Instant::now());
         desk.issue_again(u64::MAX).await;
 
-        let stop = CancellationToken::new();
+        let (stop, kept) = (CancellationToken::new(), bundles.clone());
         // Of whatever was sold, served still or not.
         let (heads, epochs_stop) = (chain.heads(), stop.clone());
         let keeping = async move { epochs.run(heads, epochs_stop).await };
         let tasks = vec![
             tokio::spawn(follow(desk.clone(), stop.clone())),
-            tokio::spawn(review(desk.clone(), redeemer, config.offer, stop.clone())),
+            tokio::spawn(review(desk.clone(), redeemer, config.offer.clone(), stop.clone())),
             tokio::spawn(keeping),
             tokio::spawn(fetch_ahead(desk.clone(), bundles, explainer, stop.clone())),
         ];
-        Ok(Running { desk, node, stop, tasks, offered, receipts })
+        let submitter = chain.submitter().clone();
+        Ok(Running { desk, submitter, bundles: kept, config, node, tuning: None, stop, tasks, offered, receipts })
     }
+}
+
+/// The base model that is tuned.
+pub struct TuningBase {
+    /// The model.
+    pub model: Arc<Model>,
+    /// Its tokenizer.
+    pub tokenizer: Arc<Tokenizer>,
+    /// Its content, by which the chain knows it.
+    pub content: ContentHash,
 }
 
 /// An operator that sells.
 pub struct Running {
     desk: Arc<Desk>,
+    submitter: Arc<Submitter>,
+    bundles: Arc<Bundles>,
+    config: OperatorConfig,
     node: Node,
+    tuning: Option<(Tuning, Node)>,
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
     offered: Vec<Offered>,
@@ -293,6 +318,57 @@ impl Running {
         &self.desk
     }
 
+    /// Has models tuned for holders of keys. Jobs are paid by `key`'s account, the operator's own if there is none. Returns
+    /// where trainers fetch the data.
+    pub async fn tune(
+        &mut self,
+        config: TuningConfig,
+        network: TuningNetwork,
+        key: Option<Keypair>,
+        base: TuningBase,
+    ) -> Result<(Tuning, Vec<Multiaddr>), OperatorError> {
+        let folder = config.folder.clone();
+        std::fs::create_dir_all(&folder).map_err(at(&folder))?;
+        let client = self.submitter.client().clone();
+        let submitter = match key.filter(|key| key.account() != self.submitter.account()) {
+            // Two submitters of one account would slow each other down.
+            None => self.submitter.clone(),
+            Some(key) => {
+                let journal = Journal::open(&folder.join("journal.redb"))?;
+                let submitter = Submitter::new(client.clone(), key, journal)?;
+                tributary_daemon::recover(&submitter).await?;
+                Arc::new(submitter)
+            }
+        };
+        let (store, quota) = (folder.join("data"), network.bytes);
+        let store = blocking(move || BlobStore::open(store, quota)).await??;
+        let mut exchange = NodeConfig::new(Identity::File(folder.join("node.key")), store);
+        exchange.listen = network.listen.clone();
+        exchange.grants = Some(Arc::new(ChainGrants(client.clone())));
+        let signer = Arc::new(KeySigner(submitter.key().clone()));
+        exchange.reader = Some(Reader { signer, genesis: client.genesis().0 });
+        let node = Node::spawn(exchange).await?;
+        let addresses = node.addresses();
+        let side = TuningSide {
+            desk: self.desk.clone(),
+            bundles: self.bundles.clone(),
+            node: node.clone(),
+            providers: self.config.providers.clone(),
+            network,
+            offer: self.config.offer.clone(),
+        };
+        let parts = TuningParts {
+            chain: Arc::new(LiveTuningChain::new(submitter)),
+            outside: Arc::new(side),
+            model: base.model,
+            tokenizer: base.tokenizer,
+            base: base.content,
+        };
+        let tuning = Tuning::start(config, parts).await?;
+        self.tuning = Some((tuning.clone(), node));
+        Ok((tuning, addresses))
+    }
+
     /// The operator's pages, for beside the API's: account and vouchers, receipts and epochs.
     pub fn pages(&self) -> Router {
         http::pages(self.desk.clone()).merge(receipt_pages(self.receipts.clone()))
@@ -306,6 +382,10 @@ impl Running {
     /// Ends the tasks, and returns when all that was sold is on the disk. To be called when no answer is being given any more.
     pub async fn stop(self) -> Result<(), OperatorError> {
         self.stop.cancel();
+        if let Some((tuning, node)) = self.tuning {
+            tuning.stop().await;
+            node.shutdown().await;
+        }
         for task in self.tasks {
             // What it was submitting is in the journal, and goes on at the next start.
             task.abort();

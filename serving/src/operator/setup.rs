@@ -72,11 +72,21 @@ pub async fn offer_all(
 ) -> Result<Vec<Offered>, OfferError> {
     let mut done = Vec::new();
     for entry in catalogue.entries() {
-        let deployed = deploy(chain, at, entry.model, terms).await?;
-        let offered = offer(chain, at, entry.model, terms).await?;
-        done.push(Offered { model: entry.model, deployed, offered });
+        done.push(offer_one(chain, at, entry.model, terms).await?);
     }
     Ok(done)
+}
+
+/// Deploys and offers one model, where it is not.
+pub async fn offer_one(
+    chain: &dyn OperatorChain,
+    at: Head,
+    model: ModelId,
+    terms: &OfferTerms,
+) -> Result<Offered, OfferError> {
+    let deployed = deploy(chain, at, model, terms).await?;
+    let offered = offer(chain, at, model, terms).await?;
+    Ok(Offered { model, deployed, offered })
 }
 
 /// Renews the offers of models that are served, half of their time before they end. What fails is told, and tried again.

@@ -114,7 +114,8 @@ impl Bundles {
         verify_bundle(bytes, &origin.report, &origin.recipe, &domain).map_err(|error| error.to_string())
     }
 
-    fn keep(&self, hash: &ContentHash, bytes: &[u8]) -> Result<(), FileError> {
+    /// Keeps a bundle that was checked elsewhere.
+    pub(super) fn keep(&self, hash: &ContentHash, bytes: &[u8]) -> Result<(), FileError> {
         write_atomically(&self.path(hash), bytes)?;
         let mut all = Vec::new();
         for entry in fs::read_dir(&self.folder).map_err(at(&self.folder))? {

@@ -5,6 +5,7 @@ use candle_core::Tensor;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tributary_lora::{Adapter, LoraConfig, Model, ModelConfig, Targets};
 use tributary_protocol::ContentHash;
 use tributary_serving::{
@@ -133,4 +134,20 @@ pub fn answers(model: &Arc<Model>, root: &Path, config: EngineConfig, requests: 
 /// A prompt of so many tokens that depends on a number.
 pub fn prompt(count: usize, number: usize) -> Vec<u32> {
     (0..count).map(|i| ((i * 11 + number * 5 + 3) % VOCABULARY as usize) as u32).collect()
+}
+
+/// Waits for something that other threads bring about; a test fails if it never comes.
+pub async fn until(mut holds: impl AsyncFnMut() -> bool) {
+    wait_for(async || holds().await.then_some(())).await
+}
+
+/// As [`until`], for something that can be had then.
+pub async fn wait_for<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    for _ in 0..4_000 {
+        if let Some(found) = look().await {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("it never came");
 }

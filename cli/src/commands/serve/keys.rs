@@ -1,5 +1,6 @@
 //! `tributary serve keys`.
 
+use crate::amounts::Money;
 use crate::output::{Output, Record};
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -23,6 +24,18 @@ pub enum Command {
         /// Most requests within any minute
         #[arg(long, value_name = "REQUESTS", value_parser = clap::value_parser!(u32).range(1..))]
         requests_per_minute: Option<u32>,
+        /// What fine-tuning jobs of its holder may cost you in all; without it there are none
+        #[arg(long, value_name = "AMOUNT")]
+        tuning_budget: Option<Money>,
+    },
+    /// Change what fine-tuning jobs of a key's holder may cost you in all; 0 ends it for jobs that are not begun
+    Budget {
+        /// Its id, as the list shows it
+        id: String,
+        /// All jobs together, those of before too
+        amount: Money,
+        #[command(flatten)]
+        state: StateArgs,
     },
     /// List keys; they themselves are kept nowhere
     List {
@@ -50,13 +63,19 @@ impl Command {
     /// Does it.
     pub fn run(self) -> anyhow::Result<Output> {
         match self {
-            Self::Add { state, name, tokens_per_day, requests_per_minute } => {
-                let terms = KeyTerms { name, tokens_per_day, requests_per_minute };
+            Self::Add { state, name, tokens_per_day, requests_per_minute, tuning_budget } => {
+                let tuning_budget = tuning_budget.map(|budget| budget.0);
+                let terms = KeyTerms { name, tokens_per_day, requests_per_minute, tuning_budget };
                 let (record, secret) = KeyFile::in_state(&state.state).add(terms)?;
                 let json = json!({ "key": secret, "id": record.id, "name": record.name });
                 let text =
                     format!("{secret}\n\nThis is {} for {}. It is shown now and never again.", record.id, record.name);
                 Ok(Output::new(json, text))
+            }
+            Self::Budget { id, amount, state } => {
+                let record = KeyFile::in_state(&state.state).set_tuning_budget(&id, amount.0)?;
+                let text = format!("jobs of {} for {} may cost {amount} in all", record.id, record.name);
+                Ok(Output::new(json!({ "id": record.id, "tuning_budget": amount.0.to_string() }), text))
             }
             Self::List { state } => {
                 let keys = KeyFile::in_state(&state.state).list()?;
@@ -80,18 +99,22 @@ struct KeyView {
     created_s: u64,
     tokens_per_day: Option<u64>,
     requests_per_minute: Option<u32>,
+    tuning_budget: Option<Money>,
     revoked_s: Option<u64>,
 }
 
 impl From<KeyRecord> for KeyView {
     fn from(record: KeyRecord) -> Self {
-        let KeyRecord { id, name, created_s, tokens_per_day, requests_per_minute, revoked_s, .. } = record;
-        Self { id, name, created_s, tokens_per_day, requests_per_minute, revoked_s }
+        let KeyRecord { id, name, created_s, tokens_per_day, requests_per_minute, tuning_budget, revoked_s, .. } =
+            record;
+        let tuning_budget = tuning_budget.map(Money);
+        Self { id, name, created_s, tokens_per_day, requests_per_minute, tuning_budget, revoked_s }
     }
 }
 
 impl Record for KeyView {
-    const COLUMNS: &'static [&'static str] = &["id", "name", "tokens a day", "requests a minute", "state"];
+    const COLUMNS: &'static [&'static str] =
+        &["id", "name", "tokens a day", "requests a minute", "fine-tuning", "state"];
 
     fn row(&self) -> Vec<String> {
         let limit = |limit: Option<u64>| limit.map_or_else(|| "any".to_owned(), |limit| limit.to_string());
@@ -100,6 +123,7 @@ impl Record for KeyView {
             self.name.clone(),
             limit(self.tokens_per_day),
             limit(self.requests_per_minute.map(u64::from)),
+            self.tuning_budget.map_or_else(|| "none".to_owned(), |budget| budget.to_string()),
             if self.revoked_s.is_some() { "revoked" } else { "holds" }.to_owned(),
         ]
     }

@@ -1,7 +1,7 @@
 //! Adapters on this machine, for nobody's money.
 
 use super::{ADAPTER_DISK_BYTES, Base, LOADERS, ServeArgs, announce, listen};
-use crate::{commands::blocking, output::Output};
+use crate::{commands::blocking, embedded::BASE_NAME, output::Output};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,9 +17,14 @@ use tributary_serving::{
 pub async fn serve(args: ServeArgs, folders: Vec<PathBuf>, json: bool) -> anyhow::Result<Output> {
     let shutdown = shutdown_on_signals()?;
     let base_folder = args.base.folder()?;
+    let base_name = match &args.base.base {
+        Some(folder) => name(folder),
+        // Its folder is in a cache, and named by a hash.
+        None => BASE_NAME.to_owned(),
+    };
     let (base, catalogue) = blocking(move || {
         let base = Base::load(&base_folder)?;
-        let catalogue = catalogue(&base, &base_folder, &folders)?;
+        let catalogue = catalogue(&base, &base_name, &folders)?;
         anyhow::Ok((base, catalogue))
     })
     .await??;
@@ -52,15 +57,17 @@ pub async fn serve(args: ServeArgs, folders: Vec<PathBuf>, json: bool) -> anyhow
     Ok(Output::default())
 }
 
-/// The base and the adapters, called as their folders are. Blocks.
-fn catalogue(base: &Base, base_folder: &Path, folders: &[PathBuf]) -> anyhow::Result<FolderCatalogue> {
-    let name = |folder: &Path| {
-        let folder = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-        folder.file_name().map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned())
-    };
+/// What a folder is called.
+fn name(folder: &Path) -> String {
+    let folder = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+    folder.file_name().map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+/// The base, and the adapters, called as their folders are. Blocks.
+fn catalogue(base: &Base, base_name: &str, folders: &[PathBuf]) -> anyhow::Result<FolderCatalogue> {
     // As `tributary model chat` asks: by the base's own chat template if it has one.
     let template = if base.tokenizer.chat_template()?.is_some() { Template::Chat } else { Template::Plain };
-    let mut catalogue = FolderCatalogue::new(&name(base_folder), template);
+    let mut catalogue = FolderCatalogue::new(base_name, template);
     for folder in folders {
         match folder.join(WEIGHTS_FILE).is_file() {
             true => catalogue.add(&name(folder), folder)?,

@@ -3,6 +3,7 @@
 mod keys;
 mod local;
 mod run;
+mod tune;
 
 use crate::{
     amounts::Money,
@@ -88,6 +89,8 @@ struct ServeArgs {
     /// For how much to sell meanwhile
     #[arg(long, value_name = "AMOUNT", default_value = "10")]
     blind_amount: Money,
+    #[command(flatten)]
+    tune: tune::TuneArgs,
 }
 
 impl Args {
@@ -187,6 +190,7 @@ impl ServeArgs {
             self.price_in.is_none() || self.endpoint.is_some(),
             "prices are offered on the chain together with an endpoint\nhint: --endpoint URL"
         );
+        self.tune.check()?;
         Ok(())
     }
 }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use tributary_daemon::shutdown_on_signals;
 use tributary_protocol::model::Prices;
 use tributary_serving::{
-    AdapterDisk, EngineConfig, EngineThread,
+    AdapterDisk, EngineConfig, EngineThread, Jobs,
     api::{Api, ApiLimits, Server},
-    operator::{OFFER_BLOCKS, OfferTerms, Operator, OperatorConfig, Redeeming, Running, Selection},
+    operator::{OFFER_BLOCKS, OfferTerms, Operator, OperatorConfig, Redeeming, Running, Selection, TuningBase},
 };
 
 /// Serves until it is stopped. In this order: what was begun before is finished, models are deployed and offered, the engine
@@ -28,9 +28,16 @@ pub async fn serve(args: ServeArgs, context: &Context) -> anyhow::Result<Output>
     let operator = Operator::prepare(config, client, key).await?;
     let disk = AdapterDisk::open(&operator.adapters_folder(), ADAPTER_DISK_BYTES, Box::new(operator.source()))?;
     let catalogue = operator.catalogue().clone();
-    let running = operator.open(base.model.clone()).await?;
+    let mut running = operator.open(base.model.clone()).await?;
 
     let Base { model, tokenizer, content } = base;
+    let jobs: Option<Arc<dyn Jobs>> = match args.tune.config(&args.state()?, &args.base, &tokenizer)? {
+        None => None,
+        Some(config) => {
+            let base = TuningBase { model: model.clone(), tokenizer: tokenizer.clone(), content };
+            Some(Arc::new(args.tune.start(config, &mut running, base, context.json()).await?))
+        }
+    };
     let engine = EngineThread::start(model.clone(), Some(tokenizer.clone()), disk, EngineConfig::default(), LOADERS)?;
     let api = Api {
         engine: engine.clone(),
@@ -39,7 +46,7 @@ pub async fn serve(args: ServeArgs, context: &Context) -> anyhow::Result<Output>
         base: content,
         catalogue,
         till: Arc::new(running.till()),
-        jobs: None,
+        jobs,
         limits: ApiLimits::default(),
         pages: running.pages(),
     };

@@ -14,7 +14,7 @@ fn bearer(key: &str) -> Credentials {
 #[tokio::test]
 async fn a_keys_tokens_are_counted_over_restarts_and_never_shared() {
     let (chain, folder) = (FakeChain::new(0), TempDir::new().unwrap());
-    let terms = KeyTerms { name: "ada".into(), tokens_per_day: Some(50), requests_per_minute: None };
+    let terms = KeyTerms { name: "ada".into(), tokens_per_day: Some(50), ..KeyTerms::default() };
     let (_, key) = KeyFile::in_state(folder.path()).add(terms).unwrap();
     let receipts = Arc::new(FakeReceipts::default());
     {

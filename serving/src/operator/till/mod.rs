@@ -309,6 +309,12 @@ impl Desk {
         }
     }
 
+    /// The key that is shown, for what only holders of keys may.
+    pub fn key(&self, who: &Credentials) -> Result<Arc<KeyRecord>, Refusal> {
+        let key = who.bearer.as_deref().ok_or_else(refusals::key_missing)?;
+        self.keys.find(key).ok_or_else(refusals::unknown_key)
+    }
+
     /// The number of the next sale.
     pub fn next_sale(&self) -> u64 {
         self.state().next_sale

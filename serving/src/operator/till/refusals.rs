@@ -29,6 +29,13 @@ pub fn missing() -> Refusal {
     unauthenticated("missing_credentials", reason)
 }
 
+/// No key, where a voucher does not do.
+pub fn key_missing() -> Refusal {
+    let reason = "files and jobs are for holders of a key of this operator's, sent as Authorization: Bearer; hint: with an \
+                  account of your own, tributary job post";
+    unauthenticated("missing_credentials", reason.into())
+}
+
 /// A key that is none, or was revoked.
 pub fn unknown_key() -> Refusal {
     unauthenticated("invalid_api_key", "the key is not one of this operator's, or was revoked".into())

@@ -1,7 +1,6 @@
 //! A server over a small model whose tokens are bytes, a till that counts, and a client that sees every byte.
-#![allow(dead_code, reason = "not every test binary uses everything")]
 
-use super::common::{adapter, small, write};
+use crate::common::{adapter, small, write};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -173,6 +172,15 @@ pub async fn start_with(limits: ApiLimits, config: EngineConfig) -> Running {
 }
 
 pub async fn start_for(limits: ApiLimits, config: EngineConfig, jobs: Option<Arc<dyn Jobs>>) -> Running {
+    start_with_pages(limits, config, jobs, axum::Router::new()).await
+}
+
+pub async fn start_with_pages(
+    limits: ApiLimits,
+    config: EngineConfig,
+    jobs: Option<Arc<dyn Jobs>>,
+    pages: axum::Router,
+) -> Running {
     let folder = tempfile::tempdir().unwrap();
     let (model, tokenizer) = byte_model(folder.path());
     let adapters: Vec<ContentHash> = (0..2).map(|number| write(&adapter(&model, number), folder.path())).collect();
@@ -199,7 +207,7 @@ pub async fn start_for(limits: ApiLimits, config: EngineConfig, jobs: Option<Arc
         till: Arc::new(till.clone()),
         jobs,
         limits,
-        pages: axum::Router::new(),
+        pages,
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -259,6 +267,11 @@ impl Running {
         stream.read_to_end(&mut answer).await.unwrap();
         parse(&answer)
     }
+}
+
+/// A bias by which the model says nothing but letters.
+pub fn letters() -> Value {
+    Value::Object((b'a'..=b'z').map(|letter| (letter.to_string(), json!(100))).collect())
 }
 
 pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {

@@ -1,14 +1,9 @@
 //! Files and fine-tuning jobs, as OpenAI's clients ask for them.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-mod common;
-#[path = "common/api.rs"]
-mod harness;
-
+use crate::common::small;
+use crate::harness::{Got, Running, start, start_for};
 use async_trait::async_trait;
 use axum::body::Bytes;
-use common::small;
-use harness::{Got, Running, start, start_for};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

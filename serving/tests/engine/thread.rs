@@ -1,12 +1,8 @@
 //! The engine on its thread, as those who serve the network use it.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-mod common;
-
-use common::{Answered, answers, disk, prompt, small, tiny, write_all};
+use crate::common::{Answered, answers, disk, prompt, small, tiny, until, write_all};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
 use tributary_protocol::ContentHash;
 use tributary_serving::{
     AdapterDisk, AdapterSource, Answers, EVENTS_MAX, EngineConfig, EngineThread, Event, NoSource, Request,
@@ -23,17 +19,6 @@ async fn all(mut of: Answers) -> Answered {
         answered.add(event);
     }
     answered
-}
-
-/// Waits for something that other threads bring about; a test fails if it never comes.
-async fn until(mut holds: impl AsyncFnMut() -> bool) {
-    for _ in 0..2000 {
-        if holds().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("it never came");
 }
 
 #[tokio::test]

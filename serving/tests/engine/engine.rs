@@ -1,9 +1,6 @@
 //! What the engine answers: the same alone and in any crowd.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-mod common;
-
-use common::{Answered, answers, disk, prompt, run, small, tiny, write_all};
+use crate::common::{Answered, answers, disk, prompt, run, small, tiny, write_all};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

@@ -1,9 +1,6 @@
 //! Adapters from source to memory: bounded, shared, checked, and never replaced by the base.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-mod common;
-
-use common::{adapter, answers, disk, prompt, run, small, tiny, tiny_with, write, write_all};
+use crate::common::{adapter, answers, disk, prompt, run, small, tiny, tiny_with, write, write_all};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

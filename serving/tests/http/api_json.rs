@@ -1,11 +1,6 @@
 //! Answers that are JSON, whatever the model says.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-mod common;
-#[path = "common/api.rs"]
-mod harness;
-
-use harness::start;
+use crate::harness::start;
 use serde_json::{Value, json};
 
 const CHAT: &str = "/v1/chat/completions";

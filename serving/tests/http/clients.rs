@@ -1,5 +1,4 @@
 //! Programs that this project did not write, unmodified, against a server with a real model and a real adapter.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,13 +1,8 @@
 //! What programs written for OpenAI's API see.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-mod common;
-#[path = "common/api.rs"]
-mod harness;
-
-use harness::{Running, request, start};
+use crate::common::until;
+use crate::harness::{Running, letters, request, start};
 use serde_json::{Value, json};
-use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tributary_protocol::ContentHash;
 use tributary_serving::Refusal;
@@ -30,17 +25,6 @@ fn with(mut body: Value, changes: Value) -> Value {
 
 const CHAT: &str = "/v1/chat/completions";
 const TEXT: &str = "/v1/completions";
-
-/// Waits for something that other tasks bring about; a test fails if it never comes.
-async fn until(mut holds: impl AsyncFnMut() -> bool) {
-    for _ in 0..2000 {
-        if holds().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("it never came");
-}
 
 #[tokio::test]
 async fn an_answer_has_openais_shape_and_its_tokens_add_up() {
@@ -267,12 +251,6 @@ async fn text_ends_at_stop_strings_and_begins_with_an_echo() {
     assert_eq!(logprobs["token_logprobs"].as_array().unwrap().len(), 12);
 }
 
-/// Nothing but letters.
-fn letters() -> Value {
-    let biases = (b'a'..=b'z').map(|letter| (letter.to_string(), json!(100)));
-    Value::Object(biases.collect())
-}
-
 #[tokio::test]
 async fn generation_ends_where_the_money_does() {
     let server = start().await;
@@ -366,4 +344,40 @@ async fn who_goes_away_stops_generation_and_pays_for_what_came() {
     let text = server.get("/metrics").await.body;
     assert!(text.contains("tributary_serving_endings_total{ending=\"abandoned\"} 2\n"), "{text}");
     assert!(text.contains("tributary_serving_in_progress 0\n"), "{text}");
+}
+
+#[tokio::test]
+async fn the_space_that_separates_an_answer_from_its_prompt_is_no_part_of_it() {
+    let server = start().await;
+    // A space, then only letters of one kind: the frame ends with "Answer:", the template with a space of its own.
+    let bias = |stream: bool| {
+        json!({ "logit_bias": { "32": 50, "120": 30 }, "frequency_penalty": 2, "max_tokens": 30,
+        "temperature": 0, "stream": stream })
+    };
+    let raw = server
+        .post(
+            TEXT,
+            &text(json!({ "prompt": "Question: why?\nAnswer:", "logit_bias": { "32": 50, "120": 30 },
+        "frequency_penalty": 2, "max_tokens": 30, "temperature": 0 })),
+        )
+        .await
+        .json();
+    let raw = raw["choices"][0]["text"].as_str().unwrap().to_owned();
+    assert!(raw.starts_with(' '), "{raw:?}");
+    let whole = server.post(CHAT, &chat(bias(false))).await.json();
+    let said = whole["choices"][0]["message"]["content"].as_str().unwrap();
+    assert_eq!(said, &raw[1..], "one space, and nothing else");
+    let streamed = server.post(CHAT, &chat(bias(true))).await;
+    let pieces = streamed.events();
+    let pieces = pieces.iter().filter_map(|event| event["choices"][0]["delta"]["content"].as_str());
+    assert_eq!(pieces.collect::<String>(), said);
+    server.till.book(|book| {
+        let [_, whole, streamed] = book.settled.as_slice() else { panic!("three answers") };
+        assert_eq!((whole.answer, streamed.answer), (ContentHash::of(said.as_bytes()), whole.answer));
+        assert_eq!(whole.answers[0][0], 32, "the token is there, and paid");
+    });
+    let mut by_template = bias(false);
+    by_template["model"] = json!("chat");
+    let kept = server.post(CHAT, &chat(by_template)).await.json();
+    assert!(kept["choices"][0]["message"]["content"].as_str().unwrap().starts_with(' '), "{kept}");
 }

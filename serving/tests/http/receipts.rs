@@ -1,11 +1,7 @@
 //! From an answer to its receipt and to the pages that show it, with a trained model.
-#![allow(clippy::unwrap_used, reason = "test code")]
 
-#[path = "common/result.rs"]
-mod result;
-
+use crate::result::{Bundles, GENESIS, Training, accuracy};
 use codec::{DecodeAll, Encode};
-use result::{Bundles, GENESIS, Training, accuracy};
 use std::{
     sync::{Arc, OnceLock},
     time::Duration,

@@ -1,12 +1,7 @@
 //! What the API refuses, and how it begins and ends.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-mod common;
-#[path = "common/api.rs"]
-mod harness;
-
-use common::small;
-use harness::{Running, request, start, start_with};
+use crate::common::{small, until};
+use crate::harness::{Running, letters, request, start, start_with, start_with_pages};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -22,13 +17,8 @@ fn chat(changes: Value) -> Value {
     body
 }
 
-/// Nothing but letters.
-fn letters() -> Value {
-    Value::Object((b'a'..=b'z').map(|letter| (letter.to_string(), json!(100))).collect())
-}
-
 /// Checks the shape of an error, and returns code and field.
-fn error(got: &harness::Got) -> (u16, String, Value) {
+fn error(got: &crate::harness::Got) -> (u16, String, Value) {
     let error = got.json()["error"].clone();
     assert_eq!(got.header("content-type"), Some("application/json"), "{got:?}");
     assert!(!error["message"].as_str().unwrap().is_empty() && error["type"].is_string(), "{error}");
@@ -192,17 +182,6 @@ async fn more_than_fits_is_told_to_come_back() {
     assert_eq!(server.till.counts(), (1, 0, 1));
 }
 
-/// Waits for something that other tasks bring about; a test fails if it never comes.
-async fn until(mut holds: impl AsyncFnMut() -> bool) {
-    for _ in 0..2000 {
-        if holds().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("it never came");
-}
-
 #[tokio::test]
 async fn the_end_lets_answers_end_and_takes_no_new_ones() {
     let server = start().await;
@@ -270,4 +249,32 @@ async fn health_and_metrics_say_how_it_goes() {
         assert!(openapi["paths"][path].is_object(), "{path} is not described");
     }
     assert_eq!(server.names.list().len(), 4);
+}
+
+#[tokio::test]
+async fn what_is_sent_to_an_operators_pages_takes_a_place_and_what_is_read_takes_none() {
+    let (entered, mut held) = tokio::sync::mpsc::channel::<tokio::sync::oneshot::Sender<()>>(4);
+    let slow = move || async move {
+        let (release, released) = tokio::sync::oneshot::channel();
+        entered.send(release).await.unwrap();
+        released.await.unwrap();
+        "taken"
+    };
+    let pages = axum::Router::new().route("/v1/vouchers", axum::routing::post(slow).get(async || "read"));
+    let limits = ApiLimits { requests_per_client_max: 1, ..ApiLimits::default() };
+    let server = start_with_pages(limits, small(), None, pages).await;
+    let mut first = server.connect().await;
+    first.write_all(&request("POST", "/v1/vouchers", &[], b"")).await.unwrap();
+    let release = held.recv().await.unwrap();
+    let second = server.send("POST", "/v1/vouchers", &[], b"").await;
+    assert_eq!((second.status, &second.json()["error"]["code"]), (429, &json!("too_many_concurrent_requests")));
+    assert!(second.header("retry-after").is_some());
+    let other = server.send("POST", "/v1/vouchers", &[("authorization", "Bearer other")], b"");
+    let (other, ()) = tokio::join!(other, async { held.recv().await.unwrap().send(()).unwrap() });
+    assert_eq!((other.status, other.body.as_str()), (200, "taken"));
+    assert_eq!(server.get("/v1/vouchers").await.body, "read");
+    release.send(()).unwrap();
+    let mut answer = String::new();
+    first.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
