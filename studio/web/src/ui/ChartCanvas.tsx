@@ -3,7 +3,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { theme } from "../app/theme";
 import { useStore } from "../lib/store";
-import { formatSignificant } from "../lib/format";
+import { formatClockAt, formatDateTime, formatSignificant } from "../lib/format";
 import { t } from "../strings/en";
 
 export interface ChartSeries {
@@ -11,7 +11,7 @@ export interface ChartSeries {
     /** A CSS custom property, such as `--s0`. */
     colour: string;
     values: (number | null)[];
-    /** Points without a line between them, for what is measured now and then. */
+    /** Points, for what is measured now and then; joined by a line where `dashed` is set too. */
     points?: boolean;
     dashed?: boolean;
     fill?: boolean;
@@ -66,24 +66,32 @@ export default function ChartCanvas(props: ChartProps) {
                 legend: { live: true },
                 cursor: { points: { size: 7 } },
                 axes: [
-                    { ...axis, grid: { show: false } },
+                    {
+                        ...axis,
+                        grid: { show: false },
+                        ...(xKind === "time"
+                            ? { space: 72, values: (_: uPlot, splits: number[], __: number, ___: number, step: number) => splits.map((at) => formatClockAt(at * 1000, step)) }
+                            : {}),
+                    },
                     { ...axis, size: 54, values: (_, values) => values.map((value) => latest.current.format(value)) },
                 ],
                 series: [
-                    xKind === "time" ? {} : { label: xName },
+                    xKind === "time"
+                        ? { label: t.charts.time, value: (_, value) => (value == null ? "–" : formatDateTime(value * 1000)) }
+                        : { label: xName },
                     ...series.map((one): uPlot.Series => {
                         const stroke = read(one.colour);
                         return {
                             label: one.name,
                             stroke,
-                            width: 1.75,
-                            spanGaps: !one.points,
+                            width: one.points ? 1.25 : 1.75,
+                            spanGaps: !one.points || (one.dashed ?? false),
                             ...(one.dashed ? { dash: [6, 4] } : {}),
                             ...(one.fill ? { fill: `color-mix(in srgb, ${stroke} 14%, transparent)` } : {}),
                             points: one.points
                                 ? { show: true, size: 7, fill: stroke, stroke: read("--surface"), width: 1.5 }
                                 : { show: one.values.length === 1, size: 6 },
-                            ...(one.points ? { paths: () => null } : {}),
+                            ...(one.points && !one.dashed ? { paths: () => null } : {}),
                             ...(stepped && uPlot.paths.stepped ? { paths: uPlot.paths.stepped({ align: 1 }) } : {}),
                             value: (_, value) => (value == null ? "–" : latest.current.format(value)),
                         };

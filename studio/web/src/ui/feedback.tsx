@@ -58,9 +58,9 @@ export function ErrorState({ error, onRetry }: { error: unknown; onRetry?: () =>
                 {gone ? <WifiOff /> : <CircleAlert />}
             </span>
             <h3>{gone ? t.errors.unreachableTitle : missing ? t.errors.notFoundTitle : t.errors.failedTitle}</h3>
-            <p>{message}</p>
-            {hint && <p className="muted">{hint}</p>}
-            {onRetry && (
+            <p>{sentence(message)}</p>
+            {hint && <p className="muted">{sentence(hint)}</p>}
+            {onRetry && !missing && (
                 <Button icon={<RefreshCw size={15} />} onPress={onRetry}>
                     {t.ui.retry}
                 </Button>
@@ -68,6 +68,12 @@ export function ErrorState({ error, onRetry }: { error: unknown; onRetry?: () =>
         </div>
     );
 }
+
+/** What a program says, as a sentence: a capital in front, a full stop behind. */
+const sentence = (text: string) => {
+    const said = text.charAt(0).toUpperCase() + text.slice(1);
+    return /[.!?…]$/.test(said) ? said : `${said}.`;
+};
 
 export type Tone = "info" | "good" | "warn" | "bad";
 const NOTICE_ICONS = { info: Info, good: CircleCheck, warn: TriangleAlert, bad: CircleAlert };

@@ -36,10 +36,10 @@ export function ChatPage() {
     if (served.isError && !served.data) {
         const needsKey = served.error instanceof ServingError && served.error.status === 401;
         return (
-            <Page title={t.chat.title}>
+            <Page title={t.chat.title} width={needsKey ? "narrow" : "normal"} lead={needsKey ? t.chat.lead : undefined}>
                 {needsKey ? (
                     <Section title={t.chat.payTitle} lead={t.chat.needsPayment}>
-                        <PaymentPanel models={[]} />
+                        <PaymentPanel models={[]} isRequired />
                     </Section>
                 ) : (
                     <ErrorState error={served.error} onRetry={() => void served.refetch()} />

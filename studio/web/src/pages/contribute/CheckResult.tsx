@@ -54,14 +54,20 @@ export function CheckResult({ report }: { report: CheckReport }) {
                 </Notice>
             )}
             {report.accepted > 0 && (
-                <div className="split even">
+                <div className="split">
                     <Section title={t.contribute.preview} lead={t.contribute.previewLead}>
                         <div className="preview">
                             {report.preview.slice(0, 3).map((row) => (
                                 <p key={row.place.number} className="preview-row">
                                     {row.segments.map((segment, place) => (
                                         <Fragment key={place}>
-                                            {segment.trained ? <mark>{segment.text}</mark> : <span>{segment.text}</span>}
+                                            {segment.trained ? (
+                                                <mark>
+                                                    <Marked text={segment.text} />
+                                                </mark>
+                                            ) : (
+                                                <Marked text={segment.text} />
+                                            )}
                                         </Fragment>
                                     ))}
                                 </p>
@@ -74,6 +80,19 @@ export function CheckResult({ report }: { report: CheckReport }) {
                 </div>
             )}
         </div>
+    );
+}
+
+/** A text in which the model's own marks, such as `<|user|>`, step back. */
+function Marked({ text }: { text: string }) {
+    return text.split(/(<\|?\/?[a-z_]+\|?>)/i).map((part, place) =>
+        place % 2 === 1 ? (
+            <code key={place} className="token-mark">
+                {part}
+            </code>
+        ) : (
+            <span key={place}>{part}</span>
+        ),
     );
 }
 
