@@ -97,3 +97,9 @@ export const byteLength = (text: string) => new TextEncoder().encode(text).lengt
 export function plural(count: number, one: string, many = `${one}s`): string {
     return `${formatInteger(count)} ${count === 1 ? one : many}`;
 }
+
+/** What a program says, as a sentence: a capital in front, a full stop behind. */
+export function sentence(text: string): string {
+    const said = text.charAt(0).toUpperCase() + text.slice(1);
+    return /[.!?…]$/.test(said) ? said : `${said}.`;
+}

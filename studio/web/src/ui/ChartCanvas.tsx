@@ -28,14 +28,19 @@ export interface ChartProps {
     xName?: string;
     formatY?: (value: number) => string;
     stepped?: boolean;
+    /** x has whole numbers only. */
+    isWhole?: boolean;
+    /** How far x will go, where that is known before it is there. */
+    xMax?: number;
     /** Whether the y axis begins at 0. */
     fromZero?: boolean;
 }
 
+const WHOLE = [1, 2, 5].flatMap((one) => [0, 1, 2, 3, 4, 5, 6].map((power) => one * 10 ** power)).sort((a, b) => a - b);
 const read = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 export default function ChartCanvas(props: ChartProps) {
-    const { label, x, series, height, xKind = "number", xName = t.charts.step, stepped = false, fromZero = false } = props;
+    const { label, x, series, height, xKind = "number", xName = t.charts.step, stepped = false, fromZero = false, isWhole = false, xMax = 0 } = props;
     const format = props.formatY ?? formatSignificant;
     const frame = useRef<HTMLDivElement>(null);
     const plot = useRef<uPlot | null>(null);
@@ -62,13 +67,17 @@ export default function ChartCanvas(props: ChartProps) {
             {
                 width: parent.clientWidth || 600,
                 height,
-                scales: { x: { time: xKind === "time" }, y: fromZero ? { range: (_, __, max) => [0, max > 0 ? max * 1.08 : 1] } : {} },
+                scales: {
+                    x: { time: xKind === "time", ...(xMax > 0 ? { range: (_: uPlot, min: number, max: number): [number, number] => [min, Math.max(max, xMax)] } : {}) },
+                    y: fromZero ? { range: (_, __, max) => [0, max > 0 ? max * 1.08 : 1] } : {},
+                },
                 legend: { live: true },
                 cursor: { points: { size: 7 } },
                 axes: [
                     {
                         ...axis,
                         grid: { show: false },
+                        ...(isWhole ? { incrs: WHOLE } : {}),
                         ...(xKind === "time"
                             ? { space: 72, values: (_: uPlot, splits: number[], __: number, ___: number, step: number) => splits.map((at) => formatClockAt(at * 1000, step)) }
                             : {}),
@@ -90,7 +99,7 @@ export default function ChartCanvas(props: ChartProps) {
                             ...(one.fill ? { fill: `color-mix(in srgb, ${stroke} 14%, transparent)` } : {}),
                             points: one.points
                                 ? { show: true, size: 7, fill: stroke, stroke: read("--surface"), width: 1.5 }
-                                : { show: one.values.length === 1, size: 6 },
+                                : { show: (plot: uPlot) => plot.data[0].length === 1, size: 6 },
                             ...(one.points && !one.dashed ? { paths: () => null } : {}),
                             ...(stepped && uPlot.paths.stepped ? { paths: uPlot.paths.stepped({ align: 1 }) } : {}),
                             value: (_, value) => (value == null ? "–" : latest.current.format(value)),
@@ -110,7 +119,7 @@ export default function ChartCanvas(props: ChartProps) {
             plot.current = null;
         };
         // eslint-disable-next-line react-hooks/exhaustive-deps -- `shape` says when the curves are others; data comes below
-    }, [shape, height, colours, xName, fromZero]);
+    }, [shape, height, colours, xName, fromZero, isWhole, xMax]);
 
     useEffect(() => {
         plot.current?.setData(data);

@@ -2,6 +2,7 @@
 import { CircleAlert, CircleCheck, Info, RefreshCw, TriangleAlert, WifiOff } from "lucide-react";
 import type { ReactNode } from "react";
 import { ApiError, UnreachableError } from "../api/client";
+import { sentence } from "../lib/format";
 import { t } from "../strings/en";
 import { Button } from "./Button";
 
@@ -68,12 +69,6 @@ export function ErrorState({ error, onRetry }: { error: unknown; onRetry?: () =>
         </div>
     );
 }
-
-/** What a program says, as a sentence: a capital in front, a full stop behind. */
-const sentence = (text: string) => {
-    const said = text.charAt(0).toUpperCase() + text.slice(1);
-    return /[.!?…]$/.test(said) ? said : `${said}.`;
-};
 
 export type Tone = "info" | "good" | "warn" | "bad";
 const NOTICE_ICONS = { info: Info, good: CircleCheck, warn: TriangleAlert, bad: CircleAlert };

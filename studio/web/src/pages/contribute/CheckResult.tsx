@@ -23,7 +23,7 @@ export function CheckResult({ report }: { report: CheckReport }) {
                 <Stat name={t.contribute.duplicates} detail=" ">
                     {formatInteger(report.duplicates.total)}
                 </Stat>
-                <Stat name={t.contribute.tokens} detail={t.contribute.tokensHelp(formatCompact(report.trained_tokens))}>
+                <Stat name={t.contribute.tokens} detail={`${t.contribute.tokensHelp(formatCompact(report.trained_tokens))}; ${t.contribute.longest(formatInteger(report.lengths.max))}`}>
                     {formatCompact(report.tokens)}
                 </Stat>
             </Stats>
@@ -54,7 +54,7 @@ export function CheckResult({ report }: { report: CheckReport }) {
                 </Notice>
             )}
             {report.accepted > 0 && (
-                <div className="split">
+                <div className={report.lengths.buckets.length > 1 ? "split" : "stack"}>
                     <Section title={t.contribute.preview} lead={t.contribute.previewLead}>
                         <div className="preview">
                             {report.preview.slice(0, 3).map((row) => (
@@ -74,9 +74,11 @@ export function CheckResult({ report }: { report: CheckReport }) {
                             ))}
                         </div>
                     </Section>
-                    <Section title={t.contribute.lengths} lead={t.contribute.longest(formatInteger(report.lengths.max))}>
-                        <Histogram buckets={report.lengths.buckets} />
-                    </Section>
+                    {report.lengths.buckets.length > 1 && (
+                        <Section title={t.contribute.lengths}>
+                            <Histogram buckets={report.lengths.buckets} />
+                        </Section>
+                    )}
                 </div>
             )}
         </div>

@@ -150,7 +150,7 @@ function ClaimPanel({ data }: { data: Earnings }) {
                 make={batch.length > 0 ? () => Promise.resolve(claimRewards(batch)) : null}
                 feeKey={batch.map(({ model, claim }) => `${model}.${claim.leaf.index}`)}
                 confirm={t.earnings.claimAll}
-                done={() => <Notice tone="good">{t.earnings.claimedNow}</Notice>}
+                done={<Notice tone="good">{t.earnings.claimedNow}</Notice>}
             >
                 <Facts>
                     {batch.map(({ model, claim }) => (

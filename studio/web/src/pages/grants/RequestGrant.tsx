@@ -77,7 +77,7 @@ function Request({ datanet, wanted, onClose }: { datanet: Datanet; wanted?: Purp
             make={make}
             feeKey={[datanet.id, purpose, base, uses]}
             spends={BigInt(config?.deposits.grant ?? "0")}
-            done={() => <Notice tone="good">{terms.access === "open" ? t.grants.doneOpen : t.grants.doneWait}</Notice>}
+            done={<Notice tone="good">{terms.access === "open" ? t.grants.doneOpen : t.grants.doneWait}</Notice>}
             form={
                 <>
                     <ChoiceCards

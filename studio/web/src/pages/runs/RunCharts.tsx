@@ -93,7 +93,7 @@ export function RunCharts({ job, data, isAvailable, isLive }: Props) {
                     <Notice>{t.charts.nothing}</Notice>
                 </div>
             ) : (
-                <Chart label={t.runs.charts[shown]} x={x} series={series} height={260} formatY={format} fromZero={shown !== "loss"} />
+                <Chart label={t.runs.charts[shown]} x={x} series={series} height={260} formatY={format} fromZero={shown !== "loss"} isWhole xMax={steps} />
             )}
         </Section>
     );
@@ -113,7 +113,7 @@ function curves(data: RunData, shown: Shown): { x: number[]; series: ChartSeries
         x,
         series: [
             { name: t.runs.trainingLoss, colour: "--s0", values: x.map((step) => training.get(step) ?? null) },
-            { name: t.runs.validationLoss, colour: "--s1", values: x.map((step) => validation.get(step) ?? null), points: true, dashed: true },
+            { name: t.runs.validationLoss, colour: "--s1", values: x.map((step) => validation.get(step) ?? null), points: true, dashed: data.evaluations.length > 2 },
         ],
     };
 }
