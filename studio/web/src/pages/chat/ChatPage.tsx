@@ -3,6 +3,7 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { Columns2, History, MessageSquareText, Plus, Settings2, Trash2, X } from "lucide-react";
 import { useEffect, useState } from "react";
 import { servedModels, ServingError, type ServedModel } from "../../api/serving";
+import { load, save } from "../../lib/persist";
 import { useStore } from "../../lib/store";
 import { formatRelative } from "../../lib/format";
 import { useNow } from "../../lib/useNow";
@@ -78,19 +79,37 @@ function pick(served: ServedModel[], wanted: string | undefined): string {
     return found?.id ?? "";
 }
 
+/** Which conversation this tab shows, and for which model it was opened. */
+interface Open {
+    id: string;
+    model: string | null;
+}
+
+const OPEN = "chat.open";
+const isOpen = (value: unknown): value is Open => typeof value === "object" && value !== null && "id" in value && "model" in value;
+
+/** The conversation that this tab showed before it was reloaded, if there is something in it. */
+function openBefore(model: string | undefined): string | null {
+    const kept = load("session", OPEN, isOpen);
+    if (kept?.model !== (model ?? null)) return null;
+    return conversations.get().find((one) => one.id === kept.id && one.turns.length > 0)?.id ?? null;
+}
+
 function Chat({ served }: { served: ServedModel[] }) {
     const search = useSearch({ from: "/chat" });
     const navigate = useNavigate({ from: "/chat" });
     const all = useStore(conversations);
     const [fresh] = useState(() => newConversation([pick(served, search.model)]));
-    const [current, setCurrent] = useState(fresh.id);
+    const [current, setCurrent] = useState(() => openBefore(search.model) ?? fresh.id);
     const [isHistoryOpen, setHistoryOpen] = useState(false);
     const [isSettingsOpen, setSettingsOpen] = useState(false);
     const [isPayOpen, setPayOpen] = useState(false);
-    useEffect(() => {
-        if (!conversations.get().some((one) => one.id === fresh.id)) put(fresh);
-    }, [fresh]);
     const conversation = all.find((one) => one.id === current) ?? fresh;
+    useEffect(() => {
+        // The blank one is written down when it is shown: at the start, and after the one before it was deleted.
+        if (!all.some((one) => one.id === conversation.id)) put(conversation);
+        save("session", OPEN, { id: conversation.id, model: search.model ?? null } satisfies Open);
+    }, [all, conversation, search.model]);
     const start = (models: string[]) => {
         const next = newConversation(models);
         put({ ...next, sampling: conversation.sampling, system: conversation.system });
@@ -154,7 +173,7 @@ function Chat({ served }: { served: ServedModel[] }) {
                         {t.chat.compare}
                     </Button>
                     <IconButton label={t.chat.settings} icon={<Settings2 size={18} />} onPress={() => setSettingsOpen(true)} />
-                    <PayBadge onOpen={() => setPayOpen(true)} />
+                    <PayBadge isSold={served.some((one) => one.isSold)} onOpen={() => setPayOpen(true)} />
                 </div>
                 <ChatThread conversation={conversation} served={served} onPay={() => setPayOpen(true)} />
             </div>
@@ -168,11 +187,11 @@ function Chat({ served }: { served: ServedModel[] }) {
     );
 }
 
-function PayBadge({ onOpen }: { onOpen: () => void }) {
+function PayBadge({ isSold, onOpen }: { isSold: boolean; onOpen: () => void }) {
     const { payment } = usePayment();
     return (
         <Button size="small" kind="quiet" onPress={onOpen}>
-            {payment.kind === "none" ? t.chat.payNone : payment.kind === "key" ? t.chat.payKey : t.chat.payChannel(payment.purse.channel)}
+            {payment.kind === "none" ? (isSold ? t.chat.choosePayment : t.chat.payNone) : payment.kind === "key" ? t.chat.payKey : t.chat.payChannel(payment.purse.channel)}
         </Button>
     );
 }
