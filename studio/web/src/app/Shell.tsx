@@ -1,15 +1,18 @@
+import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
-import { Boxes, Coins, Database, FlaskConical, House, Menu as MenuIcon, MessageSquareText, Moon, Network, Sun, Waypoints, X } from "lucide-react";
+import { Boxes, Coins, Database, FlaskConical, House, KeyRound, Menu as MenuIcon, MessageSquareText, Moon, Network, Sun, Waypoints, X } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
 import { live } from "../api/live";
+import { grants } from "../api/queries";
 import { formatInteger } from "../lib/format";
 import { useStore } from "../lib/store";
 import { t } from "../strings/en";
 import { TransactionTray } from "../transactions/TransactionTray";
 import { IconButton } from "../ui/Button";
+import { itemsOf } from "../ui/query";
 import { AccountMenu } from "../wallet/AccountMenu";
 import { ConnectDialog } from "../wallet/ConnectDialog";
-import { useConfig } from "../wallet/useWallet";
+import { useAddress, useConfig } from "../wallet/useWallet";
 import { Logo } from "./Logo";
 import { SearchBox } from "./SearchBox";
 import { theme, toggleTheme } from "./theme";
@@ -17,6 +20,7 @@ import { theme, toggleTheme } from "./theme";
 const PLACES = [
     { to: "/", label: t.nav.home, icon: House, exact: true },
     { to: "/datanets", label: t.nav.datanets, icon: Database },
+    { to: "/grants", label: t.nav.grants, icon: KeyRound },
     { to: "/build", label: t.nav.build, icon: FlaskConical },
     { to: "/jobs", label: t.nav.runs, icon: Waypoints },
     { to: "/models", label: t.nav.models, icon: Boxes },
@@ -60,6 +64,7 @@ export function Shell() {
                                 >
                                     <Icon size={18} aria-hidden />
                                     {label}
+                                    {to === "/grants" && <RequestsWaiting />}
                                 </Link>
                             </li>
                         ))}
@@ -94,6 +99,19 @@ export function Shell() {
             <TransactionTray />
             <ConnectDialog />
         </div>
+    );
+}
+
+/** How many requests for access this person has to decide on. */
+function RequestsWaiting() {
+    const address = useAddress();
+    const query = useInfiniteQuery({ ...grants({ owner: address ?? "", status: "requested" }), enabled: address !== null });
+    const count = address === null ? 0 : itemsOf(query).length;
+    if (count === 0) return null;
+    return (
+        <span className="count">
+            {formatInteger(count)} <span className="visually-hidden">{t.grants.waiting}</span>
+        </span>
     );
 }
 

@@ -1,5 +1,5 @@
 import { useNavigate } from "@tanstack/react-router";
-import { ChevronDown, Copy, KeyRound, LogOut, Repeat, User } from "lucide-react";
+import { ChevronDown, Copy, LogOut, Repeat, User } from "lucide-react";
 import { Button as AriaButton, Menu, MenuItem, MenuTrigger, Popover, Separator } from "react-aria-components";
 import { shortAccount } from "../lib/format";
 import { t } from "../strings/en";
@@ -22,7 +22,6 @@ export function AccountMenu() {
     }
     const actions: Record<string, () => void> = {
         page: () => void navigate({ to: "/accounts/$address", params: { address: account.address } }),
-        grants: () => void navigate({ to: "/grants" }),
         copy: () => void navigator.clipboard.writeText(account.address),
         switch: openConnect,
         leave: () => choose(null),
@@ -60,9 +59,6 @@ export function AccountMenu() {
                 <Menu className="list-box" onAction={(key) => actions[String(key)]?.()} aria-label={t.wallet.menu(account.name)}>
                     <MenuItem id="page" className="list-item">
                         <User size={15} aria-hidden /> {t.wallet.myPage}
-                    </MenuItem>
-                    <MenuItem id="grants" className="list-item">
-                        <KeyRound size={15} aria-hidden /> {t.wallet.myGrants}
                     </MenuItem>
                     <MenuItem id="copy" className="list-item">
                         <Copy size={15} aria-hidden /> {t.wallet.copyAddress}

@@ -21,7 +21,7 @@ import { openConnect } from "../../wallet/ConnectDialog";
 import { useAddress } from "../../wallet/useWallet";
 import { SaleFlow } from "../home/SaleFlow";
 import type { StepProps } from "./BuildPage";
-import { covers, jobOf, licenceConflicts, priceOf, splitSum } from "./draft";
+import { covers, jobOf, licenceConflicts, priceOf, sayLicensed, splitSum } from "./draft";
 
 const PARTS = ["contributors", "model_owner", "trainer", "datanet_owners", "base_owner", "treasury"] as const;
 
@@ -63,7 +63,8 @@ export function ReviewStep({ draft, config, change, footer }: StepProps) {
         );
         return found ? [{ datanet: use.datanet, grant: found.id }] : [];
     });
-    const conflicts = licenceConflicts([...(base ? [base.licence] : []), ...nets.map((net) => net.terms.licence)], draft.purpose);
+    const licensed = [...(base ? [{ name: base.name, licence: base.licence }] : []), ...nets.map((net) => ({ name: net.name, licence: net.terms.licence }))];
+    const conflicts = licenceConflicts(licensed, draft.purpose);
     const sum = splitSum(draft.split);
 
     const blockers = [
@@ -75,7 +76,7 @@ export function ReviewStep({ draft, config, change, footer }: StepProps) {
     ];
     const warnings = [
         ...(estimate.data?.warnings ?? []).map((one) => one.message),
-        ...conflicts.map((conflict) => t.build.conflicts[conflict.kind].text(conflict.licences.join(", "))),
+        ...conflicts.map((conflict) => t.build.conflicts[conflict.kind].text(sayLicensed(conflict.of))),
     ];
     const total = price === null ? null : price + fees + deposit;
     const make = () => {

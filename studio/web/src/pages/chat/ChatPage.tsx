@@ -1,8 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
-import { useNavigate, useSearch } from "@tanstack/react-router";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { Columns2, History, MessageSquareText, Plus, Settings2, Trash2, X } from "lucide-react";
 import { useEffect, useState } from "react";
 import { servedModels, ServingError, type ServedModel } from "../../api/serving";
+import { load, save } from "../../lib/persist";
 import { useStore } from "../../lib/store";
 import { formatRelative } from "../../lib/format";
 import { useNow } from "../../lib/useNow";
@@ -30,7 +31,9 @@ export function ChatPage() {
         enabled: isServed,
         retry: (failures, error) => !(error instanceof ServingError && error.status < 500) && failures < 2,
         staleTime: 15_000,
-        refetchInterval: 60_000,
+        // What is being typed to pay must not go away because somebody looked into another window for the key.
+        refetchOnWindowFocus: ({ state }) => state.data !== undefined,
+        refetchInterval: ({ state }) => (state.data === undefined ? false : 60_000),
     });
     if (config && !isServed) return <NotServed />;
     if (served.isError && !served.data) {
@@ -78,19 +81,37 @@ function pick(served: ServedModel[], wanted: string | undefined): string {
     return found?.id ?? "";
 }
 
+/** Which conversation this tab shows, and for which model it was opened. */
+interface Open {
+    id: string;
+    model: string | null;
+}
+
+const OPEN = "chat.open";
+const isOpen = (value: unknown): value is Open => typeof value === "object" && value !== null && "id" in value && "model" in value;
+
+/** The conversation that this tab showed before it was reloaded, if there is something in it. */
+function openBefore(model: string | undefined): string | null {
+    const kept = load("session", OPEN, isOpen);
+    if (kept?.model !== (model ?? null)) return null;
+    return conversations.get().find((one) => one.id === kept.id && one.turns.length > 0)?.id ?? null;
+}
+
 function Chat({ served }: { served: ServedModel[] }) {
     const search = useSearch({ from: "/chat" });
     const navigate = useNavigate({ from: "/chat" });
     const all = useStore(conversations);
     const [fresh] = useState(() => newConversation([pick(served, search.model)]));
-    const [current, setCurrent] = useState(fresh.id);
+    const [current, setCurrent] = useState(() => openBefore(search.model) ?? fresh.id);
     const [isHistoryOpen, setHistoryOpen] = useState(false);
     const [isSettingsOpen, setSettingsOpen] = useState(false);
     const [isPayOpen, setPayOpen] = useState(false);
-    useEffect(() => {
-        if (!conversations.get().some((one) => one.id === fresh.id)) put(fresh);
-    }, [fresh]);
     const conversation = all.find((one) => one.id === current) ?? fresh;
+    useEffect(() => {
+        // The blank one is written down when it is shown: at the start, and after the one before it was deleted.
+        if (!all.some((one) => one.id === conversation.id)) put(conversation);
+        save("session", OPEN, { id: conversation.id, model: search.model ?? null } satisfies Open);
+    }, [all, conversation, search.model]);
     const start = (models: string[]) => {
         const next = newConversation(models);
         put({ ...next, sampling: conversation.sampling, system: conversation.system });
@@ -103,6 +124,7 @@ function Chat({ served }: { served: ServedModel[] }) {
         else edit(conversation.id, (now) => ({ ...now, models }));
         void navigate({ search: {}, replace: true });
     };
+    const missing = search.model !== undefined && /^\d+$/.test(search.model) && !served.some((one) => String(one.model) === search.model) ? search.model : null;
     const options = served.map((one) => ({
         value: one.id,
         label: one.adapter === null ? t.chat.baseName(one.id) : one.model === null ? one.id : t.chat.modelName(one.id, one.model),
@@ -154,8 +176,16 @@ function Chat({ served }: { served: ServedModel[] }) {
                         {t.chat.compare}
                     </Button>
                     <IconButton label={t.chat.settings} icon={<Settings2 size={18} />} onPress={() => setSettingsOpen(true)} />
-                    <PayBadge onOpen={() => setPayOpen(true)} />
+                    <PayBadge isSold={served.some((one) => one.isSold)} onOpen={() => setPayOpen(true)} />
                 </div>
+                {missing !== null && (
+                    <p className="chat-missing small">
+                        {t.chat.missing(missing)}{" "}
+                        <Link to="/models/$id" params={{ id: Number(missing) }}>
+                            {t.chat.howToServe}
+                        </Link>
+                    </p>
+                )}
                 <ChatThread conversation={conversation} served={served} onPay={() => setPayOpen(true)} />
             </div>
             <Dialog isOpen={isSettingsOpen} onClose={() => setSettingsOpen(false)} title={t.chat.settings}>
@@ -168,11 +198,11 @@ function Chat({ served }: { served: ServedModel[] }) {
     );
 }
 
-function PayBadge({ onOpen }: { onOpen: () => void }) {
+function PayBadge({ isSold, onOpen }: { isSold: boolean; onOpen: () => void }) {
     const { payment } = usePayment();
     return (
         <Button size="small" kind="quiet" onPress={onOpen}>
-            {payment.kind === "none" ? t.chat.payNone : payment.kind === "key" ? t.chat.payKey : t.chat.payChannel(payment.purse.channel)}
+            {payment.kind === "none" ? (isSold ? t.chat.choosePayment : t.chat.payNone) : payment.kind === "key" ? t.chat.payKey : t.chat.payChannel(payment.purse.channel)}
         </Button>
     );
 }

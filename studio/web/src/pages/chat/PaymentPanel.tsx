@@ -1,6 +1,7 @@
 import { useQueries, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Channel, ModelDetail } from "../../api/client";
+import { operator as sellerHere } from "../../api/serving";
 import { channels as channelsQuery, model as modelQuery } from "../../api/queries";
 import { closeChannel, openChannel, topUpChannel, type MakeTransaction } from "../../chain/calls";
 import { parseAmount, TRIB } from "../../lib/amount";
@@ -59,19 +60,18 @@ export function PaymentPanel({ models, isRequired = false }: { models: number[];
     );
 }
 
-/** Who answers here: the operators that have deployed the models at this gateway's serving address, or offer them at all. */
-function operatorsOf(details: ModelDetail[], baseUrl: string): string[] {
-    const here = details.flatMap((detail) =>
-        detail.deployments.filter((one) => one.endpoint.replace(/\/+$/, "").startsWith(baseUrl.replace(/\/v1\/?$/, ""))).map((one) => one.operator),
-    );
+/** Who may be the one that answers here, where the serving API does not say: whoever has deployed or offers the models. */
+function operatorsOf(details: ModelDetail[]): string[] {
+    const deployed = details.flatMap((detail) => detail.deployments.map((one) => one.operator));
     const offering = details.flatMap((detail) => detail.offers.filter((offer) => offer.holds).map((offer) => offer.operator));
-    return [...new Set([...here, ...offering])];
+    return [...new Set([...deployed, ...offering])];
 }
 
 function Channels({ models }: { models: number[] }) {
     const address = useAddress();
     const config = useConfig();
     const details = useQueries({ queries: models.slice(0, 20).map((id) => modelQuery(id)) });
+    const seller = useQuery({ queryKey: ["served", "operator"], queryFn: ({ signal }) => sellerHere(signal), staleTime: 60_000 });
     const query = useQuery({ ...channelsQuery(address ?? ""), enabled: address !== null });
     const [pending, setPending] = useState<{ title: string; spends: bigint; make: () => Promise<MakeTransaction> } | null>(null);
     const [amount, setAmount] = useState("5");
@@ -87,11 +87,8 @@ function Channels({ models }: { models: number[] }) {
             />
         );
     }
-    if (!query.data || !config || details.some((one) => one.isPending)) return <LoadingBlock rows={2} />;
-    const operators = operatorsOf(
-        details.flatMap((one) => one.data ?? []),
-        config.serving.base_url,
-    );
+    if (!query.data || !config || seller.isPending || details.some((one) => one.isPending)) return <LoadingBlock rows={2} />;
+    const operators = seller.data ? [seller.data.account] : operatorsOf(details.flatMap((one) => one.data ?? []));
     const mine = query.data.items.filter((channel) => channel.app === address && operators.includes(channel.operator));
     const wanted = parseAmount(amount);
     const deposit = BigInt(config.deposits.channel);
