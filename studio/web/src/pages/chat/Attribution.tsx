@@ -46,12 +46,12 @@ export function Attribution({ model, sale }: { model: number; sale: Sale | null 
             part,
             text: t.contributions.title(contributor.contribution),
             label: (
-                <>
+                <span className="row">
                     <Link to="/contributions/$id" params={{ id: contributor.contribution }}>
                         {t.contributions.title(contributor.contribution)}
-                    </Link>{" "}
+                    </Link>
                     <Account address={contributor.contributor} />
-                </>
+                </span>
             ),
         }),
     );
@@ -87,6 +87,7 @@ interface ReceiptProps {
 }
 
 function ReceiptView({ receipt, price, parts, contributorsPpm }: ReceiptProps) {
+    const paysByAnswer = receipt.base < UNITS;
     return (
         <div className="stack">
             <Notice>{t.chat.receiptLead}</Notice>
@@ -110,30 +111,31 @@ function ReceiptView({ receipt, price, parts, contributorsPpm }: ReceiptProps) {
                         <tr>
                             <th>{t.contributions.contribution}</th>
                             <th>{t.contributions.contributor}</th>
-                            <th className="number">{t.chat.ofThisAnswer}</th>
+                            {paysByAnswer && <th className="number">{t.chat.ofThisAnswer}</th>}
                             <th className="number">{t.contributions.share}</th>
                         </tr>
                     </thead>
                     <tbody>
                         {parts.map(({ contributor, part, own }) => (
                             <tr key={contributor.index}>
-                                <td>{contributor.contribution}</td>
+                                <td>{t.contributions.title(contributor.contribution)}</td>
                                 <td>
                                     <Account address={contributor.contributor} />
                                 </td>
-                                <td className="number">{formatPercent(own, 2)}</td>
+                                {paysByAnswer && <td className="number">{formatPercent(own, 2)}</td>}
                                 <td className="number">{formatPercent(part, 2)}</td>
                             </tr>
                         ))}
                     </tbody>
                 </table>
             </div>
-            <p className="small muted">{t.chat.baseUnits(formatPercent(receipt.base / UNITS, 1))}</p>
+            <p className="small muted">{paysByAnswer ? t.chat.baseUnits(formatPercent(receipt.base / UNITS, 1)) : t.chat.baseOnly}</p>
             {price !== null && contributorsPpm > 0 && (
                 <p className="small muted">
                     {t.chat.contributorsPart} <Amount value={partOf(price, contributorsPpm)} digits={12} />
                 </p>
             )}
+            {receipt.signed && <h3>{t.chat.verify}</h3>}
             {receipt.signed && <CodeBlock label={t.chat.verify} code={`tributary receipt verify ${receipt.signed}`} wraps />}
         </div>
     );

@@ -160,21 +160,22 @@ function Chat({ served }: { served: ServedModel[] }) {
                             <Select label={t.chat.beside} hidesLabel value={beside} onChange={(id) => setModels([main, id])} options={options} />
                         )}
                     </div>
-                    <Button
-                        size="small"
-                        kind={beside === undefined ? "secondary" : "primary"}
-                        icon={<Columns2 size={15} />}
-                        isDisabled={served.length < 2}
-                        onPress={() =>
-                            setModels(
-                                beside === undefined
-                                    ? [main, base && base.id !== main ? base.id : (served.find((one) => one.id !== main)?.id ?? main)]
-                                    : [main],
-                            )
-                        }
-                    >
-                        {t.chat.compare}
-                    </Button>
+                    {served.length > 1 && (
+                        <Button
+                            size="small"
+                            kind={beside === undefined ? "secondary" : "primary"}
+                            icon={<Columns2 size={15} />}
+                            onPress={() =>
+                                setModels(
+                                    beside === undefined
+                                        ? [main, base && base.id !== main ? base.id : (served.find((one) => one.id !== main)?.id ?? main)]
+                                        : [main],
+                                )
+                            }
+                        >
+                            {t.chat.compare}
+                        </Button>
+                    )}
                     <IconButton label={t.chat.settings} icon={<Settings2 size={18} />} onPress={() => setSettingsOpen(true)} />
                     <PayBadge isSold={served.some((one) => one.isSold)} onOpen={() => setPayOpen(true)} />
                 </div>
@@ -192,7 +193,11 @@ function Chat({ served }: { served: ServedModel[] }) {
                 <SettingsForm conversation={conversation} />
             </Dialog>
             <Dialog isOpen={isPayOpen} onClose={() => setPayOpen(false)} title={t.chat.payTitle}>
-                <PaymentPanel models={served.flatMap((one) => (one.model === null ? [] : [one.model]))} />
+                <PaymentPanel
+                    models={served.flatMap((one) => (one.model === null ? [] : [one.model]))}
+                    isRequired={served.some((one) => one.isSold)}
+                    onDone={() => setPayOpen(false)}
+                />
             </Dialog>
         </div>
     );

@@ -40,7 +40,7 @@ export function ChatThread({ conversation, served, onPay }: { conversation: Conv
                 {conversation.turns.length === 0 ? (
                     <div className="chat-welcome">
                         <h2>{t.chat.welcome}</h2>
-                        <p className="muted">{t.chat.welcomeText}</p>
+                        <p className="muted">{served.length > 1 ? `${t.chat.welcomeText} ${t.chat.welcomeBeside}` : t.chat.welcomeText}</p>
                         {payment.kind === "none" && served.some((one) => one.isSold) && (
                             <Button kind="primary" onPress={onPay}>
                                 {t.chat.choosePayment}

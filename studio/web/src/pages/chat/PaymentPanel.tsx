@@ -4,6 +4,7 @@ import type { Channel, ModelDetail } from "../../api/client";
 import { operator as sellerHere } from "../../api/serving";
 import { channels as channelsQuery, model as modelQuery } from "../../api/queries";
 import { closeChannel, openChannel, topUpChannel, type MakeTransaction } from "../../chain/calls";
+import { numberField, type ChainEvent } from "../../chain/transactions";
 import { parseAmount, TRIB } from "../../lib/amount";
 import type { ChannelKey } from "../../payment/keys";
 import { t } from "../../strings/en";
@@ -19,7 +20,7 @@ import { setPayment, usePayment } from "./usePayment";
 type Way = "none" | "key" | "channel";
 
 /** How answers are paid: by an operator's API key, or from a channel that the person opens. */
-export function PaymentPanel({ models, isRequired = false }: { models: number[]; isRequired?: boolean }) {
+export function PaymentPanel({ models, isRequired = false, onDone }: { models: number[]; isRequired?: boolean; onDone?: () => void }) {
     const { payment } = usePayment();
     const [way, setWay] = useState<Way>(isRequired && payment.kind === "none" ? "channel" : payment.kind);
     const [key, setKey] = useState(payment.kind === "key" ? payment.key : "");
@@ -44,7 +45,9 @@ export function PaymentPanel({ models, isRequired = false }: { models: number[];
                     className="stack"
                     onSubmit={(event) => {
                         event.preventDefault();
-                        if (key.trim()) setPayment({ kind: "key", key: key.trim() });
+                        if (key.trim() === "") return;
+                        setPayment({ kind: "key", key: key.trim() });
+                        onDone?.();
                     }}
                 >
                     <TextField label={t.chat.apiKey} help={t.chat.apiKeyHelp} placeholder="trib-sk-…" value={key} onChange={setKey} />
@@ -55,7 +58,7 @@ export function PaymentPanel({ models, isRequired = false }: { models: number[];
                     </div>
                 </form>
             )}
-            {way === "channel" && <Channels models={models} />}
+            {way === "channel" && <Channels models={models} {...(onDone ? { onDone } : {})} />}
         </div>
     );
 }
@@ -67,13 +70,14 @@ function operatorsOf(details: ModelDetail[]): string[] {
     return [...new Set([...deployed, ...offering])];
 }
 
-function Channels({ models }: { models: number[] }) {
+function Channels({ models, onDone }: { models: number[]; onDone?: () => void }) {
     const address = useAddress();
     const config = useConfig();
     const details = useQueries({ queries: models.slice(0, 20).map((id) => modelQuery(id)) });
     const seller = useQuery({ queryKey: ["served", "operator"], queryFn: ({ signal }) => sellerHere(signal), staleTime: 60_000 });
     const query = useQuery({ ...channelsQuery(address ?? ""), enabled: address !== null });
-    const [pending, setPending] = useState<{ title: string; spends: bigint; make: () => Promise<MakeTransaction> } | null>(null);
+    const [pending, setPending] = useState<Pending | null>(null);
+    const [isOpened, setOpened] = useState(false);
     const [amount, setAmount] = useState("5");
     if (address === null) {
         return (
@@ -99,6 +103,7 @@ function Channels({ models }: { models: number[] }) {
                 <ChannelItem
                     key={channel.id}
                     channel={channel}
+                    {...(onDone ? { onUsed: onDone } : {})}
                     onTopUp={() =>
                         wanted &&
                         setPending({
@@ -143,6 +148,15 @@ function Channels({ models }: { models: number[] }) {
                                         setPending({
                                             title: t.chat.openTitle,
                                             spends: wanted + deposit,
+                                            prepays: wanted,
+                                            onFinal: async (events) => {
+                                                const channel = numberField(events, "Channels", "ChannelOpened", "channel");
+                                                if (channel === null || key === null) return;
+                                                // It was opened to be used.
+                                                const purse = { channel, operator, genesis: config.chain.genesis, funded: wanted, key: await key };
+                                                setPayment({ kind: "channel", limit: LIMIT, purse });
+                                                setOpened(true);
+                                            },
                                             make: async () => {
                                                 const { makeKey } = await import("../../payment/keys");
                                                 key ??= makeKey();
@@ -160,19 +174,44 @@ function Channels({ models }: { models: number[] }) {
             )}
             <TransactionDialog
                 isOpen={pending !== null}
-                onClose={() => setPending(null)}
+                onClose={() => {
+                    setPending(null);
+                    if (isOpened) onDone?.();
+                }}
                 title={pending?.title ?? ""}
                 make={pending?.make ?? null}
                 feeKey={pending?.title}
                 spends={pending?.spends ?? 0n}
-            />
+                onFinal={(events) => void pending?.onFinal?.(events)}
+                {...(isOpened ? { next: t.chat.startAsking } : {})}
+            >
+                {pending?.prepays !== undefined && (
+                    <Facts>
+                        <Fact name={t.chat.prepaid}>
+                            <Amount value={pending.prepays} />
+                        </Fact>
+                        <Fact name={t.contribute.deposit} help={t.chat.channelDeposit}>
+                            <Amount value={deposit} />
+                        </Fact>
+                    </Facts>
+                )}
+            </TransactionDialog>
         </div>
     );
 }
 
+interface Pending {
+    title: string;
+    spends: bigint;
+    make: () => Promise<MakeTransaction>;
+    /** What a new channel holds at first. */
+    prepays?: bigint;
+    onFinal?: (events: ChainEvent[]) => Promise<void>;
+}
+
 const LIMIT = TRIB;
 
-function ChannelItem({ channel, onTopUp, onClose }: { channel: Channel; onTopUp: () => void; onClose: () => void }) {
+function ChannelItem({ channel, onUsed, onTopUp, onClose }: { channel: Channel; onUsed?: () => void; onTopUp: () => void; onClose: () => void }) {
     const genesis = useConfig()?.chain.genesis ?? "";
     const { payment } = usePayment();
     const [isForeign, setForeign] = useState(false);
@@ -187,6 +226,7 @@ function ChannelItem({ channel, onTopUp, onClose }: { channel: Channel; onTopUp:
             limit: LIMIT,
             purse: { channel: channel.id, operator: channel.operator, genesis, funded: BigInt(channel.funded), key },
         });
+        onUsed?.();
     };
     return (
         <div className="channel-item">
