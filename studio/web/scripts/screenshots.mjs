@@ -37,12 +37,9 @@ const payByKey = async (page) => {
     await dialog.getByText("An API key", { exact: true }).click();
     await dialog.getByLabel("API key", { exact: true }).fill(key);
     await dialog.getByRole("button", { name: "Use it", exact: true }).click();
-    await page.keyboard.press("Escape");
     await dialog.waitFor({ state: "detached" });
 };
 const ask = (beside) => async (page) => {
-    await page.evaluate(() => localStorage.removeItem("tributary.conversations"));
-    await page.reload();
     await page.getByLabel("Your question").waitFor();
     await payByKey(page);
     if (beside) await button(page, "Side by side").click();
@@ -121,14 +118,14 @@ const SHOTS = {
     model: { path: "/models/0" },
     "model-owner": { path: "/models/0", as: "Requester" },
     chat: { path: "/chat", isWindow: true },
-    "chat-pay": { path: "/chat", as: "Buyer", act: (page) => page.getByRole("button", { name: /^(Free|Choose how to pay)$/ }).click(), isWindow: true },
+    "chat-pay": { path: "/chat", as: "Buyer", act: (page) => page.getByRole("button", { name: /^(Free|Choose how to pay)$/ }).first().click(), until: "prepay|left of", isWindow: true },
     "chat-answer": { path: "/chat", needsKey: true, act: ask(false), isWindow: true },
-    "chat-beside": { path: "/chat", needsKey: true, act: ask(true), isWindow: true },
-    "chat-receipt": { path: "/chat", needsKey: true, act: receipt, until: "Check it yourself|tributary receipt verify", isWindow: true },
+    "chat-beside": { path: "/chat", needsKey: true, needs: "Side by side", act: ask(true), isWindow: true },
+    "chat-receipt": { path: "/chat", needsKey: true, act: receipt, until: "Check it yourself", isWindow: true },
     earnings: { path: "/earnings" },
     "earnings-none": { path: "/earnings", as: "Bob" },
     "earnings-nobody": { path: "/earnings", as: null },
-    claim: { path: "/earnings", act: (page) => page.getByRole("button", { name: /^Claim/ }).click(), until: "Transaction fee", isWindow: true },
+    claim: { path: "/earnings", as: "Ben", press: /^Claim/, until: "Transaction fee", isWindow: true },
     network: { path: "/network" },
     account: { path: `/accounts/${addressOf("Ada")}` },
     connect: { path: "/", as: null, act: (page) => page.locator("header").getByRole("button", { name: "Connect" }).click(), until: "Ferdie", isWindow: true },
@@ -170,10 +167,17 @@ async function photograph(context, name, shot, path) {
         await page.waitForTimeout(250);
         // What moved by itself, before anybody touched anything.
         const shift = await page.evaluate(() => window.shifts?.reduce((total, one) => total + one, 0) ?? 0);
+        if (shot.press) {
+            const pressed = page.getByRole("button", { name: shot.press }).first();
+            if ((await pressed.count()) === 0 || (await pressed.isDisabled())) return { skipped: "there is nothing to press now" };
+            await pressed.click();
+        }
+        if (shot.needs && (await button(page, shot.needs).count()) === 0) return { skipped: `there is no ${shot.needs} now` };
         await shot.act?.(page);
         if (shot.until) await page.getByText(new RegExp(shot.until)).first().waitFor();
         await settle();
         await page.mouse.move(0, 0);
+        await page.evaluate(() => window.scrollTo(0, 0));
         await page.waitForTimeout(250);
         if (!shot.isError && (await page.locator(".empty-state.error").count()) > 0) throw new Error("the page shows an error");
         if (errors.length > 0) throw new Error(errors.join("; "));
