@@ -23,6 +23,13 @@ const nav = {
     closeMenu: "Close menu",
 };
 
+/** What a number in the menu counts. */
+const waiting = {
+    datanets: "waiting for your review",
+    grants: "waiting for your decision",
+    runs: "waiting for your acceptance",
+};
+
 const ui = {
     close: "Close",
     cancel: "Cancel",
@@ -347,6 +354,7 @@ const datanets = {
     contribute: "Contribute",
     review: (count: number) => `Review ${plural(count, "contribution")}`,
     reviewNone: "Review",
+    toReview: (count: number) => `${formatInteger(count)} to review`,
     useIt: "Build with it",
     askGrant: "Request access",
     about: "About",
@@ -587,7 +595,6 @@ const curate = {
 const grants = {
     title: "Grants",
     lead: "Permissions to train on data: those you asked for, and those you decide on.",
-    waiting: "wait for your decision",
     mine: "Your requests",
     toDecide: "For you to decide",
     noneMine: "You have asked for no access yet",
@@ -1246,6 +1253,7 @@ const account = {
 export const t = {
     app,
     nav,
+    waiting,
     ui,
     errors,
     live,

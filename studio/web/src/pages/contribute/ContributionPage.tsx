@@ -142,7 +142,8 @@ export function ModelShares({ models }: { models: ContributionModel[] }) {
                             <td>
                                 <Link to="/models/$id" params={{ id: one.model }} className="strong">
                                     {one.title}
-                                </Link>
+                                </Link>{" "}
+                                <span className="small muted nowrap">{t.models.number(one.model)}</span>
                             </td>
                             <td className="number">
                                 {one.share_ppm === null ? <span className="muted small">{t.contributions.shareUnknown}</span> : formatPpm(one.share_ppm)}

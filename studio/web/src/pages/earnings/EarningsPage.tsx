@@ -201,7 +201,8 @@ function Contributions({ data }: { data: Earnings }) {
                                                 <td>
                                                     <Link to="/models/$id" params={{ id: model.model }}>
                                                         {model.title}
-                                                    </Link>
+                                                    </Link>{" "}
+                                                    <span className="small muted nowrap">{t.models.number(model.model)}</span>
                                                 </td>
                                                 <td className="number">{model.share_ppm === null ? "–" : formatPpm(model.share_ppm)}</td>
                                                 <td className="number">{model.earned === null ? "–" : <Amount value={model.earned} />}</td>

@@ -142,7 +142,7 @@ function RecentModels() {
                                     {model.title}
                                 </Link>
                                 <span className="muted small">
-                                    <When at={model.created} />
+                                    {t.models.number(model.id)} · <When at={model.created} />
                                 </span>
                                 <ModelStatusBadge status={model.status} />
                             </li>

@@ -10,6 +10,7 @@ export function ModelCard({ model }: { model: Model }) {
     return (
         <article className="item-card">
             <div className="row">
+                <Badge>{t.models.number(model.id)}</Badge>
                 <ModelStatusBadge status={model.status} />
                 {model.deployments > 0 && (
                     <Badge tone="info" dot>

@@ -31,6 +31,7 @@ export function ModelPage() {
             badges={
                 data && (
                     <>
+                        <Badge>{t.models.number(id)}</Badge>
                         <ModelStatusBadge status={data.model.status} />
                         {data.model.deployments > 0 && (
                             <Badge tone="info" dot>

@@ -46,7 +46,7 @@ export function AccountPage() {
                     </Stats>
                     {data.roles.contributions > 0 && (
                         <Section title={t.account.contributions}>
-                            <OwnContributions address={address} />
+                            <OwnContributions address={address} count={data.roles.contributions} />
                         </Section>
                     )}
                     <div className="grid-cards">
@@ -103,10 +103,14 @@ function Links({ ids, to, name }: { ids: number[]; to: "/datanets/$id" | "/model
     );
 }
 
-function OwnContributions({ address }: { address: string }) {
+function OwnContributions({ address, count }: { address: string; count: number }) {
     const query = useInfiniteQuery(contributionsQuery({ contributor: address }));
     return (
-        <PagedView query={query} empty={<EmptyState title={t.contributions.none} />}>
+        <PagedView
+            query={query}
+            loading={<LoadingBlock rows={Math.min(count, 24) + 1} height="2.9rem" />}
+            empty={<EmptyState title={t.contributions.none} />}
+        >
             {(items) => <ContributionTable contributions={items} showsDatanet />}
         </PagedView>
     );
@@ -115,7 +119,7 @@ function OwnContributions({ address }: { address: string }) {
 function OwnJobs({ address }: { address: string }) {
     const query = useInfiniteQuery(jobsQuery({ account: address }));
     return (
-        <PagedView query={query} empty={<EmptyState title={t.home.noRunsTitle} />}>
+        <PagedView query={query} loading={<LoadingBlock rows={1} height="1.6rem" />} empty={<EmptyState title={t.home.noRunsTitle} />}>
             {(items) => (
                 <ul role="list" className="plain-list">
                     {items.map((job) => (

@@ -20,7 +20,7 @@ export function NetworkPage() {
     const config = useConfig();
     return (
         <Page title={t.network.title} lead={t.network.lead}>
-            <QueryView query={now} loading={<Skeleton height="6rem" />}>
+            <QueryView query={now} loading={<Skeleton height="6.35rem" />}>
                 {(data) => (
                     <Stats>
                         <Stat
@@ -43,7 +43,15 @@ export function NetworkPage() {
                 )}
             </QueryView>
             <Section title={t.network.trainers} lead={t.network.trainersLead}>
-                <PagedView query={list} empty={<EmptyState icon={<Cpu />} title={t.network.noTrainers}>{t.network.noTrainersText}</EmptyState>}>
+                <PagedView
+                    query={list}
+                    loading={
+                        <div className="grid-cards loading-block">
+                            <Skeleton height="8.2rem" />
+                            <Skeleton height="8.2rem" />
+                        </div>
+                    }
+                    empty={<EmptyState icon={<Cpu />} title={t.network.noTrainers}>{t.network.noTrainersText}</EmptyState>}>
                     {(items) => (
                         <div className="grid-cards">
                             {items.map((trainer) => (
