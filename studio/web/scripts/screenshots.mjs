@@ -35,7 +35,7 @@ const payByKey = async (page) => {
     await page.getByRole("button", { name: /^(Free|API key|Channel \d+|Choose how to pay)$/ }).first().click();
     const dialog = page.getByRole("dialog");
     await dialog.getByText("An API key", { exact: true }).click();
-    await dialog.getByLabel("API key", { exact: true }).fill(key);
+    await dialog.getByPlaceholder("trib-sk-…").fill(key);
     await dialog.getByRole("button", { name: "Use it", exact: true }).click();
     await dialog.waitFor({ state: "detached" });
 };
@@ -137,7 +137,7 @@ const SHOTS = {
         isError: true,
         act: async (page) => {
             await page.route("**/api/**", (route) => route.abort());
-            await page.getByRole("link", { name: "Network", exact: true }).first().evaluate((link) => link.click());
+            await page.locator('a[href="/network"]').first().evaluate((link) => link.click());
         },
         until: "Cannot reach ModelFactory",
     },

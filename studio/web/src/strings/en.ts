@@ -89,7 +89,7 @@ const live = {
 
 const search = {
     label: "Search the network",
-    placeholder: "Search Datanets, models, accounts…",
+    placeholder: "Search…",
     nothing: "Nothing found.",
     kinds: {
         datanet: "Datanet",

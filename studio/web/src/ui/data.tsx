@@ -8,6 +8,7 @@ import { formatDateTime, formatInteger, formatRelative, shortAccount, shortHash 
 import { useNow } from "../lib/useNow";
 import { t } from "../strings/en";
 import { useAccountName } from "../wallet/names";
+import { Skeleton } from "./feedback";
 
 export function Amount({ value, digits = 4, unit = true }: { value: bigint | string; digits?: number; unit?: boolean }) {
     return (
@@ -138,3 +139,14 @@ export function Stat({ name, children, detail }: { name: string; children: React
 }
 
 export const Stats = ({ children }: { children: ReactNode }) => <dl className="stats">{children}</dl>;
+
+/** The same before its numbers are there, as high as with them. */
+export const StatsLoading = ({ names }: { names: string[] }) => (
+    <Stats>
+        {names.map((name) => (
+            <Stat key={name} name={name} detail="&nbsp;">
+                <Skeleton height="1.15em" width="60%" />
+            </Stat>
+        ))}
+    </Stats>
+);

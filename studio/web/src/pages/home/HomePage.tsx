@@ -5,7 +5,7 @@ import { useEffect } from "react";
 import { jobs, models, network } from "../../api/queries";
 import { formatCompact, formatInteger } from "../../lib/format";
 import { t } from "../../strings/en";
-import { Amount, Stat, Stats, When } from "../../ui/data";
+import { Amount, Stat, Stats, StatsLoading, When } from "../../ui/data";
 import { EmptyState, Skeleton } from "../../ui/feedback";
 import { Section } from "../../ui/Page";
 import { PagedView, QueryView } from "../../ui/query";
@@ -64,15 +64,7 @@ function NetworkStats() {
     return (
         <QueryView
             query={query}
-            loading={
-                <Stats>
-                    {Object.values(["a", "b", "c", "d", "e"]).map((key) => (
-                        <Stat key={key} name=" " detail=" ">
-                            <Skeleton height="1.5rem" width="60%" />
-                        </Stat>
-                    ))}
-                </Stats>
-            }
+            loading={<StatsLoading names={[t.home.height, t.home.datanets, t.home.jobs, t.home.models, t.home.paid]} />}
         >
             {(now) => (
                 <Stats>

@@ -5,7 +5,7 @@ import type { Trainer } from "../../api/client";
 import { network, recentBlocks, trainers } from "../../api/queries";
 import { formatClock, formatInteger } from "../../lib/format";
 import { t } from "../../strings/en";
-import { Account, Amount, Hash, Stat, Stats } from "../../ui/data";
+import { Account, Amount, Hash, Stat, Stats, StatsLoading } from "../../ui/data";
 import { CodeBlock } from "../../ui/CodeBlock";
 import { Badge, EmptyState, LoadingBlock, Meter, Skeleton } from "../../ui/feedback";
 import { Page, Section } from "../../ui/Page";
@@ -20,7 +20,9 @@ export function NetworkPage() {
     const config = useConfig();
     return (
         <Page title={t.network.title} lead={t.network.lead}>
-            <QueryView query={now} loading={<Skeleton height="6.35rem" />}>
+            <QueryView query={now} loading={
+                    <StatsLoading names={[t.home.height, t.network.indexed, t.network.trainers, t.network.contributors, t.network.paidIn]} />
+                }>
                 {(data) => (
                     <Stats>
                         <Stat
