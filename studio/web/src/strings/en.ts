@@ -785,7 +785,7 @@ const build = {
     noTargets: "Choose at least one layer.",
     patienceNeeds: "Ending early needs samples kept for validation, and steps between looks.",
     time: "Time",
-    timeDetail: (runs: number) => (runs > 1 ? `computed ${formatInteger(Math.round(runs))} times, for the credits` : "on a machine like the gateway's"),
+    timeDetail: (runs: number) => (Math.round(runs) > 1 ? `computed ${formatInteger(Math.round(runs))} times, for the credits` : "on a machine like the gateway's"),
     memory: "Memory",
     memoryDetail: (base: string) => `${base} of it the base`,
     stepsCount: "Steps",

@@ -100,7 +100,8 @@ export function When({ at, block = false }: { at: WhenData; block?: boolean }) {
     const now = useNow();
     const where = t.ui.block(formatInteger(at.block));
     if (at.time === null) return <span>{where}</span>;
-    const relative = formatRelative(at.time, now);
+    // The clock of a page ticks seldom: what has happened is never told as if it were to come.
+    const relative = formatRelative(at.time, at.is_estimate ? now : Math.max(now, Date.parse(at.time)));
     return (
         <time dateTime={at.time} title={`${formatDateTime(at.time)} · ${where}${at.is_estimate ? ` · ${t.ui.estimated}` : ""}`}>
             {at.is_estimate ? t.ui.about(relative) : relative}

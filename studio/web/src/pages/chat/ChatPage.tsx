@@ -223,7 +223,7 @@ function HistoryList({ all, current, onChoose }: { all: Conversation[]; current:
                     <li key={one.id} data-current={one.id === current}>
                         <button type="button" onClick={() => onChoose(one.id)} aria-current={one.id === current}>
                             <span>{one.title}</span>
-                            <small>{formatRelative(one.updated, now)}</small>
+                            <small>{formatRelative(one.updated, Math.max(now, one.updated))}</small>
                         </button>
                         <IconButton label={t.chat.remove} icon={<Trash2 size={14} />} onPress={() => remove(one.id)} />
                     </li>
