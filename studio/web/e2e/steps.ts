@@ -62,3 +62,14 @@ export async function register(page: Page, name: string, change: { licence?: str
     expect(id).toBeGreaterThan(0);
     return id;
 }
+
+/** Asks in the chat that is open. */
+export async function ask(page: Page, question: string) {
+    await page.getByLabel("Your question").fill(question);
+    await page.getByLabel("Your question").press("Enter");
+}
+
+export const answers = (page: Page) => page.getByRole("article", { name: /^Answer of / });
+
+/** What the newest answer says. */
+export const said = (page: Page) => answers(page).last().locator(".reply-text");

@@ -7,6 +7,7 @@ import { exactAmount, formatAmount } from "../lib/amount";
 import { formatDateTime, formatInteger, formatRelative, shortAccount, shortHash } from "../lib/format";
 import { useNow } from "../lib/useNow";
 import { t } from "../strings/en";
+import { useAccountName } from "../wallet/names";
 
 export function Amount({ value, digits = 4, unit = true }: { value: bigint | string; digits?: number; unit?: boolean }) {
     return (
@@ -18,10 +19,12 @@ export function Amount({ value, digits = 4, unit = true }: { value: bigint | str
 }
 
 export function Account({ address, name, link = true }: { address: string; name?: string | null; link?: boolean }) {
+    const known = useAccountName(address);
+    const shown = name ?? known;
     const content = (
         <>
             <Blot seed={address} />
-            <span className={name ? undefined : "mono"}>{name ?? shortAccount(address)}</span>
+            <span className={shown ? "account-name" : "mono"}>{shown ?? shortAccount(address)}</span>
         </>
     );
     if (!link) return <span className="account" title={address}>{content}</span>;

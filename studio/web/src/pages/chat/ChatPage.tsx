@@ -1,5 +1,5 @@
 import { keepPreviousData, useQueries, useQuery } from "@tanstack/react-query";
-import { useNavigate, useSearch } from "@tanstack/react-router";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { Columns2, History, MessageSquareText, Plus, Settings2, Trash2, X } from "lucide-react";
 import { useEffect, useState } from "react";
 import { templateOf } from "../../api/queries";
@@ -34,16 +34,18 @@ export function ChatPage() {
         placeholderData: keepPreviousData,
         retry: (failures, error) => !(error instanceof ServingError && error.status < 500) && failures < 2,
         staleTime: 15_000,
-        refetchInterval: 60_000,
+        // What is being typed to pay must not go away because somebody looked into another window for the key.
+        refetchOnWindowFocus: ({ state }) => state.data !== undefined,
+        refetchInterval: ({ state }) => (state.data === undefined ? false : 60_000),
     });
     if (config && !isServed) return <NotServed />;
     if (served.isError && !served.data) {
         const needsKey = served.error instanceof ServingError && served.error.status === 401;
         return (
-            <Page title={t.chat.title}>
+            <Page title={t.chat.title} width={needsKey ? "narrow" : "normal"} lead={needsKey ? t.chat.lead : undefined}>
                 {needsKey ? (
                     <Section title={t.chat.payTitle} lead={t.chat.needsPayment}>
-                        <PaymentPanel models={[]} />
+                        <PaymentPanel models={[]} isRequired />
                     </Section>
                 ) : (
                     <ErrorState error={served.error} onRetry={() => void served.refetch()} />
@@ -136,6 +138,7 @@ function Chat({ served: listed }: { served: ServedModel[] }) {
         else edit(conversation.id, (now) => ({ ...now, models }));
         void navigate({ search: {}, replace: true });
     };
+    const missing = search.model !== undefined && /^\d+$/.test(search.model) && !served.some((one) => String(one.model) === search.model) ? search.model : null;
     const options = served.map((one) => ({
         value: one.id,
         label: one.adapter === null ? t.chat.baseName(one.id) : one.model === null ? one.id : t.chat.modelName(one.id, one.model),
@@ -189,6 +192,14 @@ function Chat({ served: listed }: { served: ServedModel[] }) {
                     <IconButton label={t.chat.settings} icon={<Settings2 size={18} />} onPress={() => setSettingsOpen(true)} />
                     <PayBadge isSold={served.some((one) => one.isSold)} onOpen={() => setPayOpen(true)} />
                 </div>
+                {missing !== null && (
+                    <p className="chat-missing small">
+                        {t.chat.missing(missing)}{" "}
+                        <Link to="/models/$id" params={{ id: Number(missing) }}>
+                            {t.chat.howToServe}
+                        </Link>
+                    </p>
+                )}
                 <ChatThread conversation={conversation} served={served} onPay={() => setPayOpen(true)} />
             </div>
             <Dialog isOpen={isSettingsOpen} onClose={() => setSettingsOpen(false)} title={t.chat.settings}>

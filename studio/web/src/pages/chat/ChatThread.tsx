@@ -2,7 +2,7 @@ import { ArrowUp, Square } from "lucide-react";
 import { useEffect, useLayoutEffect, useRef, useState } from "react";
 import type { ServedModel } from "../../api/serving";
 import { t } from "../../strings/en";
-import { IconButton } from "../../ui/Button";
+import { Button, IconButton } from "../../ui/Button";
 import { askAll, retry, stop } from "./ask";
 import type { Conversation } from "./conversations";
 import { ReplyView } from "./ReplyView";
@@ -42,6 +42,11 @@ export function ChatThread({ conversation, served, onPay }: { conversation: Conv
                     <div className="chat-welcome">
                         <h2>{t.chat.welcome}</h2>
                         <p className="muted">{t.chat.welcomeText}</p>
+                        {payment.kind === "none" && served.some((one) => one.isSold) && (
+                            <Button kind="primary" onPress={onPay}>
+                                {t.chat.choosePayment}
+                            </Button>
+                        )}
                     </div>
                 ) : (
                     <ol className="chat-turns" role="list">

@@ -19,9 +19,9 @@ import { setPayment, usePayment } from "./usePayment";
 type Way = "none" | "key" | "channel";
 
 /** How answers are paid: by an operator's API key, or from a channel that the person opens. */
-export function PaymentPanel({ models }: { models: number[] }) {
+export function PaymentPanel({ models, isRequired = false }: { models: number[]; isRequired?: boolean }) {
     const { payment } = usePayment();
-    const [way, setWay] = useState<Way>(payment.kind);
+    const [way, setWay] = useState<Way>(isRequired && payment.kind === "none" ? "channel" : payment.kind);
     const [key, setKey] = useState(payment.kind === "key" ? payment.key : "");
     return (
         <div className="stack">
@@ -36,7 +36,7 @@ export function PaymentPanel({ models }: { models: number[] }) {
                 options={[
                     { value: "channel", label: t.chat.channel, detail: t.chat.channelText },
                     { value: "key", label: t.chat.apiKey, detail: t.chat.apiKeyText },
-                    { value: "none", label: t.chat.noPayment, detail: t.chat.noPaymentText },
+                    ...(isRequired ? [] : [{ value: "none" as const, label: t.chat.noPayment, detail: t.chat.noPaymentText }]),
                 ]}
             />
             {way === "key" && (

@@ -155,7 +155,7 @@ export function ContributeFlow({ datanet, config }: { datanet: Datanet; config: 
         <div className="stack">
             {state.at === "uploaded" ? (
                 <Notice tone={state.wasResumed ? "info" : "good"} title={state.upload.name}>
-                    {state.wasResumed && t.contribute.resumed}
+                    {state.wasResumed ? t.contribute.resumed : t.contribute.uploaded}
                 </Notice>
             ) : (
                 <CheckResult report={state.report} />
@@ -208,16 +208,12 @@ export function ContributeFlow({ datanet, config }: { datanet: Datanet; config: 
                         save("session", key, null);
                         setMade(numberField(events, "Datanets", "ContributionSubmitted", "contribution"));
                     }}
-                    done={(close) => (
-                        <>
-                            <Notice tone="good" title={t.contribute.doneTitle}>
-                                {t.contribute.doneText}
-                            </Notice>
-                            <Button kind="primary" onPress={close}>
-                                {t.contribute.open}
-                            </Button>
-                        </>
-                    )}
+                    done={
+                        <Notice tone="good" title={t.contribute.doneTitle}>
+                            {t.contribute.doneText}
+                        </Notice>
+                    }
+                    next={t.contribute.open}
                 >
                     <Facts>
                         <Fact name={t.contributions.datanet}>{datanet.name}</Fact>

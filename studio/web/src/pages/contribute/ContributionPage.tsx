@@ -58,9 +58,12 @@ export function ContributionPage() {
                             {data.reason}
                         </Notice>
                     )}
-                    <Section title={t.contributions.earnedFrom} lead={t.contributions.earnedFromLead}>
-                        <ModelShares models={query.data.models} />
-                    </Section>
+                    {data.status === "pending" && <Notice>{t.contributions.pendingText}</Notice>}
+                    {(data.status === "accepted" || query.data.models.length > 0) && (
+                        <Section title={t.contributions.earnedFrom} lead={t.contributions.earnedFromLead}>
+                            <ModelShares models={query.data.models} />
+                        </Section>
+                    )}
                     <Section>
                         <Facts columns={2}>
                             <Fact name={t.contributions.contributor}>

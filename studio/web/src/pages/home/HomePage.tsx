@@ -12,6 +12,7 @@ import { PagedView, QueryView } from "../../ui/query";
 import { useConfig } from "../../wallet/useWallet";
 import { StageBadge } from "../runs/StageBadge";
 import { ModelStatusBadge } from "../models/ModelStatusBadge";
+import { Confluence } from "./Confluence";
 import { SaleFlow } from "./SaleFlow";
 import "./home.css";
 
@@ -185,24 +186,5 @@ function RecentRuns() {
                 )}
             </PagedView>
         </Section>
-    );
-}
-
-/** The picture of the idea: many streams, one river. */
-function Confluence() {
-    const streams = [
-        { d: "M0 18 C 120 18 150 92 300 96", width: 7, place: 0 },
-        { d: "M0 62 C 110 62 150 100 300 102", width: 4, place: 1 },
-        { d: "M0 108 C 110 108 160 108 300 108", width: 10, place: 4 },
-        { d: "M0 152 C 120 152 150 118 300 115", width: 5, place: 2 },
-        { d: "M0 196 C 120 196 160 128 300 121", width: 8, place: 3 },
-    ];
-    return (
-        <svg className="confluence" viewBox="0 0 420 216" role="presentation" aria-hidden>
-            {streams.map((stream) => (
-                <path key={stream.place} d={stream.d} stroke={`var(--s${stream.place})`} strokeWidth={stream.width} fill="none" />
-            ))}
-            <path d="M296 91 C 340 84 372 76 420 72 L 420 148 C 372 142 340 134 296 126 Z" fill="var(--brand)" />
-        </svg>
     );
 }

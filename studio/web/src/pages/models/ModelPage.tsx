@@ -81,7 +81,7 @@ function Detail({ detail }: { detail: ModelDetail }) {
             )}
             {isOwner && <ModelActions model={model} />}
             <Stats>
-                <Stat name={t.runs.validationLoss} detail={t.models.before(formatSignificant(model.metrics.validation_loss_before, 3))}>
+                <Stat name={t.runs.lossGone} detail={t.models.before(formatSignificant(model.metrics.validation_loss_before, 3))}>
                     {formatSignificant(model.metrics.validation_loss, 3)}
                 </Stat>
                 <Stat name={t.models.trainedOn} detail={t.models.stepsOf(formatInteger(model.metrics.steps))}>

@@ -68,7 +68,7 @@ export function NetworkPage() {
                                         </tr>
                                     </thead>
                                     <tbody>
-                                        {items.slice(0, 14).map((block) => (
+                                        {items.slice(0, 10).map((block) => (
                                             <tr key={block.number}>
                                                 <td>{formatInteger(block.number)}</td>
                                                 <td className="mono small">{block.time ? formatClock(block.time) : "–"}</td>
@@ -87,10 +87,10 @@ export function NetworkPage() {
                 <Section title={t.network.run} lead={t.network.runLead}>
                     <h3>{t.network.runTrainer}</h3>
                     <p className="small muted">{t.network.runTrainerText}</p>
-                    <CodeBlock label={t.network.runTrainer} code={t.network.trainerCommand(config?.chain.node_url ?? "ws://127.0.0.1:9944")} />
+                    <CodeBlock label={t.network.runTrainer} code={t.network.trainerCommand(config?.chain.node_url ?? "ws://127.0.0.1:9944")} wraps />
                     <h3>{t.network.runNode}</h3>
                     <p className="small muted">{t.network.runNodeText}</p>
-                    <CodeBlock label={t.network.runNode} code={t.network.nodeCommand} />
+                    <CodeBlock label={t.network.runNode} code={t.network.nodeCommand} wraps />
                 </Section>
             </div>
         </Page>
