@@ -1025,6 +1025,7 @@ const chat = {
     channelDeposit: "Returned when the channel ends",
     keyExplained: "Your browser makes a key that signs for each answer, so that your wallet need not ask each time. It can spend no more than the channel holds, and only with this operator.",
     openChannel: "Open a channel",
+    openAnother: "Open another channel",
     openTitle: "Open a payment channel",
     topUpTitle: (id: number) => `Top up channel ${id}`,
     closeTitle: (id: number) => `Close channel ${id}`,

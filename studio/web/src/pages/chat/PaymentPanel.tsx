@@ -93,6 +93,20 @@ function Channels({ models }: { models: number[] }) {
     const wanted = parseAmount(amount);
     const deposit = BigInt(config.deposits.channel);
     const operator = operators.find((one) => one !== address);
+    const open = (payee: string) => {
+        if (!wanted) return;
+        // One key for one channel; made once, though the fee asks for the call too.
+        let key: Promise<ChannelKey> | null = null;
+        setPending({
+            title: t.chat.openTitle,
+            spends: wanted + deposit,
+            make: async () => {
+                const { makeKey } = await import("../../payment/keys");
+                key ??= makeKey();
+                return openChannel(payee, (await key).publicKey, wanted);
+            },
+        });
+    };
     return (
         <div className="stack">
             {mine.map((channel) => (
@@ -133,28 +147,18 @@ function Channels({ models }: { models: number[] }) {
                             </Facts>
                             <Notice>{t.chat.keyExplained}</Notice>
                             <div className="row">
-                                <Button
-                                    kind="primary"
-                                    isDisabled={!wanted}
-                                    onPress={() => {
-                                        if (!wanted) return;
-                                        // One key for one channel; made once, though the fee asks for the call too.
-                                        let key: Promise<ChannelKey> | null = null;
-                                        setPending({
-                                            title: t.chat.openTitle,
-                                            spends: wanted + deposit,
-                                            make: async () => {
-                                                const { makeKey } = await import("../../payment/keys");
-                                                key ??= makeKey();
-                                                return openChannel(operator, (await key).publicKey, wanted);
-                                            },
-                                        });
-                                    }}
-                                >
+                                <Button kind="primary" isDisabled={!wanted} onPress={() => open(operator)}>
                                     {t.chat.openChannel}
                                 </Button>
                             </div>
                         </>
+                    )}
+                    {mine.length > 0 && (
+                        <div className="row">
+                            <Button size="small" isDisabled={!wanted} onPress={() => open(operator)}>
+                                {t.chat.openAnother}
+                            </Button>
+                        </div>
                     )}
                 </>
             )}
