@@ -14,6 +14,11 @@ export default defineConfig({
     timeout: 180_000,
     expect: { timeout: 60_000 },
     reporter: [["list"]],
+    // The long stories begin first; pages are looked at beside them, and after.
+    projects: [
+        { name: "stories", testIgnore: "pages.spec.ts" },
+        { name: "pages", testMatch: "pages.spec.ts" },
+    ],
     use: {
         baseURL: process.env["STUDIO_URL"] ?? "http://127.0.0.1:3000",
         viewport: { width: 1280, height: 860 },
