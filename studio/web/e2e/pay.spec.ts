@@ -88,7 +88,7 @@ test("a channel opened in the browser pays each answer by a voucher, over a relo
     await opening.getByRole("button", { name: "Done" }).click();
     await expect(titles).toHaveCount(before + 1);
     const numbers = (await titles.allInnerTexts()).map((text) => Number(text.replace(/\D/g, "")));
-    const own = dialog.locator(".channel-item").filter({ hasText: new RegExp(`Channel ${Math.max(...numbers)}(?!\\d)`) });
+    const own = dialog.locator(".channel-item").filter({ has: page.getByText(`Channel ${Math.max(...numbers)}`, { exact: true }) });
     await own.getByRole("button", { name: "Use it" }).click();
     await expect(own.getByText("In use")).toBeVisible();
     await dialog.getByRole("button", { name: "Close", exact: true }).first().click();
