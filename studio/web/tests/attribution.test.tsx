@@ -52,7 +52,7 @@ test("a sold answer's own shares come before those of training, and its receipt 
     expect(parts()).toEqual(["Contribution 4Ada70%", "Contribution 9Ben30%"]);
     await userEvent.click(screen.getByRole("button", { name: "Receipt 12" }));
     const dialog = within(await screen.findByRole("dialog"));
-    expect(dialog.getByText("tributary receipt verify cafe")).toBeTruthy();
+    expect(dialog.getByText("tributary receipt verify --node ws://node.invalid cafe")).toBeTruthy();
     const row = dialog.getByText("Contribution 4").closest("tr");
     expect([...(row?.cells ?? [])].map((cell) => cell.textContent)).toEqual(["Contribution 4", "Ada", "60%", "70%"]);
     // Half of the price is the contributors'.

@@ -8,6 +8,8 @@ export interface ServedModel {
     model: number | null;
     adapter: string | null;
     contextTokens: number | null;
+    /** `plain`: it was trained on single questions, and takes nothing else. `null`: its server does not say. */
+    template: "plain" | "chat" | null;
     /** Whether its operator sells it. */
     isSold: boolean;
 }
@@ -87,15 +89,16 @@ export async function servedModels(signal?: AbortSignal, credentials: Credential
     }
     const body = (await answer.json()) as { data?: unknown[] };
     return (body.data ?? []).flatMap((value) => {
-        const one = value as { id?: unknown; tributary?: { model?: unknown; adapter?: unknown; context_tokens?: unknown } };
+        const one = value as { id?: unknown; tributary?: { model?: unknown; adapter?: unknown; context_tokens?: unknown; template?: unknown } };
         if (typeof one.id !== "string") return [];
-        const { model, adapter, context_tokens } = one.tributary ?? {};
+        const { model, adapter, context_tokens, template } = one.tributary ?? {};
         return [
             {
                 id: one.id,
                 model: typeof model === "number" ? model : null,
                 adapter: typeof adapter === "string" ? adapter : null,
                 contextTokens: typeof context_tokens === "number" ? context_tokens : null,
+                template: template === "plain" || template === "chat" ? template : null,
                 isSold: typeof model === "number",
             },
         ];
@@ -117,7 +120,7 @@ export async function operator(signal?: AbortSignal): Promise<Operator | null> {
         const one = value as { id?: unknown; model?: unknown; adapter?: unknown; may_serve?: unknown };
         if (typeof one.id !== "string" || typeof one.model !== "number" || one.may_serve === false) return [];
         const adapter = typeof one.adapter === "string" ? one.adapter : null;
-        return [{ id: one.id, model: one.model, adapter, contextTokens: null, isSold: true }];
+        return [{ id: one.id, model: one.model, adapter, contextTokens: null, template: null, isSold: true }];
     });
     return { account: body.operator, models };
 }

@@ -14,6 +14,7 @@ import { Dialog } from "../../ui/Dialog";
 import { CodeBlock } from "../../ui/CodeBlock";
 import { Notice, Skeleton } from "../../ui/feedback";
 import { ShareBar, type Share } from "../../ui/ShareBar";
+import { useConfig } from "../../wallet/useWallet";
 
 const UNITS = 1_000_000_000;
 const SHOWN = 6;
@@ -88,6 +89,7 @@ interface ReceiptProps {
 
 function ReceiptView({ receipt, price, parts, contributorsPpm }: ReceiptProps) {
     const paysByAnswer = receipt.base < UNITS;
+    const node = useConfig()?.chain.node_url ?? "ws://127.0.0.1:9944";
     return (
         <div className="stack">
             <Notice>{t.chat.receiptLead}</Notice>
@@ -136,7 +138,7 @@ function ReceiptView({ receipt, price, parts, contributorsPpm }: ReceiptProps) {
                 </p>
             )}
             {receipt.signed && <h3>{t.chat.verify}</h3>}
-            {receipt.signed && <CodeBlock label={t.chat.verify} code={`tributary receipt verify ${receipt.signed}`} wraps />}
+            {receipt.signed && <CodeBlock label={t.chat.verify} code={t.chat.verifyCommand(node, receipt.signed)} wraps />}
         </div>
     );
 }

@@ -1,7 +1,8 @@
-import { useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQueries, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { Columns2, History, MessageSquareText, Plus, Settings2, Trash2, X } from "lucide-react";
 import { useEffect, useState } from "react";
+import { templateOf } from "../../api/queries";
 import { servedModels, ServingError, type ServedModel } from "../../api/serving";
 import { load, save } from "../../lib/persist";
 import { useStore } from "../../lib/store";
@@ -29,6 +30,8 @@ export function ChatPage() {
         queryKey: ["served", credentials],
         queryFn: ({ signal }) => servedModels(signal, credentials),
         enabled: isServed,
+        // Who changes how to pay stays where they are.
+        placeholderData: keepPreviousData,
         retry: (failures, error) => !(error instanceof ServingError && error.status < 500) && failures < 2,
         staleTime: 15_000,
         // What is being typed to pay must not go away because somebody looked into another window for the key.
@@ -59,6 +62,16 @@ export function ChatPage() {
     }
     if (served.data.length === 0) return <NotServed />;
     return <Chat served={served.data} />;
+}
+
+/** Fills in from the chain's index how models are asked whose server does not say it. */
+function useTemplates(served: ServedModel[]): ServedModel[] {
+    const unknown = served.flatMap(({ model, template }) => (template === null && model !== null ? [model] : []));
+    const found = useQueries({ queries: unknown.map((id) => templateOf(id)) });
+    return served.map((one) => {
+        const place = one.template === null && one.model !== null ? unknown.indexOf(one.model) : -1;
+        return place < 0 ? one : { ...one, template: found[place]?.data ?? null };
+    });
 }
 
 function NotServed() {
@@ -97,7 +110,8 @@ function openBefore(model: string | undefined): string | null {
     return conversations.get().find((one) => one.id === kept.id && one.turns.length > 0)?.id ?? null;
 }
 
-function Chat({ served }: { served: ServedModel[] }) {
+function Chat({ served: listed }: { served: ServedModel[] }) {
+    const served = useTemplates(listed);
     const search = useSearch({ from: "/chat" });
     const navigate = useNavigate({ from: "/chat" });
     const all = useStore(conversations);
@@ -106,7 +120,7 @@ function Chat({ served }: { served: ServedModel[] }) {
     const [isHistoryOpen, setHistoryOpen] = useState(false);
     const [isSettingsOpen, setSettingsOpen] = useState(false);
     const [isPayOpen, setPayOpen] = useState(false);
-    const conversation = all.find((one) => one.id === current) ?? fresh;
+    const conversation = all.find((one) => one.id === current) ?? all.find((one) => one.id === fresh.id) ?? fresh;
     useEffect(() => {
         // The blank one is written down when it is shown: at the start, and after the one before it was deleted.
         if (!all.some((one) => one.id === conversation.id)) put(conversation);

@@ -15,6 +15,7 @@ export function ChatThread({ conversation, served, onPay }: { conversation: Conv
     const end = useRef<HTMLDivElement>(null);
     const scroller = useRef<HTMLDivElement>(null);
     const last = conversation.turns.at(-1);
+    const forgets = conversation.turns.length > 0 && conversation.models.some((id) => served.find((one) => one.id === id)?.template === "plain");
     const isBusy = last?.replies.some((reply) => reply.state === "streaming") ?? false;
     const length = last?.replies.reduce((total, reply) => total + reply.text.length, 0) ?? 0;
     useLayoutEffect(() => {
@@ -71,6 +72,7 @@ export function ChatThread({ conversation, served, onPay }: { conversation: Conv
                         ))}
                     </ol>
                 )}
+                {forgets && <p className="small muted">{t.chat.forgets}</p>}
                 <div ref={end} />
             </div>
             <form

@@ -97,6 +97,29 @@ function Channels({ models, onDone }: { models: number[]; onDone?: () => void })
     const wanted = parseAmount(amount);
     const deposit = BigInt(config.deposits.channel);
     const operator = operators.find((one) => one !== address);
+    const open = (payee: string) => {
+        if (!wanted) return;
+        // One key for one channel; made once, though the fee asks for the call too.
+        let key: Promise<ChannelKey> | null = null;
+        setPending({
+            title: t.chat.openTitle,
+            spends: wanted + deposit,
+            prepays: wanted,
+            onFinal: async (events) => {
+                const channel = numberField(events, "Channels", "ChannelOpened", "channel");
+                if (channel === null || key === null) return;
+                // It was opened to be used.
+                const purse = { channel, operator: payee, genesis: config.chain.genesis, funded: wanted, key: await key };
+                setPayment({ kind: "channel", limit: LIMIT, purse });
+                setOpened(true);
+            },
+            make: async () => {
+                const { makeKey } = await import("../../payment/keys");
+                key ??= makeKey();
+                return openChannel(payee, (await key).publicKey, wanted);
+            },
+        });
+    };
     return (
         <div className="stack">
             {mine.map((channel) => (
@@ -138,37 +161,18 @@ function Channels({ models, onDone }: { models: number[]; onDone?: () => void })
                             </Facts>
                             <Notice>{t.chat.keyExplained}</Notice>
                             <div className="row">
-                                <Button
-                                    kind="primary"
-                                    isDisabled={!wanted}
-                                    onPress={() => {
-                                        if (!wanted) return;
-                                        // One key for one channel; made once, though the fee asks for the call too.
-                                        let key: Promise<ChannelKey> | null = null;
-                                        setPending({
-                                            title: t.chat.openTitle,
-                                            spends: wanted + deposit,
-                                            prepays: wanted,
-                                            onFinal: async (events) => {
-                                                const channel = numberField(events, "Channels", "ChannelOpened", "channel");
-                                                if (channel === null || key === null) return;
-                                                // It was opened to be used.
-                                                const purse = { channel, operator, genesis: config.chain.genesis, funded: wanted, key: await key };
-                                                setPayment({ kind: "channel", limit: LIMIT, purse });
-                                                setOpened(true);
-                                            },
-                                            make: async () => {
-                                                const { makeKey } = await import("../../payment/keys");
-                                                key ??= makeKey();
-                                                return openChannel(operator, (await key).publicKey, wanted);
-                                            },
-                                        });
-                                    }}
-                                >
+                                <Button kind="primary" isDisabled={!wanted} onPress={() => open(operator)}>
                                     {t.chat.openChannel}
                                 </Button>
                             </div>
                         </>
+                    )}
+                    {mine.length > 0 && (
+                        <div className="row">
+                            <Button size="small" isDisabled={!wanted} onPress={() => open(operator)}>
+                                {t.chat.openAnother}
+                            </Button>
+                        </div>
                     )}
                 </>
             )}
