@@ -29,6 +29,16 @@ need_packages() {
     DEBIAN_FRONTEND=noninteractive as_root apt-get install -y -qq "${missing[@]}" >/dev/null
 }
 
+# Installs Node.js and the packages of the pages' lock file if they are missing, and makes what the pages are typed by.
+need_page_packages() {
+    command -v npm >/dev/null || need_packages nodejs npm
+    if [ ! -d studio/web/node_modules ] || [ studio/web/package-lock.json -nt studio/web/node_modules ]; then
+        timed "installing the pages' packages" npm --prefix studio/web ci --no-audit --no-fund
+    fi
+    # From client/metadata.scale and studio/openapi.json, which are newer than the packages.
+    npm --prefix studio/web run --silent generate
+}
+
 # Runs a command and says how long it took.
 timed() {
     local name=$1 start=$SECONDS

@@ -20,5 +20,5 @@ export default ts.config(
             "jsx-a11y/no-redundant-roles": ["error", { ul: ["list"], ol: ["list"] }],
         },
     },
-    { files: ["scripts/*.mjs"], languageOptions: { globals: { console: "readonly", process: "readonly", URL: "readonly", document: "readonly", localStorage: "readonly" } } },
+    { files: ["scripts/*.mjs"], languageOptions: { globals: Object.fromEntries(["Buffer", "MutationObserver", "PerformanceObserver", "URL", "console", "document", "localStorage", "performance", "process", "sessionStorage", "window"].map((name) => [name, "readonly"])) } },
 );

@@ -17,5 +17,5 @@ export default defineConfig({
         manifest: true,
     },
     server: { proxy: { "/api": gateway, "/v1": gateway } },
-    test: { environment: "node", include: ["tests/**/*.test.{ts,tsx}"], setupFiles: ["tests/setup.ts"] },
+    test: { environment: "node", include: ["tests/**/*.test.{ts,tsx}"], setupFiles: ["tests/setup.ts"], testTimeout: 60_000 },
 });

@@ -1,26 +1,13 @@
-// The loop, as people walk it: contribute, review, publish, ask for access, build, watch, claim. Each test goes on from
-// what the chain has, and makes what it needs.
+// The loop, as people walk it: contribute, review, publish, ask for access, build, watch, accept, offer. Each test goes on
+// from what the chain has, and makes what it needs.
 import { expect, test, type Page } from "@playwright/test";
+import { file, register, samples, sign, signAndClose, slow, unique } from "./steps";
 import { addressOf, install } from "./wallet";
 
-const unique = Date.now().toString(36);
 const NAME = `Tide tables ${unique}`;
+const FORBIDDEN = `Pilots' notes ${unique}`;
 let datanet = 0;
-
-/** Signs what the open dialog shows, and waits until it is final. */
-async function sign(page: Page, button: string | RegExp) {
-    const dialog = page.getByRole("dialog");
-    await dialog.getByRole("button", { name: button, exact: typeof button === "string" }).click();
-    await expect(dialog.getByText("Final: it cannot be undone")).toBeVisible();
-    await expect(dialog.getByRole("button", { name: "Done" })).toBeVisible();
-}
-
-const samples = (count: number, from = 0) =>
-    Array.from({ length: count }, (_, place) =>
-        JSON.stringify({ prompt: `When is tide ${from + place} of ${unique}?`, completion: `At ${(from + place) % 24} o'clock, as the harbour master says.` }),
-    ).join("\n") + "\n";
-
-const file = (name: string, text: string) => ({ name, mimeType: "application/octet-stream", buffer: Buffer.from(text) });
+let model = 0;
 
 test.describe.configure({ mode: "serial" });
 
@@ -30,16 +17,8 @@ test("an owner registers a Datanet with open access", async ({ page }) => {
     // What is missing is said before anything is signed.
     await page.getByRole("button", { name: "Register", exact: true }).click();
     await expect(page.getByText("Give it a name.")).toBeVisible();
-    await page.getByLabel("Name", { exact: true }).fill(NAME);
-    await page.getByLabel("Field", { exact: true }).fill("seafaring");
-    await page.getByLabel("What it holds").fill("Tides, as the harbour master knows them.");
-    await page.getByText("Automatically", { exact: true }).click();
-    await page.getByRole("button", { name: "Register", exact: true }).click();
-    await sign(page, "Sign and send");
-    await page.getByRole("button", { name: "Open it" }).click();
-    await expect(page.getByRole("heading", { level: 1, name: NAME })).toBeVisible();
-    datanet = Number(/\/datanets\/(\d+)/.exec(page.url())?.[1]);
-    expect(datanet).toBeGreaterThan(0);
+    datanet = await register(page, NAME, { access: "Automatically" });
+    await register(page, FORBIDDEN, { access: "Automatically", licence: "CC-BY-NC-4.0" });
 });
 
 test("a wrong file is refused with its lines, and nothing is kept", async ({ page }) => {
@@ -48,16 +27,34 @@ test("a wrong file is refused with its lines, and nothing is kept", async ({ pag
     const input = page.locator('input[type="file"]');
     await input.setInputFiles(file("picture.png", "x"));
     await expect(page.getByText("This is no JSONL, CSV or Parquet file.")).toBeVisible();
-    await input.setInputFiles(file("bad.jsonl", `${samples(2)}{"prompt":"a"}\nnot json\n`));
+    await input.setInputFiles(file("bad.jsonl", `${samples(NAME, 2)}{"prompt":"a"}\nnot json\n`));
     await expect(page.getByText("2 rows cannot be used")).toBeVisible();
     await expect(page.getByText(/^Line 3/)).toBeVisible();
     await expect(page.getByRole("button", { name: "Submit contribution" })).toHaveCount(0);
 });
 
+test("an upload that a reload cuts off is told, and nothing of it is kept", async ({ page }) => {
+    await install(page, "Ada");
+    await page.goto(`/datanets/${datanet}/contribute`);
+    await page.locator('input[type="file"]').setInputFiles(file("long.jsonl", samples(NAME, 20_000)));
+    await expect(page.getByText("What goes on chain")).toBeVisible();
+    // Its 2 MB take a while on this line.
+    await slow(page, { up: 200 });
+    await page.getByRole("button", { name: "Submit contribution" }).click();
+    await expect(page.getByText(/^Uploading: [1-9]/)).toBeVisible();
+    await page.reload();
+    await slow(page, null);
+    await expect(page.getByText("The upload of long.jsonl was cut off when the page was left.")).toBeVisible();
+    await expect(page.getByRole("button", { name: "Choose a file" })).toBeVisible();
+    await page.locator('input[type="file"]').setInputFiles(file("tides.jsonl", samples(NAME, 3)));
+    await expect(page.getByText("What goes on chain")).toBeVisible();
+    await expect(page.getByText("The upload of long.jsonl")).toHaveCount(0);
+});
+
 test("a contribution survives a reload between upload and signature, and a rejected signature", async ({ page }) => {
     const wallet = await install(page, "Ada");
     await page.goto(`/datanets/${datanet}/contribute`);
-    await page.locator('input[type="file"]').setInputFiles(file("tides.jsonl", samples(40)));
+    await page.locator('input[type="file"]').setInputFiles(file("tides.jsonl", samples(NAME, 40)));
     await expect(page.getByText("What goes on chain")).toBeVisible();
     await page.getByRole("button", { name: "Submit contribution" }).click();
     await expect(page.getByRole("dialog")).toBeVisible();
@@ -78,7 +75,7 @@ test("the owner reads the samples, accepts, and publishes a version", async ({ p
     await install(page, "Owner");
     await page.goto(`/datanets/${datanet}/review`);
     await page.getByRole("button", { name: "Sign and read" }).first().click();
-    await expect(page.getByText(`When is tide 0 of ${unique}?`)).toBeVisible();
+    await expect(page.getByText(`When is tide 0 of ${NAME}?`)).toBeVisible();
     await page.getByRole("button", { name: "Accept", exact: true }).click();
     await sign(page, "Accept");
     await page.getByRole("dialog").getByRole("button", { name: "Done" }).click();
@@ -108,21 +105,40 @@ test("a requester without a grant is told so, gets one, and posts a job", async 
     await sign(page, "Send request");
     await page.getByRole("dialog").getByRole("button", { name: "Done" }).click();
     await expect(item.getByText(/Grant \d+, 3 jobs left/)).toBeVisible();
-    await page.getByRole("button", { name: "Continue" }).click();
-    await page.getByText("A quick taste", { exact: true }).click();
-    await page.getByRole("button", { name: "Continue" }).click();
-    await expect(page.getByText("Leaves your free balance now")).toBeVisible();
-    await page.getByRole("button", { name: "Post the job" }).click();
-    await sign(page, "Sign and send");
-    await page.getByRole("button", { name: "Watch it" }).click();
-    await expect(page.getByRole("heading", { level: 1, name: /Run \d+/ })).toBeVisible();
+    // A licence that forbids the use is named with whose it is, before anybody asks for a grant; another use lifts that.
+    const forbidden = page.getByRole("listitem").filter({ hasText: FORBIDDEN });
+    const conflict = `Commercial use is not allowed by the licence of ${FORBIDDEN} (CC-BY-NC-4.0).`;
+    await expect(forbidden).toContainText(conflict);
+    await page.getByText("Non-commercial research").click();
+    await expect(forbidden).not.toContainText(conflict);
+    await page.getByText("Any commercial use").click();
+    await review(page);
+    await post(page);
+});
+
+test("a job that no trainer takes waits in the queue, and its requester gets everything back", async ({ page }) => {
+    await install(page, "Requester");
+    await page.goto(`/build?datanet=${datanet}`);
+    await review(page);
+    // It puts more at risk than any trainer here has bonded.
+    await page.getByLabel("Price for the trainer").fill("400");
+    await post(page);
+    await expect(page.getByText("In the queue")).toBeVisible();
+    const escrow = page.locator("dl > div").filter({ has: page.getByText("In escrow", { exact: true }) });
+    await expect(escrow).toContainText("410");
+    await page.getByRole("button", { name: "Cancel", exact: true }).click();
+    await expect(page.getByRole("dialog").getByText("The escrow returns to you.")).toBeVisible();
+    await signAndClose(page, "Cancel");
+    await expect(page.getByText("Cancelled", { exact: true }).first()).toBeVisible();
+    await expect(escrow).not.toContainText("410");
+    await expect(page.getByText("In the queue")).toHaveCount(0);
 });
 
 test("a run is watched to its end, over a reload, and accepted", async ({ page }) => {
     test.setTimeout(600_000);
     await install(page, "Requester");
     await page.goto("/jobs?mine=true");
-    await page.getByRole("link", { name: /Run \d+/ }).first().click();
+    await page.getByRole("listitem").filter({ hasText: NAME }).filter({ hasNotText: "Cancelled" }).getByRole("link", { name: /Run \d+/ }).click();
     await expect(page.getByText(/Step \d+ of \d+/).first()).toBeVisible({ timeout: 240_000 });
     await page.reload();
     await expect(page.getByText(/Step \d+ of \d+/).first()).toBeVisible();
@@ -132,21 +148,58 @@ test("a run is watched to its end, over a reload, and accepted", async ({ page }
     await page.getByRole("dialog").getByRole("button", { name: "Done" }).click();
     await page.getByRole("link", { name: "Open the model" }).click();
     await expect(page.getByText("Who shaped it")).toBeVisible();
+    model = Number(/\/models\/(\d+)/.exec(page.url())?.[1]);
 });
 
-test("a contributor claims what a sale brought", async ({ page }) => {
-    await install(page, "Ada");
-    await page.goto("/earnings");
-    const claim = page.getByRole("button", { name: "Claim all" });
-    await expect(claim).toBeVisible();
-    test.skip(await claim.isDisabled(), "nothing was sold since the last claim");
-    await claim.click();
-    await sign(page, "Claim all");
-    await page.getByRole("dialog").getByRole("button", { name: "Done" }).click();
-    await expect(page.getByText("Nothing waits at the moment.")).toBeVisible();
+test("its owner publishes a model with prices, changes them, and withdraws it", async ({ page }) => {
+    await install(page, "Requester");
+    await page.goto(`/models/${model}`);
+    await expect(page.getByText("This model is yours, and private.")).toBeVisible();
+    await page.getByRole("button", { name: "Publish", exact: true }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("Per 1,000 tokens of a question").fill("one");
+    await expect(dialog.getByText("Type an amount such as 12.5")).toBeVisible();
+    await expect(dialog.getByRole("button", { name: "Publish" })).toBeDisabled();
+    await dialog.getByLabel("Per 1,000 tokens of a question").fill("0.25");
+    await dialog.getByLabel("Per 1,000 tokens of an answer").fill("0.75");
+    await signAndClose(page, "Publish");
+    const prices = page.getByRole("region", { name: "Prices" }).or(page.locator("section").filter({ has: page.getByRole("heading", { name: "Prices", exact: true }) }));
+    await expect(prices.first()).toContainText("0.25");
+    await expect(prices.first()).toContainText("0.75");
+    await page.getByRole("button", { name: "Change prices" }).click();
+    await dialog.getByLabel("Per 1,000 tokens of an answer").fill("0.5");
+    await signAndClose(page, "Change prices");
+    await expect(prices.first()).toContainText("0.5");
+    await page.goto("/models?status=published");
+    const card = page.getByRole("article").filter({ hasText: NAME });
+    await expect(card).toContainText("0.25");
+    await card.getByRole("link").first().click();
+    await page.getByRole("button", { name: "Withdraw" }).click();
+    await expect(dialog.getByText("This cannot be undone.")).toBeVisible();
+    await signAndClose(page, "Withdraw");
+    await expect(page.getByText("Withdrawn", { exact: true }).first()).toBeVisible();
+    await expect(page.getByText("Its owner has not offered it.")).toBeVisible();
+    await page.goto("/models?status=published");
+    await expect(page.getByRole("article").first()).toBeVisible();
+    await expect(card).toHaveCount(0);
 });
 
 test("accounts have their pages", async ({ page }) => {
     await page.goto(`/accounts/${addressOf("Ada")}`);
     await expect(page.getByText("Contribution 0")).toBeVisible();
 });
+
+/** From chosen data to the last step of the wizard. */
+async function review(page: Page) {
+    await page.getByRole("button", { name: "Continue" }).click();
+    await page.getByText("A quick taste", { exact: true }).click();
+    await page.getByRole("button", { name: "Continue" }).click();
+    await expect(page.getByText("Leaves your free balance now")).toBeVisible();
+}
+
+async function post(page: Page) {
+    await page.getByRole("button", { name: "Post the job" }).click();
+    await sign(page);
+    await page.getByRole("button", { name: "Watch it" }).click();
+    await expect(page.getByRole("heading", { level: 1, name: /Run \d+/ })).toBeVisible();
+}

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Datanet, Grant, Hyperparameters } from "../src/api/client";
-import { covers, jobOf, licenceConflicts, newDraft, presetOf, priceOf, usability } from "../src/pages/build/draft";
+import { covers, jobOf, licenceConflicts, newDraft, presetOf, priceOf, sayLicensed, usability } from "../src/pages/build/draft";
 
 const when = { block: 100, time: null, is_estimate: true };
 const grant = (change: Partial<Grant> = {}, terms: Partial<Grant["terms"]> = {}): Grant => ({
@@ -55,15 +55,23 @@ test("a Datanet says why it cannot be chosen", () => {
     expect(kind(datanet(), [], "research")).toBe("purpose_not_offered");
     expect(kind(datanet({ latest: null }), [grant()])).toBe("no_version");
     expect(kind(datanet({ status: "retired" }), [grant()])).toBe("retired");
+    const denied = usability(datanet(), 2, [grant({ status: "denied", is_usable: false, reason: "no" })], "commercial", 0);
+    expect(denied.kind === "no_grant" && denied.refused?.reason).toBe("no");
 });
 
 test("licences that do not go together are named", () => {
-    expect(licenceConflicts(["CC-BY-4.0", "Apache-2.0"], "commercial")).toEqual([]);
-    expect(licenceConflicts(["CC-BY-NC-4.0"], "research")).toEqual([]);
-    expect(licenceConflicts(["CC-BY-NC-4.0"], "commercial").map((one) => one.kind)).toEqual(["non_commercial"]);
-    expect(licenceConflicts(["CC-BY-ND-4.0"], "research").map((one) => one.kind)).toEqual(["no_derivatives"]);
-    expect(licenceConflicts(["CC-BY-SA-4.0", "ODbL-1.0", "MIT"], "research")).toEqual([
-        { kind: "share_alike", licences: ["CC-BY-SA-4.0", "ODbL-1.0"] },
+    const conflicts = (licences: string[], purpose: "commercial" | "research") =>
+        licenceConflicts(
+            licences.map((licence, place) => ({ name: `Net ${place}`, licence })),
+            purpose,
+        ).map(({ kind, of }) => `${kind}: ${sayLicensed(of)}`);
+    expect(conflicts(["CC-BY-4.0", "Apache-2.0"], "commercial")).toEqual([]);
+    expect(conflicts(["CC-BY-NC-4.0"], "research")).toEqual([]);
+    expect(conflicts(["MIT", "CC-BY-NC-4.0"], "commercial")).toEqual(["non_commercial: Net 1 (CC-BY-NC-4.0)"]);
+    expect(conflicts(["CC-BY-ND-4.0"], "research")).toEqual(["no_derivatives: Net 0 (CC-BY-ND-4.0)"]);
+    expect(conflicts(["CC-BY-SA-4.0", "CC-BY-SA-4.0"], "research")).toEqual([]);
+    expect(conflicts(["CC-BY-SA-4.0", "ODbL-1.0", "MIT"], "research")).toEqual([
+        "share_alike: Net 0 (CC-BY-SA-4.0), Net 1 (ODbL-1.0)",
     ]);
 });
 

@@ -6,8 +6,8 @@ test.each([
     [59, "59 s"],
     [60, "1 min"],
     [3_725, "1 h 2 min"],
-    [90_000, "1 d 1 h"],
-    [86_400, "1 d"],
+    [90_000, "1 day 1 h"],
+    [172_800, "2 days"],
     [Number.NaN, "–"],
 ])("%d seconds are %s", (seconds, text) => {
     expect(formatDuration(seconds)).toBe(text);

@@ -115,6 +115,18 @@ export const model = (id: number) =>
         queryFn: ({ signal }) => read(gateway.GET("/api/models/{id}", { signal, params: { path: { id } } })),
     });
 
+/** How a model was trained to be asked, which its job's recipe says. */
+export const templateOf = (id: number) =>
+    queryOptions({
+        queryKey: ["model", id, "template"],
+        queryFn: async ({ signal }) => {
+            const { model: found } = await read(gateway.GET("/api/models/{id}", { signal, params: { path: { id } } }));
+            const { job: made } = await read(gateway.GET("/api/jobs/{id}", { signal, params: { path: { id: found.job } } }));
+            return made.hyperparameters.template;
+        },
+        staleTime: Number.POSITIVE_INFINITY,
+    });
+
 export const claims = (id: number, account: string) =>
     queryOptions({
         queryKey: ["stream", "claims", id, account],

@@ -8,6 +8,16 @@ export interface ServedModel {
     model: number | null;
     adapter: string | null;
     contextTokens: number | null;
+    /** `plain`: it was trained on single questions, and takes nothing else. `null`: its server does not say. */
+    template: "plain" | "chat" | null;
+    /** Whether its operator sells it. */
+    isSold: boolean;
+}
+
+/** What an operator tells everybody. */
+export interface Operator {
+    account: string;
+    models: ServedModel[];
 }
 
 export interface Receipt {
@@ -66,22 +76,53 @@ export class ServingError extends Error {
 
 export type Credentials = Record<string, string>;
 
+/** What is served here. Who sells lists it for those who show how they pay, and tells everybody else by another page. */
 export async function servedModels(signal?: AbortSignal, credentials: Credentials = {}): Promise<ServedModel[]> {
-    const answer = await send("/v1/models", { headers: credentials, ...(signal ? { signal } : {}) });
+    let answer: Response;
+    try {
+        answer = await send("/v1/models", { headers: credentials, ...(signal ? { signal } : {}) });
+    } catch (error) {
+        if (!(error instanceof ServingError && error.status === 401)) throw error;
+        const seller = await operator(signal);
+        if (seller === null) throw error;
+        return seller.models;
+    }
     const body = (await answer.json()) as { data?: unknown[] };
     return (body.data ?? []).flatMap((value) => {
-        const one = value as { id?: unknown; tributary?: { model?: unknown; adapter?: unknown; context_tokens?: unknown } };
+        const one = value as { id?: unknown; tributary?: { model?: unknown; adapter?: unknown; context_tokens?: unknown; template?: unknown } };
         if (typeof one.id !== "string") return [];
-        const { model, adapter, context_tokens } = one.tributary ?? {};
+        const { model, adapter, context_tokens, template } = one.tributary ?? {};
         return [
             {
                 id: one.id,
                 model: typeof model === "number" ? model : null,
                 adapter: typeof adapter === "string" ? adapter : null,
                 contextTokens: typeof context_tokens === "number" ? context_tokens : null,
+                template: template === "plain" || template === "chat" ? template : null,
+                isSold: typeof model === "number",
             },
         ];
     });
+}
+
+/** Who sells answers here; `null` where nobody does. */
+export async function operator(signal?: AbortSignal): Promise<Operator | null> {
+    let answer: Response;
+    try {
+        answer = await send("/v1/operator", signal ? { signal } : {});
+    } catch (error) {
+        if (error instanceof ServingError && error.status < 500) return null;
+        throw error;
+    }
+    const body = (await answer.json()) as { operator?: unknown; models?: unknown[] };
+    if (typeof body.operator !== "string") return null;
+    const models = (body.models ?? []).flatMap((value) => {
+        const one = value as { id?: unknown; model?: unknown; adapter?: unknown; may_serve?: unknown };
+        if (typeof one.id !== "string" || typeof one.model !== "number" || one.may_serve === false) return [];
+        const adapter = typeof one.adapter === "string" ? one.adapter : null;
+        return [{ id: one.id, model: one.model, adapter, contextTokens: null, template: null, isSold: true }];
+    });
+    return { account: body.operator, models };
 }
 
 export interface ChatOptions {

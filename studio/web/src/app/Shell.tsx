@@ -1,5 +1,5 @@
-import { Link, Outlet, useRouterState } from "@tanstack/react-router";
-import { Boxes, Coins, Database, FlaskConical, House, Menu as MenuIcon, MessageSquareText, Moon, Network, Sun, Waypoints, X } from "lucide-react";
+import { Link, Outlet, useRouterState, type LinkProps } from "@tanstack/react-router";
+import { Boxes, Coins, Database, FlaskConical, House, KeyRound, Menu as MenuIcon, MessageSquareText, Moon, Network, Sun, Waypoints, X } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
 import { live } from "../api/live";
 import { formatInteger } from "../lib/format";
@@ -13,17 +13,27 @@ import { useConfig } from "../wallet/useWallet";
 import { Logo } from "./Logo";
 import { SearchBox } from "./SearchBox";
 import { theme, toggleTheme } from "./theme";
+import { Waiting, type WaitingPlace } from "./Waiting";
 
-const PLACES = [
+interface Place {
+    to: NonNullable<LinkProps["to"]>;
+    label: string;
+    icon: typeof House;
+    exact?: boolean;
+    waiting?: WaitingPlace;
+}
+
+const PLACES: Place[] = [
     { to: "/", label: t.nav.home, icon: House, exact: true },
-    { to: "/datanets", label: t.nav.datanets, icon: Database },
+    { to: "/datanets", label: t.nav.datanets, icon: Database, waiting: "datanets" },
+    { to: "/grants", label: t.nav.grants, icon: KeyRound, waiting: "grants" },
     { to: "/build", label: t.nav.build, icon: FlaskConical },
-    { to: "/jobs", label: t.nav.runs, icon: Waypoints },
+    { to: "/jobs", label: t.nav.runs, icon: Waypoints, waiting: "runs" },
     { to: "/models", label: t.nav.models, icon: Boxes },
     { to: "/chat", label: t.nav.chat, icon: MessageSquareText },
     { to: "/earnings", label: t.nav.earnings, icon: Coins },
     { to: "/network", label: t.nav.network, icon: Network },
-] as const;
+];
 
 export function Shell() {
     const [isMenuOpen, setMenuOpen] = useState(false);
@@ -50,16 +60,17 @@ export function Shell() {
                 </Link>
                 <nav aria-label={t.nav.label}>
                     <ul role="list">
-                        {PLACES.map(({ to, label, icon: Icon, ...place }) => (
+                        {PLACES.map(({ to, label, icon: Icon, waiting, ...place }: Place) => (
                             <li key={to}>
                                 <Link
                                     to={to}
-                                    activeOptions={{ exact: "exact" in place }}
+                                    activeOptions={{ exact: place.exact ?? false }}
                                     preload="intent"
                                     onClick={() => setMenuOpen(false)}
                                 >
                                     <Icon size={18} aria-hidden />
                                     {label}
+                                    {waiting && <Waiting at={waiting} />}
                                 </Link>
                             </li>
                         ))}

@@ -3,9 +3,14 @@ import { t } from "../strings/en";
 import { ButtonLink } from "../ui/Button";
 import { EmptyState, ErrorState, LoadingBlock } from "../ui/feedback";
 import { Page } from "../ui/Page";
+import { patiently } from "./patiently";
 import { Shell } from "./Shell";
 
 const root = createRootRoute({ component: Shell });
+
+/** A page that is loaded when it is opened. */
+const page = <T extends object, N extends keyof T & string>(load: () => Promise<T>, name: N) =>
+    lazyRouteComponent(() => patiently(load), name);
 
 /** A number in a path, or `NaN`, which no page has. */
 const number = (text: string) => (/^\d{1,15}$/.test(text) ? Number(text) : Number.NaN);
@@ -14,7 +19,7 @@ const id = { parse: ({ id }: { id: string }) => ({ id: number(id) }), stringify:
 const home = createRoute({
     getParentRoute: () => root,
     path: "/",
-    component: lazyRouteComponent(() => import("../pages/home/HomePage"), "HomePage"),
+    component: page(() => import("../pages/home/HomePage"), "HomePage"),
 });
 
 export interface DatanetSearch {
@@ -39,21 +44,21 @@ const datanets = createRoute({
             access: search["access"] === "open" || search["access"] === "on_request" ? search["access"] : undefined,
             mine: search["mine"] === true ? true : undefined,
         }),
-    component: lazyRouteComponent(() => import("../pages/datanets/DatanetsPage"), "DatanetsPage"),
+    component: page(() => import("../pages/datanets/DatanetsPage"), "DatanetsPage"),
 });
 const registerDatanet = createRoute({
     getParentRoute: () => root,
     path: "/datanets/new",
-    component: lazyRouteComponent(() => import("../pages/datanets/RegisterPage"), "RegisterPage"),
+    component: page(() => import("../pages/datanets/RegisterPage"), "RegisterPage"),
 });
 const datanet = createRoute({
     getParentRoute: () => root,
     path: "/datanets/$id",
     params: id,
-    component: lazyRouteComponent(() => import("../pages/datanets/DatanetPage"), "DatanetPage"),
+    component: page(() => import("../pages/datanets/DatanetPage"), "DatanetPage"),
 });
-const datanetTab = <P extends string, T>(path: P, load: () => Promise<T>, name: keyof T & string) =>
-    createRoute({ getParentRoute: () => datanet, path, component: lazyRouteComponent(load as never, name as never) });
+const datanetTab = <P extends string, T extends object>(path: P, load: () => Promise<T>, name: keyof T & string) =>
+    createRoute({ getParentRoute: () => datanet, path, component: page(load, name) });
 const tabs = [
     datanetTab("/", () => import("../pages/datanets/OverviewTab"), "OverviewTab"),
     datanetTab("/contributions", () => import("../pages/datanets/ContributionsTab"), "ContributionsTab"),
@@ -67,24 +72,24 @@ const contribute = createRoute({
     getParentRoute: () => root,
     path: "/datanets/$id/contribute",
     params: id,
-    component: lazyRouteComponent(() => import("../pages/contribute/ContributePage"), "ContributePage"),
+    component: page(() => import("../pages/contribute/ContributePage"), "ContributePage"),
 });
 const curate = createRoute({
     getParentRoute: () => root,
     path: "/datanets/$id/review",
     params: id,
-    component: lazyRouteComponent(() => import("../pages/curate/ReviewPage"), "ReviewPage"),
+    component: page(() => import("../pages/curate/ReviewPage"), "ReviewPage"),
 });
 const contribution = createRoute({
     getParentRoute: () => root,
     path: "/contributions/$id",
     params: id,
-    component: lazyRouteComponent(() => import("../pages/contribute/ContributionPage"), "ContributionPage"),
+    component: page(() => import("../pages/contribute/ContributionPage"), "ContributionPage"),
 });
 const grants = createRoute({
     getParentRoute: () => root,
     path: "/grants",
-    component: lazyRouteComponent(() => import("../pages/grants/GrantsPage"), "GrantsPage"),
+    component: page(() => import("../pages/grants/GrantsPage"), "GrantsPage"),
 });
 
 export interface BuildSearch {
@@ -98,7 +103,7 @@ const build = createRoute({
     path: "/build",
     validateSearch: (search: Record<string, unknown>): BuildSearch =>
         defined({ datanet: whole(search["datanet"]), base: whole(search["base"]), from: whole(search["from"]) }),
-    component: lazyRouteComponent(() => import("../pages/build/BuildPage"), "BuildPage"),
+    component: page(() => import("../pages/build/BuildPage"), "BuildPage"),
 });
 
 export interface JobsSearch {
@@ -115,13 +120,13 @@ const jobs = createRoute({
             mine: search["mine"] === true ? true : undefined,
             compare: text(search["compare"]),
         }),
-    component: lazyRouteComponent(() => import("../pages/runs/RunsPage"), "RunsPage"),
+    component: page(() => import("../pages/runs/RunsPage"), "RunsPage"),
 });
 const job = createRoute({
     getParentRoute: () => root,
     path: "/jobs/$id",
     params: id,
-    component: lazyRouteComponent(() => import("../pages/runs/RunPage"), "RunPage"),
+    component: page(() => import("../pages/runs/RunPage"), "RunPage"),
 });
 
 export interface ChatSearch {
@@ -132,7 +137,7 @@ const chat = createRoute({
     path: "/chat",
     validateSearch: (search: Record<string, unknown>): ChatSearch =>
         defined({ model: text(search["model"]) ?? (typeof search["model"] === "number" ? String(search["model"]) : undefined) }),
-    component: lazyRouteComponent(() => import("../pages/chat/ChatPage"), "ChatPage"),
+    component: page(() => import("../pages/chat/ChatPage"), "ChatPage"),
 });
 
 export interface ModelsSearch {
@@ -151,34 +156,34 @@ const models = createRoute({
             mine: search["mine"] === true ? true : undefined,
         });
     },
-    component: lazyRouteComponent(() => import("../pages/models/ModelsPage"), "ModelsPage"),
+    component: page(() => import("../pages/models/ModelsPage"), "ModelsPage"),
 });
 const model = createRoute({
     getParentRoute: () => root,
     path: "/models/$id",
     params: id,
-    component: lazyRouteComponent(() => import("../pages/models/ModelPage"), "ModelPage"),
+    component: page(() => import("../pages/models/ModelPage"), "ModelPage"),
 });
 const earnings = createRoute({
     getParentRoute: () => root,
     path: "/earnings",
-    component: lazyRouteComponent(() => import("../pages/earnings/EarningsPage"), "EarningsPage"),
+    component: page(() => import("../pages/earnings/EarningsPage"), "EarningsPage"),
 });
 const network = createRoute({
     getParentRoute: () => root,
     path: "/network",
-    component: lazyRouteComponent(() => import("../pages/network/NetworkPage"), "NetworkPage"),
+    component: page(() => import("../pages/network/NetworkPage"), "NetworkPage"),
 });
 const account = createRoute({
     getParentRoute: () => root,
     path: "/accounts/$address",
-    component: lazyRouteComponent(() => import("../pages/network/AccountPage"), "AccountPage"),
+    component: page(() => import("../pages/network/AccountPage"), "AccountPage"),
 });
 // Where the gateway's links to trainers lead.
 const trainer = createRoute({
     getParentRoute: () => root,
     path: "/trainers/$address",
-    component: lazyRouteComponent(() => import("../pages/network/AccountPage"), "AccountPage"),
+    component: page(() => import("../pages/network/AccountPage"), "AccountPage"),
 });
 
 const tree = root.addChildren([

@@ -139,8 +139,11 @@ function toEvent(event: RawEvent): ChainEvent {
 }
 
 async function explain(error: unknown): Promise<Failure> {
-    const [{ explainDispatchError, explainInvalid }, { InvalidTxError }, { NodeUnreachableError, WrongChainError }] =
-        await Promise.all([import("./errors"), import("polkadot-api"), import("./connection")]);
+    const modules = Promise.all([import("./errors"), import("polkadot-api"), import("./connection")]);
+    const loaded = await modules.catch(() => null);
+    // The code that signs and explains comes from the gateway when it is first needed.
+    if (loaded === null) return { code: null, title: t.errors.unreachableTitle, text: t.transactions.gatewayUnreachableText };
+    const [{ explainDispatchError, explainInvalid }, { InvalidTxError }, { NodeUnreachableError, WrongChainError }] = loaded;
     if (error instanceof Refused) return explainDispatchError(error.dispatchError);
     if (error instanceof InvalidTxError) {
         const known = explainInvalid(error.error);

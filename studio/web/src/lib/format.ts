@@ -9,10 +9,18 @@ const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digi
 const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
 
 export const formatInteger = (value: number | bigint) => integers.format(value);
-export const formatCompact = (value: number) => compact.format(value);
+/** Whole below ten thousand, where every digit can still be read. */
+export const formatCompact = (value: number) => (Math.abs(value) < 10_000 ? integers : compact).format(value);
 export const formatDateTime = (time: string | number | Date) => dateTime.format(new Date(time));
 export const formatDate = (time: string | number | Date) => dateOnly.format(new Date(time));
+const hours = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", hour12: false });
+const days = new Intl.DateTimeFormat(locale, { month: "short", day: "numeric" });
 export const formatClock = (time: string | number | Date) => clock.format(new Date(time));
+
+/** A time on an axis whose marks are `step` seconds apart. */
+export function formatClockAt(time: number, step: number): string {
+    return (step >= 86_400 ? days : step >= 60 ? hours : clock).format(time);
+}
 
 /** `value` with a fixed number of significant digits, without an exponent where that is readable. */
 export function formatSignificant(value: number, digits = 4): string {
@@ -46,7 +54,7 @@ export function formatDuration(seconds: number): string {
     if (!Number.isFinite(seconds) || seconds < 0) return "–";
     if (seconds < 1) return "under a second";
     const parts: [number, string][] = [
-        [86_400, "d"],
+        [86_400, "day"],
         [3_600, "h"],
         [60, "min"],
         [1, "s"],
@@ -56,7 +64,7 @@ export function formatDuration(seconds: number): string {
     for (const [size, name] of parts) {
         const count = Math.floor(rest / size);
         if (count > 0 || (shown.length > 0 && shown.length < 2)) {
-            if (count > 0) shown.push(`${count} ${name}`);
+            if (count > 0) shown.push(name === "day" ? plural(count, name) : `${count} ${name}`);
             else break;
         }
         rest -= count * size;
@@ -88,4 +96,10 @@ export const byteLength = (text: string) => new TextEncoder().encode(text).lengt
 
 export function plural(count: number, one: string, many = `${one}s`): string {
     return `${formatInteger(count)} ${count === 1 ? one : many}`;
+}
+
+/** What a program says, as a sentence: a capital in front, a full stop behind. */
+export function sentence(text: string): string {
+    const said = text.charAt(0).toUpperCase() + text.slice(1);
+    return /[.!?…]$/.test(said) ? said : `${said}.`;
 }

@@ -13,6 +13,7 @@ const nav = {
     home: "Home",
     datanets: "Datanets",
     build: "New model",
+    grants: "Grants",
     runs: "Runs",
     models: "Models",
     chat: "Chat",
@@ -20,6 +21,13 @@ const nav = {
     network: "Network",
     openMenu: "Open menu",
     closeMenu: "Close menu",
+};
+
+/** What a number in the menu counts. */
+const waiting = {
+    datanets: "waiting for your review",
+    grants: "waiting for your decision",
+    runs: "waiting for your acceptance",
 };
 
 const ui = {
@@ -41,7 +49,8 @@ const ui = {
     toDark: "Use the dark theme",
     breadcrumbs: "Where this page is",
     estimated: "estimated",
-    about: (time: string) => `about ${time}`,
+    // "in about 10 days", "about 5 minutes ago", "tomorrow".
+    about: (time: string) => (time.startsWith("in ") ? `in about ${time.slice(3)}` : /^\d/.test(time) ? `about ${time}` : time),
     block: (number: string) => `block ${number}`,
     more: (left: string) => `Show more (${left} left)`,
     tooLong: (bytes: number) => `${plural(bytes, "byte")} too long.`,
@@ -80,7 +89,7 @@ const live = {
 
 const search = {
     label: "Search the network",
-    placeholder: "Search Datanets, models, accounts…",
+    placeholder: "Search…",
     nothing: "Nothing found.",
     kinds: {
         datanet: "Datanet",
@@ -100,7 +109,7 @@ const wallet = {
     connectLead: "Your account signs what you do here. Keys stay in your wallet: this site never sees them.",
     noExtension: "No wallet extension was found in this browser. Install one and reload the page:",
     developmentTitle: "Development accounts",
-    developmentLead: "This is a development chain, where everybody knows these keys. Their money is worth nothing.",
+    developmentLead: "On this development chain everybody knows these keys, so try any of them. Their money is worth nothing.",
     waiting: "Waiting for the extension. It may ask for your permission in a window of its own.",
     refusedTitle: "The extension did not answer",
     refusedText: "It refused, or is locked. Unlock it, allow this site, and try again.",
@@ -114,6 +123,20 @@ const wallet = {
     copyAddress: "Copy address",
     switch: "Switch account",
     disconnect: "Disconnect",
+    you: (name: string) => `${name} (you)`,
+    /** What the accounts of the demonstration's story do in it. */
+    roles: {
+        Ada: "Contributes data",
+        Ben: "Contributes data",
+        Cem: "Contributes data",
+        Curator: "Reviews contributions",
+        Owner: "Owns the Datanet",
+        Requester: "Has models built",
+        Buyer: "Pays for answers",
+        "Trainer One": "Trains models",
+        "Trainer Two": "Trains models",
+        "Base Owner": "Owns the base model",
+    } as Record<string, string | undefined>,
 };
 
 const transactions = {
@@ -147,6 +170,7 @@ const transactions = {
     rejectedByWalletText: "The wallet reports that the signature was refused. Nothing was sent and nothing was paid.",
     nodeUnreachable: "The node does not answer",
     nodeUnreachableText: (url: string) => `Nothing was sent. The node at ${url} could not be reached; check that it is running and try again.`,
+    gatewayUnreachableText: "A part of this page could not be loaded. If you had not signed yet, nothing was sent; otherwise look at your latest activity before you try again.",
     wrongChain: "The node is on another chain",
     wrongChainText: "Nothing was sent. The node is on another chain than the one this site shows.",
     connectionLost: "The connection to the node was lost",
@@ -243,6 +267,7 @@ const words = {
 
 const charts = {
     step: "Step",
+    time: "Time",
     nothing: "Nothing measured yet.",
     summary: (name: string, first: string, last: string) => `${name} from ${first} to ${last}.`,
 };
@@ -307,6 +332,7 @@ const datanets = {
     found: (count: number) => plural(count, "Datanet"),
     number: (id: number) => `Datanet ${id}`,
     samplesWord: "samples",
+    samples: (count: string) => `${count} samples`,
     ofRevenue: (percent: string) => `${percent} of revenue`,
     jobs: (count: number) => plural(count, "training job"),
     contributors: (count: number) => plural(count, "contributor"),
@@ -328,6 +354,7 @@ const datanets = {
     contribute: "Contribute",
     review: (count: number) => `Review ${plural(count, "contribution")}`,
     reviewNone: "Review",
+    toReview: (count: number) => `${formatInteger(count)} to review`,
     useIt: "Build with it",
     askGrant: "Request access",
     about: "About",
@@ -347,7 +374,7 @@ const datanets = {
     admission: "Who may contribute",
     grantsHow: "How access is given",
     grantLimits: "One grant lasts",
-    grantLimitsValue: (blocks: string, uses: number) => `up to ${blocks}, ${plural(uses, "job")}`,
+    grantLimitsValue: (time: string, uses: number) => `${time}, up to ${plural(uses, "job")}`,
     latest: (number: number) => `Version ${number}`,
     latestLabel: "Newest version",
     inLatest: (contributions: number) => `from ${plural(contributions, "contribution")}`,
@@ -479,8 +506,10 @@ const contribute = {
     submit: "Submit contribution",
     uploadFailed: "The upload stopped",
     checkFailed: "The file could not be checked",
+    uploaded: "Uploaded. Submit it to put its fingerprint on chain.",
     disabled: "This gateway takes no uploads.",
     disabledHint: "Submit with the command line: tributary contribution submit.",
+    interrupted: (name: string) => `The upload of ${name} was cut off when the page was left. Nothing was submitted or paid. Choose the file again.`,
     resumed: "Your file was uploaded before the page was reloaded. It is ready to be submitted.",
     startOver: "Start over",
     doneTitle: "Submitted",
@@ -496,6 +525,7 @@ const contributions = {
     none: "No contributions yet",
     noneText: "Be the first: drop a file of samples.",
     nonePending: "Nothing waits for review",
+    pendingText: "A curator of the Datanet reads it next, and accepts it or says why not. Once it is in a version, models can learn from it.",
     filter: "Status",
     samples: "Samples",
     size: "Size",
@@ -557,7 +587,7 @@ const curate = {
     reasonPlaceholder: "What is wrong, and what would make it acceptable?",
     reasonNeeded: "Say why.",
     unlock: "Sign to read the samples",
-    unlockText: "One free signature shows the data provider that you are a curator. It lasts ten minutes.",
+    unlockText: "One free signature shows the data provider that you may. It lasts ten minutes.",
     cannotRead: "The samples are not here",
     cannotReadText: "They are with another data provider. Fetch them with the command line to read them.",
 };
@@ -659,20 +689,22 @@ const build = {
         purpose: (wanted: string, offered: string) => `Not offered for ${wanted.toLowerCase()}; only for ${offered.toLowerCase()}.`,
         waiting: "Your request waits for the owner.",
         noGrant: "You have no grant.",
+        denied: (reason: string) => `Your request was denied: “${reason}”`,
+        revoked: (reason: string) => `Your grant was revoked: “${reason}”`,
         otherGrant: (purpose: string) => `Your grant is for ${purpose.toLowerCase()}, or for another base model or version.`,
     },
     conflicts: {
         non_commercial: {
             title: "A licence forbids commercial use",
-            text: (licences: string) => `${licences} does not allow commercial use. Choose another purpose, or other data.`,
+            text: (whose: string) => `Commercial use is not allowed by the licence of ${whose}. Choose another purpose, or other data.`,
         },
         no_derivatives: {
             title: "A licence forbids derived works",
-            text: (licences: string) => `${licences} does not allow derived works, and a tuned model may count as one.`,
+            text: (whose: string) => `Derived works are not allowed by the licence of ${whose}, and a tuned model may count as one.`,
         },
         share_alike: {
             title: "Licences demand different terms",
-            text: (licences: string) => `${licences} each demand that what is made from them carries the same licence. It cannot carry all of them.`,
+            text: (whose: string) => `The licences of ${whose} each demand that what is made from the data carries the same licence. It cannot carry all of them.`,
         },
     },
     recipeTitle: "Recipe",
@@ -689,14 +721,12 @@ const build = {
     loraText: "The base is held at full precision. Best quality.",
     qlora: "QLoRA",
     qloraText: "The base is held in four bits: about an eighth of the memory, a little slower.",
-    credit: "How contributions are credited",
-    creditSimple: "By training",
+    credit: "Credit to contributors",
     creditSimpleText: "Gradients at checkpoints show which contributions helped most. Adds little time.",
-    creditEmbedding: "By training, whole run",
     creditEmbeddingText: "What is kept of the whole run. Single answers can be explained by it.",
-    creditAnswers: "By training and by answer",
     creditAnswersText: "Runs again without groups of samples and measures itself. Contributors are paid for the answers they shaped. Takes many times as long.",
-    creditPerModel: "By shares of the model",
+    credits: { trac_in_cp: "By training", data_value_embedding: "By training, whole run", group_tangents: "By training and by answer" },
+    estimating: "Working out time, memory and price…",
     advanced: "Advanced settings",
     groups: { learning: "Learning", adapter: "Adapter", data: "Data and evaluation" },
     fields: {
@@ -755,7 +785,7 @@ const build = {
     noTargets: "Choose at least one layer.",
     patienceNeeds: "Ending early needs samples kept for validation, and steps between looks.",
     time: "Time",
-    timeDetail: (runs: number) => (runs > 1 ? `computed ${formatInteger(Math.round(runs))} times, for the credits` : "on a machine like the gateway's"),
+    timeDetail: (runs: number) => (Math.round(runs) > 1 ? `computed ${formatInteger(Math.round(runs))} times, for the credits` : "on a machine like the gateway's"),
     memory: "Memory",
     memoryDetail: (base: string) => `${base} of it the base`,
     stepsCount: "Steps",
@@ -813,6 +843,8 @@ const runs = {
     queueFirst: "It is next. The first free trainer with enough bond takes it.",
     queueBehind: (count: number) => `${plural(count, "job")} ${count === 1 ? "was" : "were"} posted before it.`,
     progress: "Progress",
+    curves: "Curves",
+    scoring: "Trained. Now the trainer works out who shaped the model.",
     live: "Live",
     eta: (time: string) => `about ${time} left`,
     notStarted: "Not started",
@@ -823,6 +855,7 @@ const runs = {
     validationLoss: "Validation loss",
     speed: "Speed",
     perSecond: (count: string) => `${count} tokens/s`,
+    inMemory: (bytes: string) => `in ${bytes} of memory`,
     memory: "Memory",
     chartOf: "What the chart shows",
     charts: {
@@ -833,9 +866,11 @@ const runs = {
         memory_bytes: "Memory",
     },
     result: "Result",
-    validationBefore: "Validation loss before",
-    validationAfter: "Validation loss after",
-    nats: "nats per token, lower is better",
+    was: (before: string) => `${before} before training`,
+    nats: "nats per token",
+    lower: (percent: string) => `${percent} lower`,
+    lossGone: "Loss on data it never saw",
+    stepsDetail: (tokens: string) => `over ${tokens} tokens`,
     steps: "Steps",
     log: "Log",
     history: "History",
@@ -910,6 +945,7 @@ const runs = {
 
 const chat = {
     title: "Chat",
+    lead: "Ask a tuned model, see its base beside it, and see who shaped each answer.",
     model: "Model",
     beside: "Beside it",
     compare: "Side by side",
@@ -922,7 +958,11 @@ const chat = {
     baseName: (id: string) => `${id} (base)`,
     modelName: (id: string, model: number) => (id.includes(String(model)) ? id : `${id} · model ${model}`),
     welcome: "Ask it something",
-    welcomeText: "Under each answer you see whose contributions shaped it. Put the base model beside it to see what training changed.",
+    welcomeText: "Under each answer you see whose contributions shaped it.",
+    welcomeBeside: "Put the base model beside it to see what training changed.",
+    forgets: "This model learned from single questions: it answers each one by itself, without those before and without a system prompt.",
+    missing: (model: string) => `Model ${model} is not served here yet, so another one answers.`,
+    howToServe: "How to have it served",
     ask: "Your question",
     placeholder: "Ask anything…",
     send: "Send",
@@ -930,6 +970,7 @@ const chat = {
     retry: "Again",
     copy: "Copy the answer",
     stopped: "Stopped",
+    connectionLost: "The connection was lost before the answer was complete. What had come by then is what was paid for.",
     cut: "Cut at the longest length",
     thinking: "Thinking",
     answerOf: (model: string) => `Answer of ${model}`,
@@ -949,9 +990,11 @@ const chat = {
     leaf: "Receipt's fingerprint",
     signature: "Signature",
     verify: "Check it yourself",
+    verifyCommand: (node: string, receipt: string) => `tributary receipt verify --node ${node} ${receipt}`,
     ofThisAnswer: "This answer alone",
     baseUnits: (part: string) => `${part} of the contributors' money goes by the shares from training, the rest by this answer alone.`,
-    contributorsPart: "If all of the price were the model's, contributors would share",
+    baseOnly: "Contributors are paid for it by their shares from training.",
+    contributorsPart: "Of the price contributors get at most",
     system: "System prompt",
     systemHelp: "Said before the conversation. Models that learned without a chat form pay no attention to it.",
     temperature: "Temperature",
@@ -991,7 +1034,10 @@ const chat = {
     channelDeposit: "Returned when the channel ends",
     keyExplained: "Your browser makes a key that signs for each answer, so that your wallet need not ask each time. It can spend no more than the channel holds, and only with this operator.",
     openChannel: "Open a channel",
+    openAnother: "Open another channel",
     openTitle: "Open a payment channel",
+    prepaid: "Prepaid",
+    startAsking: "Start asking",
     topUpTitle: (id: number) => `Top up channel ${id}`,
     closeTitle: (id: number) => `Close channel ${id}`,
     topUpButton: "Top up",
@@ -1022,8 +1068,7 @@ const models = {
     live: "Served",
     affected: "Grant revoked",
     affectedText: "A grant under which it was trained was revoked. It may not be offered anew.",
-    made: (base: string, data: string) => `${base}, tuned on ${data}`,
-    lossFromTo: (before: string, after: string) => `Loss ${before} → ${after}`,
+    lossFromTo: (before: string, after: string) => `Loss on unseen data ${before} → ${after}`,
     perThousand: "per 1,000 tokens",
     noPrice: "Not offered",
     toContributors: "to contributors",
@@ -1128,7 +1173,9 @@ const earnings = {
     nothing: "Nothing earned yet",
     nothingText: "Contribute to a Datanet, train, or own a model that people use.",
     received: "Received in all",
-    payouts: (count: number) => plural(count, "payout"),
+    payouts: (count: number) => `in ${plural(count, "payout")}`,
+    myContributions: "Your contributions",
+    learned: "Models that learned from you",
     over: "Over time",
     byContribution: "By contribution",
     byContributionLead: "Which models learned from each, how much of each is yours, and what that has brought.",
@@ -1155,7 +1202,7 @@ const network = {
     earned: "Earned",
     idle: "Free",
     working: "Working",
-    unseen: "On chain only",
+    unseen: "Not seen lately",
     phases: (phase: string) => ({ claim: "Looking for work", fetch: "Fetching data", train: "Training", report: "Reporting" })[phase] ?? phase,
     noRecord: "No job ended yet",
     record: (settled: number, lapsed: number, overturned: number) =>
@@ -1176,6 +1223,24 @@ const network = {
     nodeCommand: "tributary-node --chain chain-spec.json --base-path ./chain",
 };
 
+/** What money is put on hold for, by pallet and reason. */
+const holds: Record<string, string> = {
+    "Attribution.Claim": "Deposits for claims",
+    "Attribution.Challenge": "Deposits for challenges",
+    "Channels.Escrow": "Prepaid in channels",
+    "Channels.Channel": "Deposits for channels",
+    "Channels.Offer": "Deposits for offers",
+    "Datanets.Datanet": "Deposits for Datanets",
+    "Datanets.Contribution": "Deposits for contributions",
+    "Grants.Grant": "Deposits for grants",
+    "Jobs.Bond": "Trainer's bond",
+    "Jobs.Escrow": "In escrow for jobs",
+    "Jobs.Job": "Deposits for jobs",
+    "Jobs.Dispute": "Deposits for disputes",
+    "Models.BaseModel": "Deposits for base models",
+    "Models.Deployment": "Deposits for deployments",
+};
+
 const account = {
     transactions: "Transactions",
     contributions: "Contributions",
@@ -1184,12 +1249,15 @@ const account = {
     curates: "Curates",
     deploys: "Serves",
     holds: "On hold",
-    hold: (pallet: string, reason: string) => `${pallet}, ${reason.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase()}`,
+    holdsLead: "Still this account's, and returned when its reason ends.",
+    hold: (pallet: string, reason: string) =>
+        holds[`${pallet}.${reason}`] ?? `${pallet}: ${reason.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase()}`,
 };
 
 export const t = {
     app,
     nav,
+    waiting,
     ui,
     errors,
     live,

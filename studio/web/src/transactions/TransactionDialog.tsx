@@ -1,5 +1,4 @@
 import { useQuery } from "@tanstack/react-query";
-import { CircleCheck } from "lucide-react";
 import { useState, type ReactNode } from "react";
 import type { MakeTransaction } from "../chain/calls";
 import { dismiss, estimateFee, submit, TransactionError, type ChainEvent, type SentTransaction } from "../chain/transactions";
@@ -30,8 +29,10 @@ interface Props {
     confirm?: string;
     tone?: "primary" | "danger";
     onFinal?: (events: ChainEvent[]) => void;
-    /** What to say and offer at the end. */
-    done?: (close: () => void) => ReactNode;
+    /** What to say at the end. */
+    done?: ReactNode;
+    /** What closing it at the end leads to, where it leads somewhere. */
+    next?: string;
 }
 
 /** Shows a transaction before it is signed, and then where it is until it is final. */
@@ -56,7 +57,7 @@ interface BodyProps extends Props {
     close: () => void;
 }
 
-function Body({ title, children, form, make, feeKey, spends, confirm, tone, onFinal, done, sent, setSent, close }: BodyProps) {
+function Body({ title, children, form, make, feeKey, spends, confirm, tone, onFinal, done, next, sent, setSent, close }: BodyProps) {
     const account = useWallet();
     const balance = useBalance();
     const node = useNode();
@@ -99,12 +100,19 @@ function Body({ title, children, form, make, feeKey, spends, confirm, tone, onFi
         return (
             <div className="stack">
                 <PhaseSteps sent={sent} account={account.name} />
-                {sent.phase === "final" && done?.(close)}
+                {sent.phase === "final" && done}
                 <DialogActions>
                     {sent.phase === "final" ? (
-                        <Button kind={done ? "secondary" : "primary"} icon={<CircleCheck size={16} />} onPress={close}>
-                            {t.ui.done}
-                        </Button>
+                        <>
+                            <Button kind={next ? "secondary" : "primary"} onPress={close}>
+                                {t.ui.done}
+                            </Button>
+                            {next && (
+                                <Button kind="primary" onPress={close}>
+                                    {next}
+                                </Button>
+                            )}
+                        </>
                     ) : (
                         <Button onPress={close} isDisabled={sent.phase === "signing" || sent.phase === "preparing"}>
                             {t.transactions.continueInBackground}

@@ -1,6 +1,7 @@
 import { useMemo } from "react";
 import type { SeriesPoint } from "../api/client";
 import { approximate } from "../lib/amount";
+import { useNow } from "../lib/useNow";
 import { t } from "../strings/en";
 import { Chart, type ChartSeries } from "./Chart";
 
@@ -12,16 +13,20 @@ interface Props {
 
 const amounts = new Intl.NumberFormat("en-US", { maximumFractionDigits: 4 });
 
+const MARGIN_SECONDS = 120;
+
 /** Sums that grow over time, one curve each. */
 export function MoneyChart({ label, series, height = 240 }: Props) {
+    const now = useNow() / 1000;
     const { x, curves } = useMemo(() => {
         const time = (point: SeriesPoint) => (point.at.time === null ? 0 : new Date(point.at.time).getTime() / 1000);
         const times = [...new Set(series.flatMap((one) => one.points.map(time)))].sort((a, b) => a - b);
-        // A curve that begins and ends at one moment is a dot; it is drawn from just before, where it was zero.
+        // Drawn from a while before the first, where all was zero, until now, where it still is what it was.
         const first = times[0];
-        if (first !== undefined) times.unshift(first - 60);
-        const last = times.at(-1);
-        if (last !== undefined) times.push(last + 60);
+        if (first !== undefined) {
+            times.unshift(first - Math.max(MARGIN_SECONDS, (now - first) * 0.08));
+            times.push(Math.max(now, (times.at(-1) ?? 0) + 1));
+        }
         const curves = series.map((one, place): ChartSeries => {
             let next = 0;
             let total = 0;
@@ -36,7 +41,7 @@ export function MoneyChart({ label, series, height = 240 }: Props) {
             return { name: one.name, colour: `--s${place}`, values, fill: series.length === 1 };
         });
         return { x: times, curves };
-    }, [series]);
+    }, [series, now]);
     return (
         <Chart
             label={label}

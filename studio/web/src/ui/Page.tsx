@@ -30,12 +30,12 @@ export function Page({ title, tab, lead, crumbs, actions, badges, children, widt
             <header className="page-head">
                 {crumbs && (
                     <nav aria-label={t.ui.breadcrumbs} className="crumbs">
-                        {crumbs.map((crumb) => (
+                        {crumbs.map((crumb, place) => (
                             <span key={crumb.label}>
+                                {place > 0 && <ChevronRight size={14} aria-hidden />}
                                 <Link to={crumb.to as string} params={crumb.params as never}>
                                     {crumb.label}
                                 </Link>
-                                <ChevronRight size={14} aria-hidden />
                             </span>
                         ))}
                     </nav>

@@ -7,6 +7,8 @@ import { exactAmount, formatAmount } from "../lib/amount";
 import { formatDateTime, formatInteger, formatRelative, shortAccount, shortHash } from "../lib/format";
 import { useNow } from "../lib/useNow";
 import { t } from "../strings/en";
+import { useAccountName } from "../wallet/names";
+import { Skeleton } from "./feedback";
 
 export function Amount({ value, digits = 4, unit = true }: { value: bigint | string; digits?: number; unit?: boolean }) {
     return (
@@ -18,10 +20,12 @@ export function Amount({ value, digits = 4, unit = true }: { value: bigint | str
 }
 
 export function Account({ address, name, link = true }: { address: string; name?: string | null; link?: boolean }) {
+    const known = useAccountName(address);
+    const shown = name ?? known;
     const content = (
         <>
             <Blot seed={address} />
-            <span className={name ? undefined : "mono"}>{name ?? shortAccount(address)}</span>
+            <span className={shown ? "account-name" : "mono"}>{shown ?? shortAccount(address)}</span>
         </>
     );
     if (!link) return <span className="account" title={address}>{content}</span>;
@@ -96,7 +100,8 @@ export function When({ at, block = false }: { at: WhenData; block?: boolean }) {
     const now = useNow();
     const where = t.ui.block(formatInteger(at.block));
     if (at.time === null) return <span>{where}</span>;
-    const relative = formatRelative(at.time, now);
+    // The clock of a page ticks seldom: what has happened is never told as if it were to come.
+    const relative = formatRelative(at.time, at.is_estimate ? now : Math.max(now, Date.parse(at.time)));
     return (
         <time dateTime={at.time} title={`${formatDateTime(at.time)} · ${where}${at.is_estimate ? ` · ${t.ui.estimated}` : ""}`}>
             {at.is_estimate ? t.ui.about(relative) : relative}
@@ -135,3 +140,14 @@ export function Stat({ name, children, detail }: { name: string; children: React
 }
 
 export const Stats = ({ children }: { children: ReactNode }) => <dl className="stats">{children}</dl>;
+
+/** The same before its numbers are there, as high as with them. */
+export const StatsLoading = ({ names }: { names: string[] }) => (
+    <Stats>
+        {names.map((name) => (
+            <Stat key={name} name={name} detail="&nbsp;">
+                <Skeleton height="1.15em" width="60%" />
+            </Stat>
+        ))}
+    </Stats>
+);

@@ -2,6 +2,7 @@
 import { CircleAlert, CircleCheck, Info, RefreshCw, TriangleAlert, WifiOff } from "lucide-react";
 import type { ReactNode } from "react";
 import { ApiError, UnreachableError } from "../api/client";
+import { sentence } from "../lib/format";
 import { t } from "../strings/en";
 import { Button } from "./Button";
 
@@ -58,9 +59,9 @@ export function ErrorState({ error, onRetry }: { error: unknown; onRetry?: () =>
                 {gone ? <WifiOff /> : <CircleAlert />}
             </span>
             <h3>{gone ? t.errors.unreachableTitle : missing ? t.errors.notFoundTitle : t.errors.failedTitle}</h3>
-            <p>{message}</p>
-            {hint && <p className="muted">{hint}</p>}
-            {onRetry && (
+            <p>{sentence(message)}</p>
+            {hint && <p className="muted">{sentence(hint)}</p>}
+            {onRetry && !missing && (
                 <Button icon={<RefreshCw size={15} />} onPress={onRetry}>
                     {t.ui.retry}
                 </Button>

@@ -125,7 +125,11 @@ function AccountList({ accounts, onPick, isCompact }: { accounts: WalletAccount[
                         <Blot seed={account.address} size={isCompact ? 22 : 28} />
                         <span>
                             <strong>{account.name}</strong>
-                            <span className="mono muted">{shortAccount(account.address)}</span>
+                            {isCompact && t.wallet.roles[account.name] ? (
+                                <span className="muted account-role">{t.wallet.roles[account.name]}</span>
+                            ) : (
+                                <span className="mono muted">{shortAccount(account.address)}</span>
+                            )}
                         </span>
                     </button>
                 </li>

@@ -3,6 +3,7 @@ import type { PolkadotSigner } from "polkadot-api";
 import { load, save } from "../lib/persist";
 import { createStore } from "../lib/store";
 import { t } from "../strings/en";
+import { spaced } from "./spaced";
 
 export interface WalletAccount {
     address: string;
@@ -51,31 +52,31 @@ export async function extensionAccounts(id: string): Promise<WalletAccount[]> {
     });
 }
 
-/** Development accounts: the six that every chain of this kind knows, and those of the demonstration's story. */
+/** Development accounts: those of the demonstration's story, who have something to do, and the six that every chain of this kind knows. */
 export const DEVELOPMENT_PATHS = [
+    "//Ada",
+    "//Ben",
+    "//Cem",
+    "//Curator",
+    "//Owner",
+    "//Requester",
+    "//Buyer",
+    "//TrainerOne",
+    "//TrainerTwo",
+    "//BaseOwner",
     "//Alice",
     "//Bob",
     "//Charlie",
     "//Dave",
     "//Eve",
     "//Ferdie",
-    "//Owner",
-    "//Curator",
-    "//Ada",
-    "//Ben",
-    "//Cem",
-    "//Requester",
-    "//TrainerOne",
-    "//TrainerTwo",
-    "//BaseOwner",
-    "//Buyer",
 ];
 
 export async function developmentAccounts(): Promise<WalletAccount[]> {
     const { developmentKey } = await import("./development");
     return DEVELOPMENT_PATHS.map((path) => ({
         address: developmentKey(path).address,
-        name: path.slice(2).replace(/([a-z])([A-Z])/g, "$1 $2"),
+        name: spaced(path.slice(2)),
         source: { kind: "development", path },
     }));
 }

@@ -15,7 +15,7 @@ import { openConnect } from "../../wallet/ConnectDialog";
 import { useAddress } from "../../wallet/useWallet";
 import { RequestGrant } from "../grants/RequestGrant";
 import type { StepProps } from "./BuildPage";
-import { licenceConflicts, usability, type ChosenData } from "./draft";
+import { licenceConflicts, sayLicensed, usability, type ChosenData, type Licensed } from "./draft";
 
 const PURPOSES: Purpose[] = ["commercial", "research", "evaluation"];
 
@@ -29,11 +29,18 @@ export function DataStep({ draft, config, change, footer }: StepProps) {
     const held = address === null ? [] : itemsOf(own);
     const all = itemsOf(query);
     const base = bases.data?.items.find((one) => one.id === draft.base);
-    const licences = [
-        ...(base ? [base.licence] : []),
-        ...draft.data.flatMap((use) => all.find((one) => one.id === use.datanet)?.terms.licence ?? []),
+    const chosen = draft.data.flatMap((use) => all.find((one) => one.id === use.datanet) ?? []);
+    const licensed = (nets: Datanet[]): Licensed[] => [
+        ...(base ? [{ name: base.name, licence: base.licence }] : []),
+        ...nets.map((one) => ({ name: one.name, licence: one.terms.licence })),
     ];
-    const conflicts = licenceConflicts(licences, draft.purpose);
+    const conflicts = licenceConflicts(licensed(chosen), draft.purpose);
+    const knownOf = (kind: string) => conflicts.find((one) => one.kind === kind)?.of.length ?? 0;
+    /** What choosing one more would bring into conflict; it is said before anybody asks for a grant. */
+    const conflictsWith = (datanet: Datanet) =>
+        chosen.some((one) => one.id === datanet.id)
+            ? []
+            : licenceConflicts(licensed([...chosen, datanet]), draft.purpose).filter((one) => one.of.length > knownOf(one.kind));
     const missing = draft.data.filter((use) => {
         const found = all.find((one) => one.id === use.datanet);
         return found && usability(found, use.version, held, draft.purpose, draft.base ?? -1).kind !== "usable";
@@ -87,6 +94,7 @@ export function DataStep({ draft, config, change, footer }: StepProps) {
                                     grants={held}
                                     purpose={draft.purpose}
                                     base={draft.base ?? -1}
+                                    conflicts={conflictsWith(datanet).map((one) => t.build.conflicts[one.kind].text(sayLicensed(one.of)))}
                                     onToggle={toggle}
                                     onVersion={setVersion}
                                 />
@@ -96,7 +104,7 @@ export function DataStep({ draft, config, change, footer }: StepProps) {
                 </PagedView>
                 {conflicts.map((conflict) => (
                     <Notice key={conflict.kind} tone="warn" title={t.build.conflicts[conflict.kind].title}>
-                        <p>{t.build.conflicts[conflict.kind].text(conflict.licences.join(", "))}</p>
+                        <p>{t.build.conflicts[conflict.kind].text(sayLicensed(conflict.of))}</p>
                     </Notice>
                 ))}
                 {footer({
@@ -114,11 +122,13 @@ interface ChoiceProps {
     grants: Grant[];
     purpose: Purpose;
     base: number;
+    /** What its licence stands against, in sentences. */
+    conflicts: string[];
     onToggle: (use: ChosenData, on: boolean) => void;
     onVersion: (use: ChosenData) => void;
 }
 
-function DataChoice({ datanet, chosen, grants, purpose, base, onToggle, onVersion }: ChoiceProps) {
+function DataChoice({ datanet, chosen, grants, purpose, base, conflicts, onToggle, onVersion }: ChoiceProps) {
     const version = chosen?.version ?? datanet.latest?.number ?? 0;
     const state = usability(datanet, version, grants, purpose, base);
     const isUsable = state.kind === "usable";
@@ -129,10 +139,12 @@ function DataChoice({ datanet, chosen, grants, purpose, base, onToggle, onVersio
         purpose_not_offered: () =>
             t.build.why.purpose(t.words.purposes[purpose], datanet.terms.purposes.map((one) => t.words.purposes[one]).join(", ")),
         waiting: () => t.build.why.waiting,
-        no_grant: () =>
-            state.kind === "no_grant" && state.mismatch
-                ? t.build.why.otherGrant(t.words.purposes[state.mismatch.terms.purpose])
-                : t.build.why.noGrant,
+        no_grant: () => {
+            const { mismatch, refused } = state.kind === "no_grant" ? state : { mismatch: null, refused: null };
+            if (mismatch) return t.build.why.otherGrant(t.words.purposes[mismatch.terms.purpose]);
+            if (refused) return t.build.why[refused.status === "denied" ? "denied" : "revoked"](refused.reason ?? "");
+            return t.build.why.noGrant;
+        },
     }[state.kind]();
     return (
         <li data-usable={isUsable} data-chosen={chosen !== null}>
@@ -166,6 +178,11 @@ function DataChoice({ datanet, chosen, grants, purpose, base, onToggle, onVersio
                 )}
                 {isUsable && <span className="small muted">{t.build.grantOf(state.grant.id, state.grant.terms.uses - state.grant.used)}</span>}
                 {why && <span className="small why">{why}</span>}
+                {conflicts.map((text) => (
+                    <span key={text} className="small why">
+                        {text}
+                    </span>
+                ))}
                 <RequestGrant
                     datanet={datanet}
                     purpose={purpose}

@@ -64,7 +64,6 @@ export function RecipeStep({ draft, config, change, footer }: StepProps) {
                 />
                 <ChoiceCards
                     label={t.build.credit}
-                    columns={2}
                     value={draft.attribution.kind === "group_tangents" ? "answers" : draft.attribution.kind === "trac_in_cp" ? "simple" : "embedding"}
                     onChange={(kind) =>
                         change({
@@ -73,9 +72,9 @@ export function RecipeStep({ draft, config, change, footer }: StepProps) {
                         })
                     }
                     options={[
-                        { value: "simple", label: t.build.creditSimple, detail: t.build.creditSimpleText },
-                        { value: "embedding", label: t.build.creditEmbedding, detail: t.build.creditEmbeddingText },
-                        { value: "answers", label: t.build.creditAnswers, detail: t.build.creditAnswersText },
+                        { value: "simple", label: t.build.credits.trac_in_cp, detail: t.build.creditSimpleText },
+                        { value: "embedding", label: t.build.credits.data_value_embedding, detail: t.build.creditEmbeddingText },
+                        { value: "answers", label: t.build.credits.group_tangents, detail: t.build.creditAnswersText },
                     ]}
                 />
             </Section>

@@ -7,7 +7,7 @@ import { baseModels, datanet as datanetQuery, estimate as estimateQuery, grants 
 import { postJob } from "../../chain/calls";
 import { numberField } from "../../chain/transactions";
 import { exactAmount } from "../../lib/amount";
-import { formatBytes, formatDuration, formatInteger, formatPpm } from "../../lib/format";
+import { formatBytes, formatDuration, formatInteger, formatPpm, sentence } from "../../lib/format";
 import { save } from "../../lib/persist";
 import { t } from "../../strings/en";
 import { TransactionDialog } from "../../transactions/TransactionDialog";
@@ -21,7 +21,7 @@ import { openConnect } from "../../wallet/ConnectDialog";
 import { useAddress } from "../../wallet/useWallet";
 import { SaleFlow } from "../home/SaleFlow";
 import type { StepProps } from "./BuildPage";
-import { covers, jobOf, licenceConflicts, paysAnswers, priceOf, splitSum } from "./draft";
+import { covers, jobOf, licenceConflicts, priceOf, sayLicensed, splitSum } from "./draft";
 
 const PARTS = ["contributors", "model_owner", "trainer", "datanet_owners", "base_owner", "treasury"] as const;
 
@@ -63,7 +63,8 @@ export function ReviewStep({ draft, config, change, footer }: StepProps) {
         );
         return found ? [{ datanet: use.datanet, grant: found.id }] : [];
     });
-    const conflicts = licenceConflicts([...(base ? [base.licence] : []), ...nets.map((net) => net.terms.licence)], draft.purpose);
+    const licensed = [...(base ? [{ name: base.name, licence: base.licence }] : []), ...nets.map((net) => ({ name: net.name, licence: net.terms.licence }))];
+    const conflicts = licenceConflicts(licensed, draft.purpose);
     const sum = splitSum(draft.split);
 
     const blockers = [
@@ -75,7 +76,7 @@ export function ReviewStep({ draft, config, change, footer }: StepProps) {
     ];
     const warnings = [
         ...(estimate.data?.warnings ?? []).map((one) => one.message),
-        ...conflicts.map((conflict) => t.build.conflicts[conflict.kind].text(conflict.licences.join(", "))),
+        ...conflicts.map((conflict) => t.build.conflicts[conflict.kind].text(sayLicensed(conflict.of))),
     ];
     const total = price === null ? null : price + fees + deposit;
     const make = () => {
@@ -97,7 +98,7 @@ export function ReviewStep({ draft, config, change, footer }: StepProps) {
             {estimate.isError && !estimate.data ? (
                 <ErrorState error={estimate.error} onRetry={() => void estimate.refetch()} />
             ) : !estimate.data ? (
-                <LoadingBlock rows={2} height="5rem" />
+                <LoadingBlock rows={1} height="6.1rem" />
             ) : (
                 <Stats>
                     <Stat name={t.build.time} detail={t.build.timeDetail(estimate.data.runs)}>
@@ -128,14 +129,14 @@ export function ReviewStep({ draft, config, change, footer }: StepProps) {
                         {t.build.presets[draft.preset].title} · {draft.method === "lora" ? t.build.lora : t.build.qlora}
                     </Fact>
                     <Fact name={t.build.fields.epochs}>{draft.hyperparameters.epochs}</Fact>
-                    <Fact name={t.build.credit}>{paysAnswers(draft.attribution) ? t.build.creditAnswers : t.build.creditPerModel}</Fact>
+                    <Fact name={t.build.credit}>{t.build.credits[draft.attribution.kind]}</Fact>
                 </Facts>
             </Section>
             <Section title={t.build.payTitle} lead={t.build.payLead}>
                 <div className="form-grid">
                     <AmountField
                         label={t.build.price}
-                        help={estimate.data?.price_basis}
+                        help={estimate.data && sentence(estimate.data.price_basis)}
                         value={draft.price}
                         placeholder={estimate.data ? exactAmount(estimate.data.price_suggested) : ""}
                         minimum={least}
@@ -214,6 +215,7 @@ export function ReviewStep({ draft, config, change, footer }: StepProps) {
             )}
             <div className="row spread">
                 {footer(null)}
+                {address !== null && !estimate.data && !estimate.isError && <span className="small muted">{t.build.estimating}</span>}
                 {address === null ? (
                     <Button kind="primary" size="large" onPress={openConnect}>
                         {t.wallet.connect}
@@ -242,14 +244,8 @@ export function ReviewStep({ draft, config, change, footer }: StepProps) {
                 feeKey={[draft, price?.toString()]}
                 spends={total ?? 0n}
                 onFinal={(events) => setMade(numberField(events, "Jobs", "JobPosted", "job"))}
-                done={(close) => (
-                    <>
-                        <Notice tone="good">{t.build.done}</Notice>
-                        <Button kind="primary" onPress={close}>
-                            {t.build.watch}
-                        </Button>
-                    </>
-                )}
+                done={<Notice tone="good">{t.build.done}</Notice>}
+                next={t.build.watch}
             >
                 <Facts>
                     <Fact name={t.build.intoEscrow} help={t.build.escrowHelp}>

@@ -102,7 +102,7 @@ export type Usability =
     | { kind: "no_version" }
     | { kind: "purpose_not_offered" }
     | { kind: "waiting" }
-    | { kind: "no_grant"; mismatch: Grant | null };
+    | { kind: "no_grant"; mismatch: Grant | null; refused: Grant | null };
 
 export function usability(datanet: Datanet, version: number, grants: Grant[], purpose: Purpose, base: number): Usability {
     if (datanet.status === "retired") return { kind: "retired" };
@@ -112,26 +112,38 @@ export function usability(datanet: Datanet, version: number, grants: Grant[], pu
     if (fitting) return { kind: "usable", grant: fitting };
     if (!datanet.terms.purposes.includes(purpose)) return { kind: "purpose_not_offered" };
     if (own.some((grant) => grant.status === "requested" && grant.terms.purpose === purpose)) return { kind: "waiting" };
-    return { kind: "no_grant", mismatch: own.find((grant) => grant.is_usable) ?? null };
+    const [newest] = own.toSorted((a, b) => b.id - a.id);
+    const refused = newest?.status === "denied" || newest?.status === "revoked" ? newest : null;
+    return { kind: "no_grant", mismatch: own.find((grant) => grant.is_usable) ?? null, refused };
+}
+
+/** A base model or a Datanet, and what it may be used under. */
+export interface Licensed {
+    name: string;
+    licence: string;
 }
 
 export interface LicenceConflict {
     kind: "non_commercial" | "no_derivatives" | "share_alike";
-    licences: string[];
+    /** Those whose licences are in the way. */
+    of: Licensed[];
 }
 
 /** Licences that by their SPDX names do not go together with the use, or with each other. */
-export function licenceConflicts(licences: string[], purpose: Purpose): LicenceConflict[] {
-    const all = [...new Set(licences)];
+export function licenceConflicts(all: Licensed[], purpose: Purpose): LicenceConflict[] {
+    const under = (pattern: RegExp) => all.filter(({ licence }) => pattern.test(licence));
     const found: LicenceConflict[] = [];
-    const nonCommercial = all.filter((licence) => /(^|-)NC(-|$)/.test(licence));
-    if (purpose === "commercial" && nonCommercial.length > 0) found.push({ kind: "non_commercial", licences: nonCommercial });
-    const noDerivatives = all.filter((licence) => /(^|-)ND(-|$)/.test(licence));
-    if (noDerivatives.length > 0) found.push({ kind: "no_derivatives", licences: noDerivatives });
-    const shareAlike = all.filter((licence) => /(^|-)SA(-|$)|^A?GPL-|^ODbL-/.test(licence));
-    if (shareAlike.length > 1) found.push({ kind: "share_alike", licences: shareAlike });
+    const nonCommercial = under(/(^|-)NC(-|$)/);
+    if (purpose === "commercial" && nonCommercial.length > 0) found.push({ kind: "non_commercial", of: nonCommercial });
+    const noDerivatives = under(/(^|-)ND(-|$)/);
+    if (noDerivatives.length > 0) found.push({ kind: "no_derivatives", of: noDerivatives });
+    const shareAlike = under(/(^|-)SA(-|$)|^A?GPL-|^ODbL-/);
+    if (new Set(shareAlike.map(({ licence }) => licence)).size > 1) found.push({ kind: "share_alike", of: shareAlike });
     return found;
 }
+
+/** "Tide tables (CC-BY-NC-4.0), Harbour logs (ODbL-1.0)". */
+export const sayLicensed = (all: Licensed[]) => all.map(({ name, licence }) => `${name} (${licence})`).join(", ");
 
 export const splitSum = (split: Split) => Object.values(split).reduce((total, part) => total + part, 0);
 

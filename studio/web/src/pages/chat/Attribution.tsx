@@ -14,6 +14,7 @@ import { Dialog } from "../../ui/Dialog";
 import { CodeBlock } from "../../ui/CodeBlock";
 import { Notice, Skeleton } from "../../ui/feedback";
 import { ShareBar, type Share } from "../../ui/ShareBar";
+import { useConfig } from "../../wallet/useWallet";
 
 const UNITS = 1_000_000_000;
 const SHOWN = 6;
@@ -46,12 +47,12 @@ export function Attribution({ model, sale }: { model: number; sale: Sale | null 
             part,
             text: t.contributions.title(contributor.contribution),
             label: (
-                <>
+                <span className="row">
                     <Link to="/contributions/$id" params={{ id: contributor.contribution }}>
                         {t.contributions.title(contributor.contribution)}
-                    </Link>{" "}
+                    </Link>
                     <Account address={contributor.contributor} />
-                </>
+                </span>
             ),
         }),
     );
@@ -87,6 +88,8 @@ interface ReceiptProps {
 }
 
 function ReceiptView({ receipt, price, parts, contributorsPpm }: ReceiptProps) {
+    const paysByAnswer = receipt.base < UNITS;
+    const node = useConfig()?.chain.node_url ?? "ws://127.0.0.1:9944";
     return (
         <div className="stack">
             <Notice>{t.chat.receiptLead}</Notice>
@@ -110,31 +113,32 @@ function ReceiptView({ receipt, price, parts, contributorsPpm }: ReceiptProps) {
                         <tr>
                             <th>{t.contributions.contribution}</th>
                             <th>{t.contributions.contributor}</th>
-                            <th className="number">{t.chat.ofThisAnswer}</th>
+                            {paysByAnswer && <th className="number">{t.chat.ofThisAnswer}</th>}
                             <th className="number">{t.contributions.share}</th>
                         </tr>
                     </thead>
                     <tbody>
                         {parts.map(({ contributor, part, own }) => (
                             <tr key={contributor.index}>
-                                <td>{contributor.contribution}</td>
+                                <td>{t.contributions.title(contributor.contribution)}</td>
                                 <td>
                                     <Account address={contributor.contributor} />
                                 </td>
-                                <td className="number">{formatPercent(own, 2)}</td>
+                                {paysByAnswer && <td className="number">{formatPercent(own, 2)}</td>}
                                 <td className="number">{formatPercent(part, 2)}</td>
                             </tr>
                         ))}
                     </tbody>
                 </table>
             </div>
-            <p className="small muted">{t.chat.baseUnits(formatPercent(receipt.base / UNITS, 1))}</p>
+            <p className="small muted">{paysByAnswer ? t.chat.baseUnits(formatPercent(receipt.base / UNITS, 1)) : t.chat.baseOnly}</p>
             {price !== null && contributorsPpm > 0 && (
                 <p className="small muted">
                     {t.chat.contributorsPart} <Amount value={partOf(price, contributorsPpm)} digits={12} />
                 </p>
             )}
-            {receipt.signed && <CodeBlock label={t.chat.verify} code={`tributary receipt verify ${receipt.signed}`} wraps />}
+            {receipt.signed && <h3>{t.chat.verify}</h3>}
+            {receipt.signed && <CodeBlock label={t.chat.verify} code={t.chat.verifyCommand(node, receipt.signed)} wraps />}
         </div>
     );
 }

@@ -1,8 +1,10 @@
-import { useQuery } from "@tanstack/react-query";
-import { useNavigate, useSearch } from "@tanstack/react-router";
+import { keepPreviousData, useQueries, useQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { Columns2, History, MessageSquareText, Plus, Settings2, Trash2, X } from "lucide-react";
 import { useEffect, useState } from "react";
+import { templateOf } from "../../api/queries";
 import { servedModels, ServingError, type ServedModel } from "../../api/serving";
+import { load, save } from "../../lib/persist";
 import { useStore } from "../../lib/store";
 import { formatRelative } from "../../lib/format";
 import { useNow } from "../../lib/useNow";
@@ -28,18 +30,22 @@ export function ChatPage() {
         queryKey: ["served", credentials],
         queryFn: ({ signal }) => servedModels(signal, credentials),
         enabled: isServed,
+        // Who changes how to pay stays where they are.
+        placeholderData: keepPreviousData,
         retry: (failures, error) => !(error instanceof ServingError && error.status < 500) && failures < 2,
         staleTime: 15_000,
-        refetchInterval: 60_000,
+        // What is being typed to pay must not go away because somebody looked into another window for the key.
+        refetchOnWindowFocus: ({ state }) => state.data !== undefined,
+        refetchInterval: ({ state }) => (state.data === undefined ? false : 60_000),
     });
     if (config && !isServed) return <NotServed />;
     if (served.isError && !served.data) {
         const needsKey = served.error instanceof ServingError && served.error.status === 401;
         return (
-            <Page title={t.chat.title}>
+            <Page title={t.chat.title} width={needsKey ? "narrow" : "normal"} lead={needsKey ? t.chat.lead : undefined}>
                 {needsKey ? (
                     <Section title={t.chat.payTitle} lead={t.chat.needsPayment}>
-                        <PaymentPanel models={[]} />
+                        <PaymentPanel models={[]} isRequired />
                     </Section>
                 ) : (
                     <ErrorState error={served.error} onRetry={() => void served.refetch()} />
@@ -56,6 +62,16 @@ export function ChatPage() {
     }
     if (served.data.length === 0) return <NotServed />;
     return <Chat served={served.data} />;
+}
+
+/** Fills in from the chain's index how models are asked whose server does not say it. */
+function useTemplates(served: ServedModel[]): ServedModel[] {
+    const unknown = served.flatMap(({ model, template }) => (template === null && model !== null ? [model] : []));
+    const found = useQueries({ queries: unknown.map((id) => templateOf(id)) });
+    return served.map((one) => {
+        const place = one.template === null && one.model !== null ? unknown.indexOf(one.model) : -1;
+        return place < 0 ? one : { ...one, template: found[place]?.data ?? null };
+    });
 }
 
 function NotServed() {
@@ -78,19 +94,38 @@ function pick(served: ServedModel[], wanted: string | undefined): string {
     return found?.id ?? "";
 }
 
-function Chat({ served }: { served: ServedModel[] }) {
+/** Which conversation this tab shows, and for which model it was opened. */
+interface Open {
+    id: string;
+    model: string | null;
+}
+
+const OPEN = "chat.open";
+const isOpen = (value: unknown): value is Open => typeof value === "object" && value !== null && "id" in value && "model" in value;
+
+/** The conversation that this tab showed before it was reloaded, if there is something in it. */
+function openBefore(model: string | undefined): string | null {
+    const kept = load("session", OPEN, isOpen);
+    if (kept?.model !== (model ?? null)) return null;
+    return conversations.get().find((one) => one.id === kept.id && one.turns.length > 0)?.id ?? null;
+}
+
+function Chat({ served: listed }: { served: ServedModel[] }) {
+    const served = useTemplates(listed);
     const search = useSearch({ from: "/chat" });
     const navigate = useNavigate({ from: "/chat" });
     const all = useStore(conversations);
     const [fresh] = useState(() => newConversation([pick(served, search.model)]));
-    const [current, setCurrent] = useState(fresh.id);
+    const [current, setCurrent] = useState(() => openBefore(search.model) ?? fresh.id);
     const [isHistoryOpen, setHistoryOpen] = useState(false);
     const [isSettingsOpen, setSettingsOpen] = useState(false);
     const [isPayOpen, setPayOpen] = useState(false);
+    const conversation = all.find((one) => one.id === current) ?? all.find((one) => one.id === fresh.id) ?? fresh;
     useEffect(() => {
-        if (!conversations.get().some((one) => one.id === fresh.id)) put(fresh);
-    }, [fresh]);
-    const conversation = all.find((one) => one.id === current) ?? fresh;
+        // The blank one is written down when it is shown: at the start, and after the one before it was deleted.
+        if (!all.some((one) => one.id === conversation.id)) put(conversation);
+        save("session", OPEN, { id: conversation.id, model: search.model ?? null } satisfies Open);
+    }, [all, conversation, search.model]);
     const start = (models: string[]) => {
         const next = newConversation(models);
         put({ ...next, sampling: conversation.sampling, system: conversation.system });
@@ -103,6 +138,7 @@ function Chat({ served }: { served: ServedModel[] }) {
         else edit(conversation.id, (now) => ({ ...now, models }));
         void navigate({ search: {}, replace: true });
     };
+    const missing = search.model !== undefined && /^\d+$/.test(search.model) && !served.some((one) => String(one.model) === search.model) ? search.model : null;
     const options = served.map((one) => ({
         value: one.id,
         label: one.adapter === null ? t.chat.baseName(one.id) : one.model === null ? one.id : t.chat.modelName(one.id, one.model),
@@ -138,41 +174,54 @@ function Chat({ served }: { served: ServedModel[] }) {
                             <Select label={t.chat.beside} hidesLabel value={beside} onChange={(id) => setModels([main, id])} options={options} />
                         )}
                     </div>
-                    <Button
-                        size="small"
-                        kind={beside === undefined ? "secondary" : "primary"}
-                        icon={<Columns2 size={15} />}
-                        isDisabled={served.length < 2}
-                        onPress={() =>
-                            setModels(
-                                beside === undefined
-                                    ? [main, base && base.id !== main ? base.id : (served.find((one) => one.id !== main)?.id ?? main)]
-                                    : [main],
-                            )
-                        }
-                    >
-                        {t.chat.compare}
-                    </Button>
+                    {served.length > 1 && (
+                        <Button
+                            size="small"
+                            kind={beside === undefined ? "secondary" : "primary"}
+                            icon={<Columns2 size={15} />}
+                            onPress={() =>
+                                setModels(
+                                    beside === undefined
+                                        ? [main, base && base.id !== main ? base.id : (served.find((one) => one.id !== main)?.id ?? main)]
+                                        : [main],
+                                )
+                            }
+                        >
+                            {t.chat.compare}
+                        </Button>
+                    )}
                     <IconButton label={t.chat.settings} icon={<Settings2 size={18} />} onPress={() => setSettingsOpen(true)} />
-                    <PayBadge onOpen={() => setPayOpen(true)} />
+                    <PayBadge isSold={served.some((one) => one.isSold)} onOpen={() => setPayOpen(true)} />
                 </div>
+                {missing !== null && (
+                    <p className="chat-missing small">
+                        {t.chat.missing(missing)}{" "}
+                        <Link to="/models/$id" params={{ id: Number(missing) }}>
+                            {t.chat.howToServe}
+                        </Link>
+                    </p>
+                )}
                 <ChatThread conversation={conversation} served={served} onPay={() => setPayOpen(true)} />
             </div>
             <Dialog isOpen={isSettingsOpen} onClose={() => setSettingsOpen(false)} title={t.chat.settings}>
                 <SettingsForm conversation={conversation} />
             </Dialog>
             <Dialog isOpen={isPayOpen} onClose={() => setPayOpen(false)} title={t.chat.payTitle}>
-                <PaymentPanel models={served.flatMap((one) => (one.model === null ? [] : [one.model]))} />
+                <PaymentPanel
+                    models={served.flatMap((one) => (one.model === null ? [] : [one.model]))}
+                    isRequired={served.some((one) => one.isSold)}
+                    onDone={() => setPayOpen(false)}
+                />
             </Dialog>
         </div>
     );
 }
 
-function PayBadge({ onOpen }: { onOpen: () => void }) {
+function PayBadge({ isSold, onOpen }: { isSold: boolean; onOpen: () => void }) {
     const { payment } = usePayment();
     return (
         <Button size="small" kind="quiet" onPress={onOpen}>
-            {payment.kind === "none" ? t.chat.payNone : payment.kind === "key" ? t.chat.payKey : t.chat.payChannel(payment.purse.channel)}
+            {payment.kind === "none" ? (isSold ? t.chat.choosePayment : t.chat.payNone) : payment.kind === "key" ? t.chat.payKey : t.chat.payChannel(payment.purse.channel)}
         </Button>
     );
 }
@@ -188,7 +237,7 @@ function HistoryList({ all, current, onChoose }: { all: Conversation[]; current:
                     <li key={one.id} data-current={one.id === current}>
                         <button type="button" onClick={() => onChoose(one.id)} aria-current={one.id === current}>
                             <span>{one.title}</span>
-                            <small>{formatRelative(one.updated, now)}</small>
+                            <small>{formatRelative(one.updated, Math.max(now, one.updated))}</small>
                         </button>
                         <IconButton label={t.chat.remove} icon={<Trash2 size={14} />} onPress={() => remove(one.id)} />
                     </li>

@@ -2,7 +2,7 @@ import { ArrowUp, Square } from "lucide-react";
 import { useEffect, useLayoutEffect, useRef, useState } from "react";
 import type { ServedModel } from "../../api/serving";
 import { t } from "../../strings/en";
-import { IconButton } from "../../ui/Button";
+import { Button, IconButton } from "../../ui/Button";
 import { askAll, retry, stop } from "./ask";
 import type { Conversation } from "./conversations";
 import { ReplyView } from "./ReplyView";
@@ -15,6 +15,7 @@ export function ChatThread({ conversation, served, onPay }: { conversation: Conv
     const end = useRef<HTMLDivElement>(null);
     const scroller = useRef<HTMLDivElement>(null);
     const last = conversation.turns.at(-1);
+    const forgets = conversation.turns.length > 0 && conversation.models.some((id) => served.find((one) => one.id === id)?.template === "plain");
     const isBusy = last?.replies.some((reply) => reply.state === "streaming") ?? false;
     const length = last?.replies.reduce((total, reply) => total + reply.text.length, 0) ?? 0;
     useLayoutEffect(() => {
@@ -40,7 +41,12 @@ export function ChatThread({ conversation, served, onPay }: { conversation: Conv
                 {conversation.turns.length === 0 ? (
                     <div className="chat-welcome">
                         <h2>{t.chat.welcome}</h2>
-                        <p className="muted">{t.chat.welcomeText}</p>
+                        <p className="muted">{served.length > 1 ? `${t.chat.welcomeText} ${t.chat.welcomeBeside}` : t.chat.welcomeText}</p>
+                        {payment.kind === "none" && served.some((one) => one.isSold) && (
+                            <Button kind="primary" onPress={onPay}>
+                                {t.chat.choosePayment}
+                            </Button>
+                        )}
                     </div>
                 ) : (
                     <ol className="chat-turns" role="list">
@@ -66,6 +72,7 @@ export function ChatThread({ conversation, served, onPay }: { conversation: Conv
                         ))}
                     </ol>
                 )}
+                {forgets && <p className="small muted">{t.chat.forgets}</p>}
                 <div ref={end} />
             </div>
             <form

@@ -11,11 +11,21 @@ export type Payment =
     | { kind: "key"; key: string }
     | { kind: "channel"; purse: Purse; limit: bigint };
 
+// A page that is left has its requests broken off by the browser, before it hears that it is left for good.
+const LEAVING_MS = 3_000;
+let leftAt = Number.NEGATIVE_INFINITY;
+if (typeof window !== "undefined") window.addEventListener("beforeunload", () => (leftAt = Date.now()));
+const isLeaving = () => Date.now() - leftAt < LEAVING_MS;
+
 const running = new Map<string, AbortController>();
 const runKey = (conversation: string, turn: string, place: number) => `${conversation}.${turn}.${place}`;
 
-/** What a model sees: its own answers, not those of the model beside it. */
-export function messagesFor(conversation: Conversation, turn: Turn, place: number): Message[] {
+/**
+ * What a model sees: its own answers, not those of the model beside it. One without a chat template takes a single question
+ * and refuses everything else.
+ */
+export function messagesFor(conversation: Conversation, turn: Turn, place: number, isSingle: boolean): Message[] {
+    if (isSingle) return [{ role: "user", content: turn.question }];
     const messages: Message[] = [];
     if (conversation.system.trim()) messages.push({ role: "system", content: conversation.system.trim() });
     for (const one of conversation.turns) {
@@ -67,11 +77,12 @@ async function answer(conversation: Conversation, turn: Turn, place: number, ser
     const key = runKey(conversation.id, turn.id, place);
     running.set(key, controller);
     const change = (make: (reply: Reply) => Reply) => editReply(conversation.id, turn.id, place, make);
-    const model = served.find((one) => one.id === reply.model)?.model ?? null;
+    const asked = served.find((one) => one.id === reply.model);
+    const model = asked?.model ?? null;
     const send = () =>
         chat({
             model: reply.model,
-            messages: messagesFor(conversation, turn, place),
+            messages: messagesFor(conversation, turn, place, asked?.template === "plain"),
             sampling: conversation.sampling,
             credentials: credentials(payment, model),
             signal: controller.signal,
@@ -97,7 +108,7 @@ async function answer(conversation: Conversation, turn: Turn, place: number, ser
             tokens: usage ? { prompt: usage.prompt_tokens, completion: usage.completion_tokens } : null,
         }));
     } catch (error) {
-        if (controller.signal.aborted) change((now) => ({ ...now, state: "stopped" }));
+        if (controller.signal.aborted || isLeaving()) change((now) => ({ ...now, state: "stopped" }));
         else change((now) => ({ ...now, state: "failed", problem: explain(error) }));
     } finally {
         running.delete(key);
@@ -127,5 +138,7 @@ function explain(error: unknown): string {
         const known = error.code === null ? undefined : t.chat.refusals[error.code];
         return known ?? error.message;
     }
+    // What `fetch` says when a stream breaks off.
+    if (error instanceof TypeError) return t.chat.connectionLost;
     return error instanceof Error ? error.message : String(error);
 }

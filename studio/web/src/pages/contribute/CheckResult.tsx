@@ -23,7 +23,7 @@ export function CheckResult({ report }: { report: CheckReport }) {
                 <Stat name={t.contribute.duplicates} detail=" ">
                     {formatInteger(report.duplicates.total)}
                 </Stat>
-                <Stat name={t.contribute.tokens} detail={t.contribute.tokensHelp(formatCompact(report.trained_tokens))}>
+                <Stat name={t.contribute.tokens} detail={`${t.contribute.tokensHelp(formatCompact(report.trained_tokens))}; ${t.contribute.longest(formatInteger(report.lengths.max))}`}>
                     {formatCompact(report.tokens)}
                 </Stat>
             </Stats>
@@ -54,26 +54,47 @@ export function CheckResult({ report }: { report: CheckReport }) {
                 </Notice>
             )}
             {report.accepted > 0 && (
-                <div className="split even">
+                <div className={report.lengths.buckets.length > 1 ? "split" : "stack"}>
                     <Section title={t.contribute.preview} lead={t.contribute.previewLead}>
                         <div className="preview">
                             {report.preview.slice(0, 3).map((row) => (
                                 <p key={row.place.number} className="preview-row">
                                     {row.segments.map((segment, place) => (
                                         <Fragment key={place}>
-                                            {segment.trained ? <mark>{segment.text}</mark> : <span>{segment.text}</span>}
+                                            {segment.trained ? (
+                                                <mark>
+                                                    <Marked text={segment.text} />
+                                                </mark>
+                                            ) : (
+                                                <Marked text={segment.text} />
+                                            )}
                                         </Fragment>
                                     ))}
                                 </p>
                             ))}
                         </div>
                     </Section>
-                    <Section title={t.contribute.lengths} lead={t.contribute.longest(formatInteger(report.lengths.max))}>
-                        <Histogram buckets={report.lengths.buckets} />
-                    </Section>
+                    {report.lengths.buckets.length > 1 && (
+                        <Section title={t.contribute.lengths}>
+                            <Histogram buckets={report.lengths.buckets} />
+                        </Section>
+                    )}
                 </div>
             )}
         </div>
+    );
+}
+
+/** A text in which the model's own marks, such as `<|user|>`, step back. */
+function Marked({ text }: { text: string }) {
+    return text.split(/(<\|?\/?[a-z_]+\|?>)/i).map((part, place) =>
+        place % 2 === 1 ? (
+            <code key={place} className="token-mark">
+                {part}
+            </code>
+        ) : (
+            <span key={place}>{part}</span>
+        ),
     );
 }
 

@@ -20,7 +20,7 @@ import { Commitment } from "./Commitment";
 import "./contribute.css";
 
 type State =
-    | { at: "choose"; problem: string | null }
+    | { at: "choose"; problem: string | null; interrupted?: string }
     | { at: "sending"; what: "check" | "upload"; file: File; part: number; report: CheckReport | null }
     | { at: "checked"; file: File; report: CheckReport }
     | { at: "failed"; what: "check" | "upload"; file: File; error: unknown; report: CheckReport | null }
@@ -35,6 +35,12 @@ interface Kept {
 }
 
 const ENDINGS = [".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet"];
+/** The file whose upload has begun and not ended. */
+interface Begun {
+    name: string;
+}
+
+const isBegun = (value: unknown): value is Begun => typeof value === "object" && value !== null && "name" in value && typeof value.name === "string";
 const isKept = (value: unknown): value is Kept =>
     typeof value === "object" && value !== null && "commitment" in value && "deposit" in value && "name" in value;
 
@@ -43,7 +49,9 @@ export function ContributeFlow({ datanet, config }: { datanet: Datanet; config: 
     const key = `upload.${config.chain.genesis}.${datanet.id}`;
     const [state, setState] = useState<State>(() => {
         const kept = load("session", key, isKept);
-        return kept ? { at: "uploaded", upload: kept, wasResumed: true } : { at: "choose", problem: null };
+        if (kept) return { at: "uploaded", upload: kept, wasResumed: true };
+        const begun = load("session", `${key}.begun`, isBegun);
+        return { at: "choose", problem: null, ...(begun ? { interrupted: begun.name } : {}) };
     });
     const [licence, setLicence] = useState(datanet.terms.licence);
     const [isSigning, setSigning] = useState(false);
@@ -54,6 +62,7 @@ export function ContributeFlow({ datanet, config }: { datanet: Datanet; config: 
     const startOver = () => {
         running.current?.abort();
         save("session", key, null);
+        save("session", `${key}.begun`, null);
         setState({ at: "choose", problem: null });
     };
     const send = async (what: "check" | "upload", file: File, report: CheckReport | null) => {
@@ -73,6 +82,7 @@ export function ContributeFlow({ datanet, config }: { datanet: Datanet; config: 
                 setState({ at: "checked", file, report: found });
                 return;
             }
+            save("session", `${key}.begun`, { name: file.name } satisfies Begun);
             const upload = await sendFile<Upload>("/api/uploads", file, {
                 query: { name: file.name, datanet: datanet.id },
                 signal: controller.signal,
@@ -80,14 +90,18 @@ export function ContributeFlow({ datanet, config }: { datanet: Datanet; config: 
             });
             const kept = { name: file.name, commitment: upload.commitment, deposit: upload.deposit, leftOut: upload.left_out };
             save("session", key, kept);
+            save("session", `${key}.begun`, null);
             setState({ at: "uploaded", upload: kept, wasResumed: false });
             setSigning(true);
         } catch (error) {
+            // Left, not failed: what has begun is told to who comes back.
             if (controller.signal.aborted) return;
+            save("session", `${key}.begun`, null);
             setState({ at: "failed", what, file, error, report });
         }
     };
     const take = (file: File) => {
+        save("session", `${key}.begun`, null);
         const max = config.uploads.bytes_max;
         if (file.size > max) {
             setState({ at: "choose", problem: t.contribute.tooLarge(formatBytes(file.size), formatBytes(max)) });
@@ -96,7 +110,7 @@ export function ContributeFlow({ datanet, config }: { datanet: Datanet; config: 
         } else void send("check", file, null);
     };
 
-    if (state.at === "choose") return <Chooser onFile={take} problem={state.problem} bytesMax={config.uploads.bytes_max} />;
+    if (state.at === "choose") return <Chooser onFile={take} problem={state.problem} interrupted={state.interrupted} bytesMax={config.uploads.bytes_max} />;
     if (state.at === "sending") {
         const isWaiting = state.part >= 1;
         return (
@@ -141,7 +155,7 @@ export function ContributeFlow({ datanet, config }: { datanet: Datanet; config: 
         <div className="stack">
             {state.at === "uploaded" ? (
                 <Notice tone={state.wasResumed ? "info" : "good"} title={state.upload.name}>
-                    {state.wasResumed && t.contribute.resumed}
+                    {state.wasResumed ? t.contribute.resumed : t.contribute.uploaded}
                 </Notice>
             ) : (
                 <CheckResult report={state.report} />
@@ -194,16 +208,12 @@ export function ContributeFlow({ datanet, config }: { datanet: Datanet; config: 
                         save("session", key, null);
                         setMade(numberField(events, "Datanets", "ContributionSubmitted", "contribution"));
                     }}
-                    done={(close) => (
-                        <>
-                            <Notice tone="good" title={t.contribute.doneTitle}>
-                                {t.contribute.doneText}
-                            </Notice>
-                            <Button kind="primary" onPress={close}>
-                                {t.contribute.open}
-                            </Button>
-                        </>
-                    )}
+                    done={
+                        <Notice tone="good" title={t.contribute.doneTitle}>
+                            {t.contribute.doneText}
+                        </Notice>
+                    }
+                    next={t.contribute.open}
                 >
                     <Facts>
                         <Fact name={t.contributions.datanet}>{datanet.name}</Fact>
@@ -218,9 +228,18 @@ export function ContributeFlow({ datanet, config }: { datanet: Datanet; config: 
     );
 }
 
-function Chooser({ onFile, problem, bytesMax }: { onFile: (file: File) => void; problem: string | null; bytesMax: number }) {
+interface ChooserProps {
+    onFile: (file: File) => void;
+    problem: string | null;
+    /** The file whose upload was cut off. */
+    interrupted: string | undefined;
+    bytesMax: number;
+}
+
+function Chooser({ onFile, problem, interrupted, bytesMax }: ChooserProps) {
     return (
         <div className="stack">
+            {interrupted !== undefined && <Notice tone="warn">{t.contribute.interrupted(interrupted)}</Notice>}
             <DropZone
                 className="drop-zone"
                 aria-label={t.contribute.drop}

@@ -58,9 +58,12 @@ export function ContributionPage() {
                             {data.reason}
                         </Notice>
                     )}
-                    <Section title={t.contributions.earnedFrom} lead={t.contributions.earnedFromLead}>
-                        <ModelShares models={query.data.models} />
-                    </Section>
+                    {data.status === "pending" && <Notice>{t.contributions.pendingText}</Notice>}
+                    {(data.status === "accepted" || query.data.models.length > 0) && (
+                        <Section title={t.contributions.earnedFrom} lead={t.contributions.earnedFromLead}>
+                            <ModelShares models={query.data.models} />
+                        </Section>
+                    )}
                     <Section>
                         <Facts columns={2}>
                             <Fact name={t.contributions.contributor}>
@@ -139,7 +142,8 @@ export function ModelShares({ models }: { models: ContributionModel[] }) {
                             <td>
                                 <Link to="/models/$id" params={{ id: one.model }} className="strong">
                                     {one.title}
-                                </Link>
+                                </Link>{" "}
+                                <span className="small muted nowrap">{t.models.number(one.model)}</span>
                             </td>
                             <td className="number">
                                 {one.share_ppm === null ? <span className="muted small">{t.contributions.shareUnknown}</span> : formatPpm(one.share_ppm)}

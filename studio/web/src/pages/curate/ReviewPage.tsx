@@ -164,7 +164,7 @@ function Review({ contribution, onDecide }: ReviewProps) {
     const isOwn = address === contribution.contributor;
     return (
         <div className="stack">
-            <div className="row spread">
+            <div className="row spread review-bar">
                 <div className="row">
                     <Account address={contribution.contributor} />
                     <span className="muted small">

@@ -149,6 +149,8 @@ function clean(search: { [K in keyof DatanetSearch]?: DatanetSearch[K] | undefin
 }
 
 function DatanetCard({ datanet }: { datanet: Datanet }) {
+    const address = useAddress();
+    const mayReview = address !== null && (address === datanet.owner || datanet.curators.includes(address));
     return (
         <article className="item-card">
             <div className="row">
@@ -157,6 +159,11 @@ function DatanetCard({ datanet }: { datanet: Datanet }) {
                     <Badge tone="bad">{t.datanets.retired}</Badge>
                 ) : (
                     <Badge tone={datanet.terms.access === "open" ? "good" : "plain"}>{t.words.accessShort[datanet.terms.access]}</Badge>
+                )}
+                {mayReview && datanet.counts.pending > 0 && (
+                    <Badge tone="warn" dot>
+                        {t.datanets.toReview(datanet.counts.pending)}
+                    </Badge>
                 )}
             </div>
             <h3>

@@ -111,7 +111,7 @@ function Publish({ datanet }: { datanet: Datanet }) {
                 title={t.datanets.publishVersion}
                 make={() => Promise.resolve(publishVersion(datanet.id))}
                 feeKey={datanet.id}
-                done={() => <Notice tone="good">{t.datanets.publishDone}</Notice>}
+                done={<Notice tone="good">{t.datanets.publishDone}</Notice>}
             >
                 <p>{t.datanets.publishLead(waiting)}</p>
             </TransactionDialog>

@@ -95,14 +95,8 @@ export function RegisterPage() {
                 feeKey={[name, domain, description, draft]}
                 spends={deposit}
                 onFinal={(events) => setMade(numberField(events, "Datanets", "DatanetRegistered", "datanet"))}
-                done={(close) => (
-                    <>
-                        <Notice tone="good">{t.register.done}</Notice>
-                        <Button kind="primary" onPress={close}>
-                            {t.register.open}
-                        </Button>
-                    </>
-                )}
+                done={<Notice tone="good">{t.register.done}</Notice>}
+                next={t.register.open}
             >
                 <Facts>
                     <Fact name={t.register.name}>{name}</Fact>

@@ -52,8 +52,8 @@ function VersionItem({ version }: { version: Version }) {
                 {t.datanets.inLatest(version.contributions.length)} · <Account address={version.publisher} />
             </p>
             <dl className="version-changes small">
-                {version.added.length > 0 && <Changes name={t.datanets.added} ids={version.added} mark="+" />}
-                {version.removed.length > 0 && <Changes name={t.datanets.removed} ids={version.removed} mark="−" />}
+                {version.added.length > 0 && <Changes name={t.datanets.added} ids={version.added} />}
+                {version.removed.length > 0 && <Changes name={t.datanets.removed} ids={version.removed} />}
                 {version.models.length > 0 && (
                     <div>
                         <dt>{t.datanets.modelsOn}</dt>
@@ -77,15 +77,14 @@ function VersionItem({ version }: { version: Version }) {
     );
 }
 
-function Changes({ name, ids, mark }: { name: string; ids: number[]; mark: string }) {
+function Changes({ name, ids }: { name: string; ids: number[] }) {
     return (
         <div>
             <dt>{name}</dt>
             <dd className="row">
                 {ids.map((id) => (
                     <Link key={id} to="/contributions/$id" params={{ id }} className="nowrap">
-                        {mark}
-                        {id}
+                        {t.contributions.title(id)}
                     </Link>
                 ))}
             </dd>

@@ -73,6 +73,9 @@ function Mine({ address }: { address: string }) {
 
 function Account({ data }: { data: Earnings }) {
     const received = sum(data.by_role.map((one) => one.amount));
+    const payouts = data.by_role.reduce((total, one) => total + one.payouts, 0);
+    const samples = data.contributions.reduce((total, one) => total + one.samples, 0);
+    const models = new Set(data.contributions.flatMap((one) => one.models.map((model) => model.model)));
     const nothing = data.contributions.length === 0 && data.by_role.length === 0;
     return (
         <>
@@ -89,10 +92,16 @@ function Account({ data }: { data: Earnings }) {
             ) : (
                 <>
                     <Stats>
-                        <Stat name={t.earnings.received}>
+                        <Stat name={t.earnings.received} detail={t.earnings.payouts(payouts)}>
                             <Amount value={received} />
                         </Stat>
-                        {data.by_role.map((one) => (
+                        {data.contributions.length > 0 && (
+                            <Stat name={t.earnings.myContributions} detail={t.datanets.samples(formatInteger(samples))}>
+                                {formatInteger(data.contributions.length)}
+                            </Stat>
+                        )}
+                        {models.size > 0 && <Stat name={t.earnings.learned}>{formatInteger(models.size)}</Stat>}
+                        {(data.by_role.length > 1 ? data.by_role : []).map((one) => (
                             <Stat key={one.role} name={t.words.role[one.role] ?? one.role} detail={t.earnings.payouts(one.payouts)}>
                                 <Amount value={one.amount} />
                             </Stat>
@@ -123,7 +132,7 @@ function ClaimPanel({ data }: { data: Earnings }) {
     const isLoading = answers.some((one) => one.isPending);
     if (data.contributions.length === 0) return null;
     return (
-        <section className="claim-panel" aria-label={t.earnings.claimable}>
+        <section className="claim-panel" data-waits={isLoading || claimable > 0n} aria-label={t.earnings.claimable}>
             <div>
                 <h2>{t.earnings.claimable}</h2>
                 <p className="claim-amount">{isLoading ? <Skeleton height="2.6rem" width="11rem" /> : <Amount value={claimable} digits={6} />}</p>
@@ -141,7 +150,7 @@ function ClaimPanel({ data }: { data: Earnings }) {
                 make={batch.length > 0 ? () => Promise.resolve(claimRewards(batch)) : null}
                 feeKey={batch.map(({ model, claim }) => `${model}.${claim.leaf.index}`)}
                 confirm={t.earnings.claimAll}
-                done={() => <Notice tone="good">{t.earnings.claimedNow}</Notice>}
+                done={<Notice tone="good">{t.earnings.claimedNow}</Notice>}
             >
                 <Facts>
                     {batch.map(({ model, claim }) => (
@@ -192,7 +201,8 @@ function Contributions({ data }: { data: Earnings }) {
                                                 <td>
                                                     <Link to="/models/$id" params={{ id: model.model }}>
                                                         {model.title}
-                                                    </Link>
+                                                    </Link>{" "}
+                                                    <span className="small muted nowrap">{t.models.number(model.model)}</span>
                                                 </td>
                                                 <td className="number">{model.share_ppm === null ? "–" : formatPpm(model.share_ppm)}</td>
                                                 <td className="number">{model.earned === null ? "–" : <Amount value={model.earned} />}</td>

@@ -3,7 +3,7 @@ import { KeyRound } from "lucide-react";
 import { grants } from "../../api/queries";
 import { t } from "../../strings/en";
 import { Button, ButtonLink } from "../../ui/Button";
-import { EmptyState } from "../../ui/feedback";
+import { EmptyState, LoadingBlock } from "../../ui/feedback";
 import { Page, Section } from "../../ui/Page";
 import { PagedView } from "../../ui/query";
 import { openConnect } from "../../wallet/ConnectDialog";
@@ -40,6 +40,7 @@ function Mine({ address }: { address: string }) {
         <Section title={t.grants.mine}>
             <PagedView
                 query={query}
+                loading={<LoadingBlock rows={1} height="4.5rem" />}
                 empty={
                     <EmptyState title={t.grants.noneMine} actions={<ButtonLink to="/datanets">{t.home.doors.contribute.action}</ButtonLink>}>
                         {t.grants.noneMineText}
@@ -56,7 +57,7 @@ function ToDecide({ address }: { address: string }) {
     const query = useInfiniteQuery(grants({ owner: address, status: "requested" }));
     return (
         <Section title={t.grants.toDecide}>
-            <PagedView query={query} isKept empty={<EmptyState title={t.grants.noneToDecide}>{t.grants.noneToDecideText}</EmptyState>}>
+            <PagedView query={query} isKept loading={<LoadingBlock rows={1} height="4.5rem" />} empty={<EmptyState title={t.grants.noneToDecide}>{t.grants.noneToDecideText}</EmptyState>}>
                 {(items) => <GrantList grants={items} showsDatanet />}
             </PagedView>
         </Section>

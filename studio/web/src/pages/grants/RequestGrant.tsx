@@ -50,7 +50,7 @@ function Request({ datanet, wanted, onClose }: { datanet: Datanet; wanted?: Purp
     const blockMs = config?.chain.block_ms ?? 3_000;
     const daysMax = (terms.grant_blocks_max * blockMs) / 86_400_000;
     const [purpose, setPurpose] = useState<Purpose>(
-        wanted && terms.purposes.includes(wanted) ? wanted : (terms.purposes[0] ?? "research"),
+        [wanted, "commercial" as const].find((one) => one && terms.purposes.includes(one)) ?? terms.purposes[0] ?? "research",
     );
     const [base, setBase] = useState<string>(ANY);
     const [uses, setUses] = useState(Math.min(3, terms.grant_uses_max));
@@ -77,12 +77,11 @@ function Request({ datanet, wanted, onClose }: { datanet: Datanet; wanted?: Purp
             make={make}
             feeKey={[datanet.id, purpose, base, uses]}
             spends={BigInt(config?.deposits.grant ?? "0")}
-            done={() => <Notice tone="good">{terms.access === "open" ? t.grants.doneOpen : t.grants.doneWait}</Notice>}
+            done={<Notice tone="good">{terms.access === "open" ? t.grants.doneOpen : t.grants.doneWait}</Notice>}
             form={
                 <>
                     <ChoiceCards
                         label={t.grants.purpose}
-                        columns={1}
                         value={purpose}
                         onChange={setPurpose}
                         options={terms.purposes.map((value) => ({

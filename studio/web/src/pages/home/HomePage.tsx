@@ -5,13 +5,14 @@ import { useEffect } from "react";
 import { jobs, models, network } from "../../api/queries";
 import { formatCompact, formatInteger } from "../../lib/format";
 import { t } from "../../strings/en";
-import { Amount, Stat, Stats, When } from "../../ui/data";
+import { Amount, Stat, Stats, StatsLoading, When } from "../../ui/data";
 import { EmptyState, Skeleton } from "../../ui/feedback";
 import { Section } from "../../ui/Page";
 import { PagedView, QueryView } from "../../ui/query";
 import { useConfig } from "../../wallet/useWallet";
 import { StageBadge } from "../runs/StageBadge";
 import { ModelStatusBadge } from "../models/ModelStatusBadge";
+import { Confluence } from "./Confluence";
 import { SaleFlow } from "./SaleFlow";
 import "./home.css";
 
@@ -63,15 +64,7 @@ function NetworkStats() {
     return (
         <QueryView
             query={query}
-            loading={
-                <Stats>
-                    {Object.values(["a", "b", "c", "d", "e"]).map((key) => (
-                        <Stat key={key} name=" " detail=" ">
-                            <Skeleton height="1.5rem" width="60%" />
-                        </Stat>
-                    ))}
-                </Stats>
-            }
+            loading={<StatsLoading names={[t.home.height, t.home.datanets, t.home.jobs, t.home.models, t.home.paid]} />}
         >
             {(now) => (
                 <Stats>
@@ -141,7 +134,7 @@ function RecentModels() {
                                     {model.title}
                                 </Link>
                                 <span className="muted small">
-                                    <When at={model.created} />
+                                    {t.models.number(model.id)} · <When at={model.created} />
                                 </span>
                                 <ModelStatusBadge status={model.status} />
                             </li>
@@ -185,24 +178,5 @@ function RecentRuns() {
                 )}
             </PagedView>
         </Section>
-    );
-}
-
-/** The picture of the idea: many streams, one river. */
-function Confluence() {
-    const streams = [
-        { d: "M0 18 C 120 18 150 92 300 96", width: 7, place: 0 },
-        { d: "M0 62 C 110 62 150 100 300 102", width: 4, place: 1 },
-        { d: "M0 108 C 110 108 160 108 300 108", width: 10, place: 4 },
-        { d: "M0 152 C 120 152 150 118 300 115", width: 5, place: 2 },
-        { d: "M0 196 C 120 196 160 128 300 121", width: 8, place: 3 },
-    ];
-    return (
-        <svg className="confluence" viewBox="0 0 420 216" role="presentation" aria-hidden>
-            {streams.map((stream) => (
-                <path key={stream.place} d={stream.d} stroke={`var(--s${stream.place})`} strokeWidth={stream.width} fill="none" />
-            ))}
-            <path d="M296 91 C 340 84 372 76 420 72 L 420 148 C 372 142 340 134 296 126 Z" fill="var(--brand)" />
-        </svg>
     );
 }

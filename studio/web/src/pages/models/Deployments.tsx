@@ -70,7 +70,9 @@ export function Deployments({ detail }: { detail: ModelDetail }) {
                                             <Account address={one.operator} />
                                         </td>
                                         <td>
-                                            <code className="wrap-anywhere">{one.endpoint}</code>
+                                            <code className="endpoint" title={one.endpoint}>
+                                                {one.endpoint.replace(/^https?:\/\//, "")}
+                                            </code>
                                         </td>
                                         <td className="number">{offer ? <Amount value={offer.prices.input_per_1000} /> : "–"}</td>
                                         <td className="number">{offer ? <Amount value={offer.prices.output_per_1000} /> : "–"}</td>

@@ -5,7 +5,6 @@ import { exactAmount, parseAmount } from "../../lib/amount";
 import { t } from "../../strings/en";
 import { TransactionDialog } from "../../transactions/TransactionDialog";
 import { Button } from "../../ui/Button";
-import { Notice } from "../../ui/feedback";
 import { AmountField } from "../../ui/fields";
 
 type Action = "publish" | "price" | "withdraw";
@@ -23,8 +22,9 @@ export function ModelActions({ model }: { model: Model }) {
             : null;
     const isPrivate = model.status === "private";
     return (
-        <Notice tone={isPrivate ? "info" : "good"} title={isPrivate ? t.models.yoursPrivate : t.models.yoursPublished}>
-            <div className="row" style={{ marginTop: "0.6rem" }}>
+        <div className="own-bar">
+            <p>{isPrivate ? t.models.yoursPrivate : t.models.yoursPublished}</p>
+            <div className="row">
                 {isPrivate ? (
                     <Button size="small" kind="primary" onPress={() => setAction("publish")} isDisabled={model.is_affected}>
                         {t.models.publish}
@@ -72,6 +72,6 @@ export function ModelActions({ model }: { model: Model }) {
             >
                 <p>{t.models.withdrawText}</p>
             </TransactionDialog>
-        </Notice>
+        </div>
     );
 }

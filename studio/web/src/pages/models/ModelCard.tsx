@@ -2,7 +2,7 @@ import { Link } from "@tanstack/react-router";
 import type { Model } from "../../api/client";
 import { formatSignificant } from "../../lib/format";
 import { t } from "../../strings/en";
-import { Amount, When } from "../../ui/data";
+import { Account, Amount, When } from "../../ui/data";
 import { Badge } from "../../ui/feedback";
 import { ModelStatusBadge } from "./ModelStatusBadge";
 
@@ -10,6 +10,7 @@ export function ModelCard({ model }: { model: Model }) {
     return (
         <article className="item-card">
             <div className="row">
+                <Badge>{t.models.number(model.id)}</Badge>
                 <ModelStatusBadge status={model.status} />
                 {model.deployments > 0 && (
                     <Badge tone="info" dot>
@@ -24,15 +25,13 @@ export function ModelCard({ model }: { model: Model }) {
                 </Link>
             </h3>
             <p className="description">
-                {t.models.made(model.base.name, model.data.map((use) => use.datanet_name).join(", "))}
+                {t.models.lossFromTo(
+                    formatSignificant(model.metrics.validation_loss_before, 3),
+                    formatSignificant(model.metrics.validation_loss, 3),
+                )}
             </p>
             <div className="item-meta">
-                <span>
-                    {t.models.lossFromTo(
-                        formatSignificant(model.metrics.validation_loss_before, 3),
-                        formatSignificant(model.metrics.validation_loss, 3),
-                    )}
-                </span>
+                <Account address={model.owner} />
                 <span>{t.words.purposes[model.purpose]}</span>
                 <span>
                     <When at={model.created} />

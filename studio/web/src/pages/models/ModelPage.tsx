@@ -31,6 +31,7 @@ export function ModelPage() {
             badges={
                 data && (
                     <>
+                        <Badge>{t.models.number(id)}</Badge>
                         <ModelStatusBadge status={data.model.status} />
                         {data.model.deployments > 0 && (
                             <Badge tone="info" dot>
@@ -81,7 +82,7 @@ function Detail({ detail }: { detail: ModelDetail }) {
             )}
             {isOwner && <ModelActions model={model} />}
             <Stats>
-                <Stat name={t.runs.validationLoss} detail={t.models.before(formatSignificant(model.metrics.validation_loss_before, 3))}>
+                <Stat name={t.runs.lossGone} detail={t.models.before(formatSignificant(model.metrics.validation_loss_before, 3))}>
                     {formatSignificant(model.metrics.validation_loss, 3)}
                 </Stat>
                 <Stat name={t.models.trainedOn} detail={t.models.stepsOf(formatInteger(model.metrics.steps))}>

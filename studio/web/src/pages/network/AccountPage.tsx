@@ -44,45 +44,45 @@ export function AccountPage() {
                         </Stat>
                         <Stat name={t.account.transactions}>{data.balance.nonce}</Stat>
                     </Stats>
-                    <div className="split">
-                        <div className="stack">
-                            <Section title={t.account.contributions}>
-                                <OwnContributions address={address} />
-                            </Section>
+                    {data.roles.contributions > 0 && (
+                        <Section title={t.account.contributions}>
+                            <OwnContributions address={address} count={data.roles.contributions} />
+                        </Section>
+                    )}
+                    <div className="grid-cards">
+                        {data.roles.is_trainer && <OwnTrainer address={address} />}
+                        <Section title={t.account.roles}>
+                            <Facts>
+                                <Fact name={t.account.datanets}>
+                                    <Links ids={data.roles.owns_datanets} to="/datanets/$id" name={t.datanets.number} />
+                                </Fact>
+                                <Fact name={t.account.curates}>
+                                    <Links ids={data.roles.curates} to="/datanets/$id" name={t.datanets.number} />
+                                </Fact>
+                                <Fact name={t.nav.models}>
+                                    <Links ids={data.roles.models} to="/models/$id" name={t.models.number} />
+                                </Fact>
+                                <Fact name={t.account.deploys}>
+                                    <Links ids={data.roles.deploys} to="/models/$id" name={t.models.number} />
+                                </Fact>
+                            </Facts>
+                        </Section>
+                        {data.roles.jobs > 0 && (
                             <Section title={t.nav.runs}>
                                 <OwnJobs address={address} />
                             </Section>
-                        </div>
-                        <div className="stack">
-                            {data.roles.is_trainer && <OwnTrainer address={address} />}
-                            <Section title={t.account.roles}>
+                        )}
+                        {data.balance.holds.length > 0 && (
+                            <Section title={t.account.holds} lead={t.account.holdsLead}>
                                 <Facts>
-                                    <Fact name={t.account.datanets}>
-                                        <Links ids={data.roles.owns_datanets} to="/datanets/$id" name={t.datanets.number} />
-                                    </Fact>
-                                    <Fact name={t.account.curates}>
-                                        <Links ids={data.roles.curates} to="/datanets/$id" name={t.datanets.number} />
-                                    </Fact>
-                                    <Fact name={t.nav.models}>
-                                        <Links ids={data.roles.models} to="/models/$id" name={t.models.number} />
-                                    </Fact>
-                                    <Fact name={t.account.deploys}>
-                                        <Links ids={data.roles.deploys} to="/models/$id" name={t.models.number} />
-                                    </Fact>
+                                    {data.balance.holds.map((hold) => (
+                                        <Fact key={`${hold.pallet}.${hold.reason}`} name={t.account.hold(hold.pallet, hold.reason)}>
+                                            <Amount value={hold.amount} />
+                                        </Fact>
+                                    ))}
                                 </Facts>
                             </Section>
-                            {data.balance.holds.length > 0 && (
-                                <Section title={t.account.holds}>
-                                    <Facts>
-                                        {data.balance.holds.map((hold) => (
-                                            <Fact key={`${hold.pallet}.${hold.reason}`} name={t.account.hold(hold.pallet, hold.reason)}>
-                                                <Amount value={hold.amount} />
-                                            </Fact>
-                                        ))}
-                                    </Facts>
-                                </Section>
-                            )}
-                        </div>
+                        )}
                     </div>
                 </>
             )}
@@ -103,10 +103,14 @@ function Links({ ids, to, name }: { ids: number[]; to: "/datanets/$id" | "/model
     );
 }
 
-function OwnContributions({ address }: { address: string }) {
+function OwnContributions({ address, count }: { address: string; count: number }) {
     const query = useInfiniteQuery(contributionsQuery({ contributor: address }));
     return (
-        <PagedView query={query} empty={<EmptyState title={t.contributions.none} />}>
+        <PagedView
+            query={query}
+            loading={<LoadingBlock rows={Math.min(count, 24) + 1} height="2.9rem" />}
+            empty={<EmptyState title={t.contributions.none} />}
+        >
             {(items) => <ContributionTable contributions={items} showsDatanet />}
         </PagedView>
     );
@@ -115,7 +119,7 @@ function OwnContributions({ address }: { address: string }) {
 function OwnJobs({ address }: { address: string }) {
     const query = useInfiniteQuery(jobsQuery({ account: address }));
     return (
-        <PagedView query={query} empty={<EmptyState title={t.home.noRunsTitle} />}>
+        <PagedView query={query} loading={<LoadingBlock rows={1} height="1.6rem" />} empty={<EmptyState title={t.home.noRunsTitle} />}>
             {(items) => (
                 <ul role="list" className="plain-list">
                     {items.map((job) => (

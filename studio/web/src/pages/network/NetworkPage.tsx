@@ -5,7 +5,7 @@ import type { Trainer } from "../../api/client";
 import { network, recentBlocks, trainers } from "../../api/queries";
 import { formatClock, formatInteger } from "../../lib/format";
 import { t } from "../../strings/en";
-import { Account, Amount, Hash, Stat, Stats } from "../../ui/data";
+import { Account, Amount, Hash, Stat, Stats, StatsLoading } from "../../ui/data";
 import { CodeBlock } from "../../ui/CodeBlock";
 import { Badge, EmptyState, LoadingBlock, Meter, Skeleton } from "../../ui/feedback";
 import { Page, Section } from "../../ui/Page";
@@ -20,7 +20,9 @@ export function NetworkPage() {
     const config = useConfig();
     return (
         <Page title={t.network.title} lead={t.network.lead}>
-            <QueryView query={now} loading={<Skeleton height="6rem" />}>
+            <QueryView query={now} loading={
+                    <StatsLoading names={[t.home.height, t.network.indexed, t.network.trainers, t.network.contributors, t.network.paidIn]} />
+                }>
                 {(data) => (
                     <Stats>
                         <Stat
@@ -43,7 +45,15 @@ export function NetworkPage() {
                 )}
             </QueryView>
             <Section title={t.network.trainers} lead={t.network.trainersLead}>
-                <PagedView query={list} empty={<EmptyState icon={<Cpu />} title={t.network.noTrainers}>{t.network.noTrainersText}</EmptyState>}>
+                <PagedView
+                    query={list}
+                    loading={
+                        <div className="grid-cards loading-block">
+                            <Skeleton height="8.2rem" />
+                            <Skeleton height="8.2rem" />
+                        </div>
+                    }
+                    empty={<EmptyState icon={<Cpu />} title={t.network.noTrainers}>{t.network.noTrainersText}</EmptyState>}>
                     {(items) => (
                         <div className="grid-cards">
                             {items.map((trainer) => (
@@ -68,7 +78,7 @@ export function NetworkPage() {
                                         </tr>
                                     </thead>
                                     <tbody>
-                                        {items.slice(0, 14).map((block) => (
+                                        {items.slice(0, 10).map((block) => (
                                             <tr key={block.number}>
                                                 <td>{formatInteger(block.number)}</td>
                                                 <td className="mono small">{block.time ? formatClock(block.time) : "–"}</td>
@@ -87,10 +97,10 @@ export function NetworkPage() {
                 <Section title={t.network.run} lead={t.network.runLead}>
                     <h3>{t.network.runTrainer}</h3>
                     <p className="small muted">{t.network.runTrainerText}</p>
-                    <CodeBlock label={t.network.runTrainer} code={t.network.trainerCommand(config?.chain.node_url ?? "ws://127.0.0.1:9944")} />
+                    <CodeBlock label={t.network.runTrainer} code={t.network.trainerCommand(config?.chain.node_url ?? "ws://127.0.0.1:9944")} wraps />
                     <h3>{t.network.runNode}</h3>
                     <p className="small muted">{t.network.runNodeText}</p>
-                    <CodeBlock label={t.network.runNode} code={t.network.nodeCommand} />
+                    <CodeBlock label={t.network.runNode} code={t.network.nodeCommand} wraps />
                 </Section>
             </div>
         </Page>

@@ -7,17 +7,12 @@ export function RecipeFacts({ job }: { job: Job }) {
     const recipe = job.hyperparameters;
     const { fields } = t.build;
     const targets = Object.entries(recipe.targets).filter(([, on]) => on);
-    const credit = {
-        trac_in_cp: t.build.creditSimple,
-        data_value_embedding: t.build.creditEmbedding,
-        group_tangents: t.build.creditAnswers,
-    }[job.attribution.kind];
     return (
         <Facts columns={2}>
             <Fact name={t.build.base}>{job.base.name}</Fact>
             <Fact name={t.build.method}>{job.method.kind === "lora" ? t.build.lora : t.build.qlora}</Fact>
             <Fact name={t.build.purpose}>{t.words.purposes[job.purpose]}</Fact>
-            <Fact name={t.build.credit}>{credit}</Fact>
+            <Fact name={t.build.credit}>{t.build.credits[job.attribution.kind]}</Fact>
             <Fact name={fields.learningRate}>{formatSignificant(recipe.learning_rate_nano / 1e9)}</Fact>
             <Fact name={fields.epochs}>{formatInteger(recipe.epochs)}</Fact>
             <Fact name={fields.batchSize}>

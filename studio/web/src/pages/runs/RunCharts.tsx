@@ -34,12 +34,14 @@ export function RunCharts({ job, data, isAvailable, isLive }: Props) {
             </Section>
         );
     }
+    const isOver = job.report !== null;
     const done = last?.step ?? job.progress?.step ?? 0;
     const steps = last?.steps ?? job.progress?.steps ?? 0;
     const format = shown === "memory_bytes" ? formatBytes : formatSignificant;
     return (
         <Section
-            title={t.runs.progress}
+            title={isOver ? t.runs.curves : t.runs.progress}
+            lead={isOver && steps > 0 ? t.runs.stepOf(done, steps) : undefined}
             actions={
                 <>
                     {isRunning && isLive && data.state === "open" && (
@@ -51,19 +53,25 @@ export function RunCharts({ job, data, isAvailable, isLive }: Props) {
                 </>
             }
         >
-            <div className="stack tight">
-                <Meter value={done} max={steps} label={t.runs.stepOf(done, steps)} />
-                <div className="row spread small muted">
-                    <span>{t.runs.stepOf(done, steps)}</span>
-                    {isRunning && last && <span>{t.runs.eta(formatDuration(last.eta_seconds))}</span>}
-                </div>
-            </div>
-            <Stats>
-                <Stat name={t.runs.trainingLoss}>{last ? formatSignificant(last.loss) : "–"}</Stat>
-                <Stat name={t.runs.validationLoss}>{data.evaluations.length > 0 ? formatSignificant(data.evaluations.at(-1)?.loss ?? 0) : "–"}</Stat>
-                <Stat name={t.runs.speed}>{last ? t.runs.perSecond(formatInteger(Math.round(last.tokens_per_second))) : "–"}</Stat>
-                <Stat name={t.runs.memory}>{last?.memory_bytes ? formatBytes(last.memory_bytes) : "–"}</Stat>
-            </Stats>
+            {!isOver && (
+                <>
+                    <div className="stack tight">
+                        <Meter value={done} max={steps} label={t.runs.stepOf(done, steps)} />
+                        <div className="row spread small muted">
+                            <span>{t.runs.stepOf(done, steps)}</span>
+                            {isRunning && last && <span>{done >= steps ? t.runs.scoring : t.runs.eta(formatDuration(last.eta_seconds))}</span>}
+                        </div>
+                    </div>
+                    <Stats>
+                        <Stat name={t.runs.trainingLoss}>{last ? formatSignificant(last.loss, 3) : "–"}</Stat>
+                        <Stat name={t.runs.validationLoss}>
+                            {data.evaluations.length > 0 ? formatSignificant(data.evaluations.at(-1)?.loss ?? 0, 3) : "–"}
+                        </Stat>
+                        <Stat name={t.runs.speed}>{last ? t.runs.perSecond(formatInteger(Math.round(last.tokens_per_second))) : "–"}</Stat>
+                        <Stat name={t.runs.memory}>{last?.memory_bytes ? formatBytes(last.memory_bytes) : "–"}</Stat>
+                    </Stats>
+                </>
+            )}
             <ToggleButtonGroup
                 className="toggle-group wrap"
                 aria-label={t.runs.chartOf}
@@ -85,7 +93,7 @@ export function RunCharts({ job, data, isAvailable, isLive }: Props) {
                     <Notice>{t.charts.nothing}</Notice>
                 </div>
             ) : (
-                <Chart label={t.runs.charts[shown]} x={x} series={series} height={260} formatY={format} fromZero={shown !== "loss"} />
+                <Chart label={t.runs.charts[shown]} x={x} series={series} height={260} formatY={format} fromZero={shown !== "loss"} isWhole xMax={steps} />
             )}
         </Section>
     );
@@ -105,7 +113,7 @@ function curves(data: RunData, shown: Shown): { x: number[]; series: ChartSeries
         x,
         series: [
             { name: t.runs.trainingLoss, colour: "--s0", values: x.map((step) => training.get(step) ?? null) },
-            { name: t.runs.validationLoss, colour: "--s1", values: x.map((step) => validation.get(step) ?? null), points: true },
+            { name: t.runs.validationLoss, colour: "--s1", values: x.map((step) => validation.get(step) ?? null), points: true, dashed: data.evaluations.length > 2 },
         ],
     };
 }

@@ -3,7 +3,7 @@ import { useParams } from "@tanstack/react-router";
 import { MessageSquareText, Repeat2 } from "lucide-react";
 import type { JobDetail } from "../../api/client";
 import { job as jobQuery } from "../../api/queries";
-import { formatSignificant } from "../../lib/format";
+import { formatBytes, formatInteger, formatPercent, formatSignificant } from "../../lib/format";
 import { t } from "../../strings/en";
 import { ButtonLink } from "../../ui/Button";
 import { Account, Amount, Fact, Facts, Hash, Stat, Stats, When } from "../../ui/data";
@@ -70,6 +70,7 @@ function Run({ detail }: { detail: JobDetail }) {
     const { job, history, run } = detail;
     const events = useRunEvents(job.id, run.is_available);
     const metrics = job.report?.metrics;
+    const last = events.steps.at(-1);
     return (
         <>
             <JobActions job={job} />
@@ -78,23 +79,28 @@ function Run({ detail }: { detail: JobDetail }) {
                     {job.queue_position === null || job.queue_position === 0 ? t.runs.queueFirst : t.runs.queueBehind(job.queue_position)}
                 </Notice>
             )}
-            <RunCharts job={job} data={events} isAvailable={run.is_available} isLive={run.is_live} />
             {metrics && (
-                <Section title={t.runs.result}>
-                    <Stats>
-                        <Stat name={t.runs.validationBefore} detail={t.runs.nats}>
-                            {formatSignificant(metrics.validation_loss_before)}
-                        </Stat>
-                        <Stat name={t.runs.validationAfter} detail={t.runs.nats}>
-                            {formatSignificant(metrics.validation_loss)}
-                        </Stat>
-                        <Stat name={t.runs.trainingLoss} detail={t.runs.nats}>
-                            {formatSignificant(metrics.training_loss)}
-                        </Stat>
-                        <Stat name={t.runs.steps}>{metrics.steps}</Stat>
-                    </Stats>
-                </Section>
+                <Stats>
+                    <Stat name={t.runs.lossGone} detail={t.runs.was(formatSignificant(metrics.validation_loss_before, 3))}>
+                        {formatSignificant(metrics.validation_loss, 3)}
+                        {metrics.validation_loss < metrics.validation_loss_before && (
+                            <span className="stat-change">
+                                {t.runs.lower(formatPercent(1 - metrics.validation_loss / metrics.validation_loss_before, 0))}
+                            </span>
+                        )}
+                    </Stat>
+                    <Stat name={t.runs.trainingLoss} detail={t.runs.nats}>
+                        {formatSignificant(metrics.training_loss, 3)}
+                    </Stat>
+                    <Stat name={t.runs.steps} detail={t.runs.stepsDetail(formatInteger(metrics.tokens))}>
+                        {formatInteger(metrics.steps)}
+                    </Stat>
+                    <Stat name={t.runs.speed} detail={last?.memory_bytes ? t.runs.inMemory(formatBytes(last.memory_bytes)) : " "}>
+                        {last ? t.runs.perSecond(formatInteger(Math.round(last.tokens_per_second))) : "–"}
+                    </Stat>
+                </Stats>
             )}
+            <RunCharts job={job} data={events} isAvailable={run.is_available} isLive={run.is_live} />
             <div className="split">
                 <div className="stack">
                     <Section title={t.runs.log}>

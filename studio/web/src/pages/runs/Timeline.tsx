@@ -1,6 +1,7 @@
 import type { JobEvent } from "../../api/client";
 import { t } from "../../strings/en";
-import { Account, Amount, When } from "../../ui/data";
+import { Link } from "@tanstack/react-router";
+import { Account, Amount, Hash, When } from "../../ui/data";
 
 /** Every change of a job's state, with its time and block. */
 export function Timeline({ history }: { history: JobEvent[] }) {
@@ -18,9 +19,32 @@ export function Timeline({ history }: { history: JobEvent[] }) {
                             {event.amount && <Amount value={event.amount} />}
                         </span>
                     )}
-                    {event.detail && <span className="small muted">{event.detail}</span>}
+                    {event.detail && (
+                        <span className="small muted">
+                            <Detail event={event.event} detail={event.detail} />
+                        </span>
+                    )}
                 </li>
             ))}
         </ol>
     );
+}
+
+/** A report's adapter, the model that it became, or words. */
+function Detail({ event, detail }: { event: JobEvent["event"]; detail: string }) {
+    if (event === "reported" && /^[0-9a-f]{64}$/.test(detail)) {
+        return (
+            <>
+                {t.runs.adapter} <Hash value={detail} />
+            </>
+        );
+    }
+    if (event === "settled" && /^\d+$/.test(detail)) {
+        return (
+            <Link to="/models/$id" params={{ id: Number(detail) }}>
+                {t.models.number(Number(detail))}
+            </Link>
+        );
+    }
+    return <span className="wrap-anywhere">{detail}</span>;
 }
