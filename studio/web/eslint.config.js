@@ -20,5 +20,5 @@ export default ts.config(
             "jsx-a11y/no-redundant-roles": ["error", { ul: ["list"], ol: ["list"] }],
         },
     },
-    { files: ["scripts/*.mjs"], languageOptions: { globals: { console: "readonly", process: "readonly", URL: "readonly", document: "readonly", localStorage: "readonly", window: "readonly", performance: "readonly", PerformanceObserver: "readonly", MutationObserver: "readonly" } } },
+    { files: ["scripts/*.mjs"], languageOptions: { globals: { console: "readonly", process: "readonly", URL: "readonly", document: "readonly", localStorage: "readonly", window: "readonly", sessionStorage: "readonly", Buffer: "readonly", performance: "readonly", PerformanceObserver: "readonly", MutationObserver: "readonly" } } },
 );
