@@ -25,6 +25,13 @@ pub struct Served {
     pub owner: String,
 }
 
+impl Served {
+    /// The base itself.
+    pub fn base(name: &str, template: Template) -> Self {
+        Self { id: name.to_owned(), model: None, adapter: None, template, created_s: 0, owner: "base".to_owned() }
+    }
+}
+
 /// What may be asked at this moment.
 pub trait Catalogue: Send + Sync + 'static {
     /// All models, in the order in which they are listed.

@@ -62,7 +62,7 @@ impl Story {
             format!("--node={}", self.node_url),
             format!("--state={}", state.display()),
             format!("--base={}", self.material.base.display()),
-            format!("--model={}", ending.model),
+            "--all-published".to_owned(),
             format!("--provider={}", ending.trainer_exchange),
             format!("--endpoint={address}/v1"),
             format!("--price-in={}", OFFER[0]),

@@ -1,6 +1,6 @@
 //! The presets: what they endow, who validates, and that the parameters make sense together.
 
-use crate::common::{account, ext};
+use crate::common::{account, ext, world::check};
 use frame_support::traits::{IntegrityTest, fungible::Inspect};
 use sp_keyring::Sr25519Keyring as Person;
 use tributary_protocol::amount::TRIB;
@@ -69,6 +69,6 @@ fn the_parameters_pass_every_pallets_own_checks() {
 #[test]
 fn every_pallets_invariants_hold_at_genesis() {
     for (preset, _) in PRESETS {
-        ext(preset).execute_with(common::world::check);
+        ext(preset).execute_with(check);
     }
 }

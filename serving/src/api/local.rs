@@ -86,9 +86,7 @@ pub struct FolderCatalogue {
 impl FolderCatalogue {
     /// The base model, called `id`, which is asked by `template`.
     pub fn new(id: &str, template: Template) -> Self {
-        let base =
-            Served { id: id.to_owned(), model: None, adapter: None, template, created_s: 0, owner: "base".to_owned() };
-        Self { models: vec![Arc::new(base)], folders: Arc::default() }
+        Self { models: vec![Arc::new(Served::base(id, template))], folders: Arc::default() }
     }
 
     /// Adds the adapter in `folder`, called `id`. It is asked as the recipe beside it says, else as the base is. Blocks: the

@@ -13,6 +13,7 @@ use tributary_protocol::{
     amount::BLOCK_MS,
     channel::Offer,
     job::{Report, Stage},
+    recipe::Template,
 };
 
 /// After so many blocks it is looked whether more models were deployed: five minutes.
@@ -109,6 +110,7 @@ pub fn usual_name(model: ModelId) -> String {
 pub struct ChainCatalogue {
     base: ContentHash,
     selection: Selection,
+    plain: Option<Arc<Served>>,
     entries: RwLock<BTreeMap<ModelId, Arc<Entry>>>,
     looked: RwLock<BlockNumber>,
 }
@@ -122,21 +124,32 @@ impl ChainCatalogue {
         selection: Selection,
         base: ContentHash,
     ) -> Result<Self, CatalogueError> {
-        let catalogue = Self { base, selection, entries: RwLock::default(), looked: RwLock::new(at.number) };
+        let (entries, looked) = (RwLock::default(), RwLock::new(at.number));
+        let catalogue = Self { base, selection, plain: None, entries, looked };
         match catalogue.selection.clone() {
             Selection::These(choices) => {
                 for choice in choices {
                     catalogue.add(chain, at, choice).await?;
                 }
             }
-            Selection::AllDeployed => catalogue.look(chain, at).await?,
+            Selection::AllDeployed | Selection::AllPublished { .. } => catalogue.look(chain, at).await?,
         }
         Ok(catalogue)
     }
 
+    /// Lists the base itself, too, under this name, for who asks it without an adapter.
+    pub fn with_base(mut self, name: &str, template: Template) -> Result<Self, CatalogueError> {
+        if self.read().values().any(|entry| entry.is_called(name)) {
+            return Err(CatalogueError::SameName { name: name.to_owned() });
+        }
+        self.plain = Some(Arc::new(Served::base(name, template)));
+        Ok(self)
+    }
+
     /// Takes in what the chain says at a block. From then on that is what is found.
     pub async fn refresh(&self, chain: &dyn OperatorChain, at: Head) -> Result<(), ChainError> {
-        if self.selection == Selection::AllDeployed && at.number >= self.looked_at().saturating_add(LOOK_BLOCKS) {
+        let grows = matches!(self.selection, Selection::AllDeployed | Selection::AllPublished { .. });
+        if grows && at.number >= self.looked_at().saturating_add(LOOK_BLOCKS) {
             self.look(chain, at).await?;
         }
         let models: Vec<ModelId> = self.read().keys().copied().collect();
@@ -206,7 +219,8 @@ impl ChainCatalogue {
         };
         let names = alias.iter().cloned().chain([usual_name(id)]);
         for name in names {
-            let taken = self.read().values().any(|entry| entry.model != id && entry.is_called(&name));
+            let is_base = self.plain.as_ref().is_some_and(|base| base.id == name);
+            let taken = is_base || self.read().values().any(|entry| entry.model != id && entry.is_called(&name));
             if taken {
                 return Err(CatalogueError::SameName { name });
             }
@@ -231,6 +245,16 @@ impl ChainCatalogue {
         };
         self.entries.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::new(entry));
         Ok(())
+    }
+
+    /// Whether the model is one of these, whether it may be served now or not.
+    pub fn has(&self, model: ModelId) -> bool {
+        self.read().contains_key(&model)
+    }
+
+    /// Takes a model out that is not to be served after all.
+    pub(super) fn forget(&self, model: ModelId) {
+        self.entries.write().unwrap_or_else(PoisonError::into_inner).remove(&model);
     }
 
     /// Every model, whether it may be served now or not.
@@ -259,12 +283,14 @@ impl ChainCatalogue {
 
 impl Catalogue for ChainCatalogue {
     fn list(&self) -> Vec<Arc<Served>> {
-        self.read().values().filter(|entry| entry.standing.may_serve).map(|entry| entry.served.clone()).collect()
+        let entries = self.read();
+        let tuned = entries.values().filter(|entry| entry.standing.may_serve).map(|entry| &entry.served);
+        tuned.chain(&self.plain).cloned().collect()
     }
 
     fn find(&self, id: &str) -> Option<Arc<Served>> {
         let entries = self.read();
         let found = entries.values().find(|entry| entry.is_called(id) && entry.standing.may_serve);
-        found.map(|entry| entry.served.clone())
+        found.map(|entry| &entry.served).or(self.plain.as_ref().filter(|base| base.id == id)).cloned()
     }
 }

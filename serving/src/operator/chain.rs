@@ -8,7 +8,9 @@ use tributary_client::{
     Submitter, calls,
 };
 use tributary_protocol::{
-    Amount, BlockNumber, ChannelId, ModelId, Ppm, channel::Offer, model::Prices, voucher::SignedVoucher,
+    Amount, BlockNumber, ChannelId, ModelId, Ppm, channel::Offer,
+    model::{ModelStatus, Prices},
+    voucher::SignedVoucher,
 };
 
 /// What the chain says of a model and this operator at one block.
@@ -107,6 +109,9 @@ pub trait OperatorChain: Send + Sync + 'static {
     /// The models that the operator may answer with.
     async fn served(&self, at: Head) -> Result<Vec<ModelId>, ChainError>;
 
+    /// The models that are published, whoever serves them, in the order of their numbers.
+    async fn published(&self, at: Head) -> Result<Vec<ModelId>, ChainError>;
+
     /// Where the operator says that it serves a model, if it is among the model's first 100 deployments.
     async fn endpoint(&self, at: Head, model: ModelId) -> Result<Option<String>, ChainError>;
 
@@ -188,6 +193,11 @@ impl OperatorChain for LiveChain {
             }
         }
         Ok(served)
+    }
+
+    async fn published(&self, at: Head) -> Result<Vec<ModelId>, ChainError> {
+        let models = self.client().at(at.hash).all_models().await?;
+        Ok(models.into_iter().filter(|(_, model)| model.status == ModelStatus::Published).map(|(id, _)| id).collect())
     }
 
     async fn endpoint(&self, at: Head, model: ModelId) -> Result<Option<String>, ChainError> {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 use tributary_exchange::Multiaddr;
-use tributary_protocol::{Amount, BlockNumber, ModelId, amount::TRIB, model::Prices};
+use tributary_protocol::{Amount, BlockNumber, ModelId, amount::TRIB, model::Prices, recipe::Template};
 
 /// A model to serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,12 @@ pub enum Selection {
     These(Vec<ModelChoice>),
     /// All on this base that the operator has deployed.
     AllDeployed,
+    /// All on this base that anybody has published, and what the operator has deployed before: a model is deployed and offered
+    /// some blocks after it was published.
+    AllPublished {
+        /// Most models: each deployment and each offer holds a deposit of the operator's, and publishing is open to all.
+        most: usize,
+    },
 }
 
 /// What is offered on chain.
@@ -88,6 +94,9 @@ pub struct OperatorConfig {
     pub base: PathBuf,
     /// Which models are served.
     pub models: Selection,
+    /// What holders of keys call the base itself, and how it is asked: within their keys' limits, and nobody is paid for it.
+    /// `None`: it answers nobody.
+    pub base_name: Option<(String, Template)>,
     /// What is offered; `None`: nothing is written to the chain at the start, and only what is deployed and offered is served.
     pub offer: Option<OfferTerms>,
     /// Trainers and other providers to fetch bundles from, in order, each address ending in its peer id.
@@ -110,6 +119,7 @@ impl OperatorConfig {
             state_dir: state_dir.into(),
             base: base.into(),
             models: Selection::AllDeployed,
+            base_name: None,
             offer: None,
             providers: Vec::new(),
             bundle_bytes: 4 << 30,

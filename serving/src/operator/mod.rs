@@ -21,6 +21,7 @@
 mod catalogue;
 mod chain;
 mod config;
+mod discover;
 mod http;
 mod keys;
 mod pulse;
@@ -46,7 +47,7 @@ pub use setup::{OfferError, Offered};
 pub use source::{BundleSource, Bundles};
 pub use till::{Desk, DeskParts, LedgerError, OperatorTill, Store, Usage};
 
-use self::tuning::TuningSide;
+use self::{discover::Published, tuning::TuningSide};
 use crate::receipts::{
     Notary, OtherKey, Owner, Pages, ReceiptStore, StoreError as ReceiptStoreError,
     epochs::{EpochConfig, EpochKeeper},
@@ -190,7 +191,10 @@ impl Operator {
         let keys = KeyRing::open(KeyFile::in_state(&state))?;
 
         let at = *chain.heads().borrow();
-        let catalogue = ChainCatalogue::load(chain.as_ref(), at, config.models.clone(), base).await?;
+        let mut catalogue = ChainCatalogue::load(chain.as_ref(), at, config.models.clone(), base).await?;
+        if let Some((name, template)) = &config.base_name {
+            catalogue = catalogue.with_base(name, *template)?;
+        }
         let catalogue = Arc::new(catalogue);
         let pulse = Arc::new(Pulse::new(config.exposure, at.number, Instant::now()));
 
@@ -263,6 +267,13 @@ impl Operator {
             let at = *chain.heads().borrow();
             offered = setup::offer_all(chain.as_ref(), at, desk.catalogue(), terms).await?;
         }
+        let mut published = None;
+        if let (Selection::AllPublished { most }, Some(terms)) = (&config.models, &config.offer) {
+            let at = *chain.heads().borrow();
+            let mut seen = Published::new(*most);
+            seen.look(chain.as_ref(), at, desk.catalogue(), terms).await?;
+            published = Some((seen, terms.clone()));
+        }
         let at = *chain.heads().borrow();
         desk.catalogue().refresh(chain.as_ref(), at).await?;
         desk.pulse().beat(at.number, Instant::now());
@@ -272,12 +283,15 @@ impl Operator {
         // Of whatever was sold, served still or not.
         let (heads, epochs_stop) = (chain.heads(), stop.clone());
         let keeping = async move { epochs.run(heads, epochs_stop).await };
-        let tasks = vec![
+        let mut tasks = vec![
             tokio::spawn(follow(desk.clone(), stop.clone())),
             tokio::spawn(review(desk.clone(), redeemer, config.offer.clone(), stop.clone())),
             tokio::spawn(keeping),
             tokio::spawn(fetch_ahead(desk.clone(), bundles, explainer, stop.clone())),
         ];
+        if let Some((published, terms)) = published {
+            tasks.push(tokio::spawn(published.follow(desk.clone(), terms, stop.clone())));
+        }
         let submitter = chain.submitter().clone();
         Ok(Running { desk, submitter, bundles: kept, config, node, tuning: None, stop, tasks, offered, receipts })
     }

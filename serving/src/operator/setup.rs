@@ -84,6 +84,10 @@ pub async fn offer_one(
     model: ModelId,
     terms: &OfferTerms,
 ) -> Result<Offered, OfferError> {
+    // A deployment holds a deposit: nothing is deployed that cannot be offered.
+    if let Some(facts) = chain.facts(at, model).await? {
+        asked(model, &facts, terms)?;
+    }
     let deployed = deploy(chain, at, model, terms).await?;
     let offered = offer(chain, at, model, terms).await?;
     Ok(Offered { model, deployed, offered })
@@ -101,6 +105,13 @@ pub async fn renew(chain: &dyn OperatorChain, at: Head, entries: &[std::sync::Ar
             Err(error) => tracing::error!(model = %entry.model, "the offer cannot be renewed: {error}"),
         }
     }
+}
+
+/// What is asked for answers of a model.
+fn asked(model: ModelId, facts: &ModelFacts, terms: &OfferTerms) -> Result<Prices, OfferError> {
+    let of_model = facts.model.prices;
+    let prices = terms.prices.unwrap_or(of_model);
+    if prices.covers(&of_model) { Ok(prices) } else { Err(OfferError::PriceBelowModels { model, of_model }) }
 }
 
 fn lasts(offer: &Offer, at: Head, terms: &OfferTerms) -> bool {
@@ -141,11 +152,7 @@ async fn offer(
     terms: &OfferTerms,
 ) -> Result<Option<Prices>, OfferError> {
     let Some(facts) = chain.facts(at, model).await? else { return Ok(None) };
-    let of_model = facts.model.prices;
-    let prices = terms.prices.unwrap_or(of_model);
-    if !prices.covers(&of_model) {
-        return Err(OfferError::PriceBelowModels { model, of_model });
-    }
+    let prices = asked(model, &facts, terms)?;
     let standing = chain.standing(at, model).await?;
     if standing.offer.is_some_and(|offer| offer.prices == prices && lasts(&offer, at, terms)) {
         return Ok(None);

@@ -1,13 +1,12 @@
 //! Adapters on this machine, for nobody's money.
 
-use super::{ADAPTER_DISK_BYTES, Base, LOADERS, ServeArgs, announce, listen};
-use crate::{commands::blocking, embedded::BASE_NAME, output::Output};
+use super::{ADAPTER_DISK_BYTES, Base, LOADERS, ServeArgs, announce, folder_name, listen};
+use crate::{commands::blocking, output::Output};
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use tributary_daemon::shutdown_on_signals;
 use tributary_lora::WEIGHTS_FILE;
-use tributary_protocol::recipe::Template;
 use tributary_serving::{
     AdapterDisk, EngineConfig, EngineThread,
     api::{Api, ApiLimits, FolderCatalogue, OpenTill, Server},
@@ -17,20 +16,15 @@ use tributary_serving::{
 pub async fn serve(args: ServeArgs, folders: Vec<PathBuf>, json: bool) -> anyhow::Result<Output> {
     let shutdown = shutdown_on_signals()?;
     let base_folder = args.base.folder()?;
-    let base_name = match &args.base.base {
-        Some(folder) => name(folder),
-        // Its folder is in a cache, and named by a hash.
-        None => BASE_NAME.to_owned(),
-    };
     let (base, catalogue) = blocking(move || {
         let base = Base::load(&base_folder)?;
-        let catalogue = catalogue(&base, &base_name, &folders)?;
+        let catalogue = catalogue(&base, &folders)?;
         anyhow::Ok((base, catalogue))
     })
     .await??;
     let copies = tempfile::Builder::new().prefix("tributary-serve-").tempdir()?;
     let disk = AdapterDisk::open(copies.path(), ADAPTER_DISK_BYTES, Box::new(catalogue.clone()))?;
-    let Base { model, tokenizer, content } = base;
+    let Base { model, tokenizer, content, .. } = base;
     let engine = EngineThread::start(model.clone(), Some(tokenizer.clone()), disk, EngineConfig::default(), LOADERS)?;
     let listener = listen(args.listen).await?;
     let address = listener.local_addr()?;
@@ -57,20 +51,12 @@ pub async fn serve(args: ServeArgs, folders: Vec<PathBuf>, json: bool) -> anyhow
     Ok(Output::default())
 }
 
-/// What a folder is called.
-fn name(folder: &Path) -> String {
-    let folder = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-    folder.file_name().map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned())
-}
-
 /// The base, and the adapters, called as their folders are. Blocks.
-fn catalogue(base: &Base, base_name: &str, folders: &[PathBuf]) -> anyhow::Result<FolderCatalogue> {
-    // As `tributary model chat` asks: by the base's own chat template if it has one.
-    let template = if base.tokenizer.chat_template()?.is_some() { Template::Chat } else { Template::Plain };
-    let mut catalogue = FolderCatalogue::new(base_name, template);
+fn catalogue(base: &Base, folders: &[PathBuf]) -> anyhow::Result<FolderCatalogue> {
+    let mut catalogue = FolderCatalogue::new(&base.name, base.template);
     for folder in folders {
         match folder.join(WEIGHTS_FILE).is_file() {
-            true => catalogue.add(&name(folder), folder)?,
+            true => catalogue.add(&folder_name(folder), folder)?,
             false => catalogue.add_all(folder)?,
         }
     }

@@ -9,6 +9,7 @@ use crate::{
     amounts::Money,
     args::{BaseArgs, parse},
     context::Context,
+    embedded,
     output::{self, Output},
 };
 use anyhow::{Context as _, ensure};
@@ -23,7 +24,7 @@ use std::{
 use tokio::net::TcpListener;
 use tributary_exchange::Multiaddr;
 use tributary_lora::{Model, Tokenizer, base_model_hash};
-use tributary_protocol::{ContentHash, ModelId};
+use tributary_protocol::{ContentHash, ModelId, recipe::Template};
 use tributary_serving::operator::ModelChoice;
 
 /// Answers with models, or looks after keys.
@@ -55,8 +56,17 @@ struct ServeArgs {
     /// Serve all models on this base that you have deployed
     #[arg(long, conflicts_with = "models")]
     all_deployed: bool,
+    /// Serve what anybody publishes on this base, too: it is deployed and offered when it is seen, which holds deposits of yours
+    #[arg(long, conflicts_with_all = ["models", "all_deployed"], requires = "endpoint")]
+    all_published: bool,
+    /// Serve so many models at most
+    #[arg(long, value_name = "NUMBER", default_value_t = 100, requires = "all_published")]
+    published_max: usize,
+    /// Do not let holders of keys ask the base itself, for which nobody is paid
+    #[arg(long)]
+    no_base: bool,
     /// Serve adapters from folders on this machine, without chain or money; a folder of such folders counts too
-    #[arg(long, value_name = "DIR", num_args = 0.., conflicts_with_all = ["models", "all_deployed"])]
+    #[arg(long, value_name = "DIR", num_args = 0.., conflicts_with_all = ["models", "all_deployed", "all_published"])]
     local: Option<Vec<PathBuf>>,
     /// Where to listen
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
@@ -135,16 +145,30 @@ struct Base {
     model: Arc<Model>,
     tokenizer: Arc<Tokenizer>,
     content: ContentHash,
+    /// What clients call it.
+    name: String,
+    /// How it is asked: by its own chat template if it has one, as `tributary model chat` does.
+    template: Template,
 }
 
 impl Base {
-    /// Blocks.
+    /// Called as its folder is, and the embedded one by its name: that one's folder is in a cache, and named by a hash. Blocks.
     fn load(folder: &Path) -> anyhow::Result<Self> {
         let model = Model::load(folder, &Device::Cpu).with_context(|| format!("cannot load {}", folder.display()))?;
         let tokenizer = Tokenizer::from_dir(folder, model.config())?;
         let content = base_model_hash(folder)?;
-        Ok(Self { model: Arc::new(model), tokenizer: Arc::new(tokenizer), content })
+        let template = if tokenizer.chat_template()?.is_some() { Template::Chat } else { Template::Plain };
+        let name = match folder == embedded::base_model()? {
+            true => embedded::BASE_NAME.to_owned(),
+            false => folder_name(folder),
+        };
+        Ok(Self { model: Arc::new(model), tokenizer: Arc::new(tokenizer), content, name, template })
     }
+}
+
+fn folder_name(folder: &Path) -> String {
+    let folder = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+    folder.file_name().map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 /// Threads that read adapters.
@@ -183,8 +207,8 @@ impl ServeArgs {
 
     fn check(&self) -> anyhow::Result<()> {
         ensure!(
-            !self.models.is_empty() || self.all_deployed,
-            "which models?\nhint: --model ID, --all-deployed, or --local DIR for adapters on this machine"
+            !self.models.is_empty() || self.all_deployed || self.all_published,
+            "which models?\nhint: --model ID, --all-deployed, --all-published, or --local DIR for adapters on this machine"
         );
         ensure!(
             self.price_in.is_none() || self.endpoint.is_some(),

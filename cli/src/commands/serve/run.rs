@@ -16,7 +16,7 @@ use tributary_serving::{
 /// starts, the door opens; and at the end the door closes, answers that run are completed, what was sold is on the disk.
 pub async fn serve(args: ServeArgs, context: &Context) -> anyhow::Result<Output> {
     args.check()?;
-    let config = config(&args)?;
+    let mut config = config(&args)?;
     let shutdown = shutdown_on_signals()?;
     // Taken first: nothing is written to the chain for a server that cannot listen.
     let listener = listen(args.listen).await?;
@@ -24,13 +24,14 @@ pub async fn serve(args: ServeArgs, context: &Context) -> anyhow::Result<Output>
     let key = context.key_for(&client)?;
     let folder = config.base.clone();
     let base = blocking(move || Base::load(&folder)).await??;
+    config.base_name = (!args.no_base).then(|| (base.name.clone(), base.template));
 
     let operator = Operator::prepare(config, client, key).await?;
     let disk = AdapterDisk::open(&operator.adapters_folder(), ADAPTER_DISK_BYTES, Box::new(operator.source()))?;
     let catalogue = operator.catalogue().clone();
     let mut running = operator.open(base.model.clone()).await?;
 
-    let Base { model, tokenizer, content } = base;
+    let Base { model, tokenizer, content, .. } = base;
     let jobs: Option<Arc<dyn Jobs>> = match args.tune.config(&args.state()?, &args.base, &tokenizer)? {
         None => None,
         Some(config) => {
@@ -60,7 +61,11 @@ pub async fn serve(args: ServeArgs, context: &Context) -> anyhow::Result<Output>
 
 fn config(args: &ServeArgs) -> anyhow::Result<OperatorConfig> {
     let mut config = OperatorConfig::new(args.state()?, args.base.folder()?);
-    config.models = if args.all_deployed { Selection::AllDeployed } else { Selection::These(args.models.clone()) };
+    config.models = match (args.all_deployed, args.all_published) {
+        (true, _) => Selection::AllDeployed,
+        (_, true) => Selection::AllPublished { most: args.published_max },
+        _ => Selection::These(args.models.clone()),
+    };
     let prices = args.price_in.zip(args.price_out);
     config.offer = args.endpoint.clone().map(|endpoint| OfferTerms {
         endpoint,

@@ -3,10 +3,11 @@
 use super::world::*;
 use crate::door::Catalogue;
 use crate::operator::catalogue::{CatalogueError, ChainCatalogue};
-use crate::operator::chain::Action;
+use crate::operator::chain::{Action, Standing};
 use crate::operator::config::{ModelChoice, OfferTerms, Selection};
+use crate::operator::discover::Published;
 use crate::operator::setup::{OfferError, offer_all};
-use tributary_protocol::{ContentHash, ModelId, model::Prices};
+use tributary_protocol::{ContentHash, ModelId, model::Prices, recipe::Template};
 
 fn these(choices: &[(u64, Option<&str>)]) -> Selection {
     let choice =
@@ -60,6 +61,60 @@ async fn all_that_is_deployed_is_served_and_more_is_found_later() {
     assert_eq!(catalogue.list().len(), 1);
     catalogue.refresh(chain.as_ref(), head(110)).await.unwrap();
     assert_eq!(catalogue.list().len(), 2);
+}
+
+#[tokio::test]
+async fn what_others_publish_is_deployed_offered_and_found_up_to_a_number() {
+    let chain = FakeChain::new(0);
+    chain.world(|world| {
+        world.endpoint = None;
+        world.standings.values_mut().for_each(|standing| *standing = Standing { may_serve: false, offer: None });
+    });
+    let load = async |base| {
+        ChainCatalogue::load(chain.as_ref(), head(10), Selection::AllPublished { most: 1 }, base).await.unwrap()
+    };
+    let terms = OfferTerms { endpoint: "https://here.example".into(), prices: Some(ASKED), blocks: 200 };
+
+    let other_base = load(ContentHash([1; 32])).await;
+    Published::new(9).look(chain.as_ref(), head(10), &other_base, &terms).await.unwrap();
+    assert!(other_base.entries().is_empty() && chain.world(|world| world.acts.is_empty()));
+
+    // An offer below the model's own price is not made, and is not tried again before some time is over.
+    let catalogue = load(BASE).await;
+    let cheap = OfferTerms { prices: Some(Prices { input_per_1000: 1, ..ASKED }), ..terms.clone() };
+    let mut published = Published::new(1);
+    published.look(chain.as_ref(), head(10), &catalogue, &cheap).await.unwrap();
+    assert!(!catalogue.has(MODEL) && chain.world(|world| world.acts.is_empty()));
+    published.look(chain.as_ref(), head(11), &catalogue, &terms).await.unwrap();
+    assert!(!catalogue.has(MODEL));
+
+    let look = async |published: &mut Published, at| {
+        published.look(chain.as_ref(), head(at), &catalogue, &terms).await.unwrap();
+        chain.world(|world| world.acts.iter().map(|(_, action)| action.clone()).collect::<Vec<_>>())
+    };
+    let acts = look(&mut published, 1_000).await;
+    let [Action::Deploy { model: MODEL, moves: false, .. }, Action::Offer { model: MODEL, prices: ASKED, .. }] = &acts[..]
+    else {
+        panic!("{acts:?}");
+    };
+    assert!(catalogue.has(MODEL) && !catalogue.has(OTHER), "one model is the most");
+    assert_eq!(look(&mut published, 1_001).await.len(), 2, "once");
+}
+
+#[tokio::test]
+async fn the_base_has_a_name_of_its_own() {
+    let chain = FakeChain::new(0);
+    let load =
+        async || ChainCatalogue::load(chain.as_ref(), head(10), these(&[(0, Some("harbour"))]), BASE).await.unwrap();
+    let catalogue = load().await.with_base("tiny", Template::Chat).unwrap();
+    let found = catalogue.find("tiny").unwrap();
+    assert_eq!((found.model, found.adapter), (None, None));
+    assert_eq!(catalogue.list(), [found]);
+    let choice = ModelChoice { model: OTHER, alias: Some("tiny".into()) };
+    let error = catalogue.take_in(chain.as_ref(), head(10), choice).await.unwrap_err();
+    assert!(matches!(error, CatalogueError::SameName { .. }), "{error}");
+    let error = load().await.with_base("harbour", Template::Chat).err().unwrap();
+    assert!(matches!(error, CatalogueError::SameName { .. }), "{error}");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use super::world::*;
 use crate::door::{Credentials, Refusal, Till};
 use crate::operator::keys::{KeyFile, KeyTerms};
 use crate::operator::till::OperatorTill;
+use serde_json::Value;
 use std::sync::Arc;
 use tempfile::TempDir;
 
@@ -67,4 +68,27 @@ async fn requests_beyond_the_minutes_limit_wait() {
     ask(&desk, &bearer(&key), wanted(MODEL, 1, 1)).await.unwrap();
     let refusal = ask(&desk, &bearer(&key), wanted(MODEL, 1, 1)).await.err().unwrap();
     assert!(matches!(refusal, Refusal::Limited { retry_after_s: 1..=60, .. }), "{refusal}");
+}
+
+#[tokio::test]
+async fn the_base_answers_keys_within_their_day_and_nobody_is_owed() {
+    let (chain, folder) = (FakeChain::new(1_000), TempDir::new().unwrap());
+    let terms = KeyTerms { name: "ada".into(), tokens_per_day: Some(50), ..KeyTerms::default() };
+    let (_, key) = KeyFile::in_state(folder.path()).add(terms).unwrap();
+    let receipts = Arc::new(FakeReceipts::default());
+    let desk = desk(&chain, folder.path(), &receipts).await;
+    for who in [Credentials::default(), bearer("none"), shows(voucher(MODEL, 10, 10, 100))] {
+        let refusal = ask(&desk, &who, wanted_base(10, 100)).await.err().unwrap();
+        assert!(matches!(refusal, Refusal::Unauthenticated { code: "key_required", .. }), "{refusal}");
+    }
+    let first = ask(&desk, &bearer(&key), wanted_base(10, 100)).await.unwrap();
+    assert_eq!(first.answer_tokens_max, 40);
+    let settled = first.ticket.settle(sold(10, 5)).await.unwrap();
+    let told = settled.object.unwrap();
+    assert_eq!((&told["tokens_today"], &told["price"], &told["model"]), (&15.into(), &"0".into(), &Value::Null));
+    assert!(told["receipt"].is_null() && settled.header.is_none());
+    // What is set aside comes back where nothing was answered, and counts for models too.
+    drop(ask(&desk, &bearer(&key), wanted_base(10, 100)).await.unwrap());
+    assert_eq!(ask(&desk, &bearer(&key), wanted(MODEL, 10, 100)).await.unwrap().answer_tokens_max, 25);
+    assert!(desk.owed().is_empty() && receipts.issued.lock().unwrap().is_empty() && desk.next_sale() == 0);
 }

@@ -24,7 +24,7 @@ use tributary_protocol::{
     datanet::Purpose,
     job::{JobSpec, Metrics, Report},
     model::{Lineage, ModelFamily, ModelStatus, Prices},
-    recipe::{AttributionMethod, Hyperparameters, Method},
+    recipe::{AttributionMethod, Hyperparameters, Method, Template},
     stream::Split,
     voucher::{SignedVoucher, Voucher},
 };
@@ -215,6 +215,10 @@ impl OperatorChain for FakeChain {
         self.ask(|world| world.standings.iter().filter(|(_, standing)| standing.may_serve).map(|(id, _)| *id).collect())
     }
 
+    async fn published(&self, _: Head) -> Result<Vec<ModelId>, ChainError> {
+        self.ask(|world| world.standings.keys().copied().collect())
+    }
+
     async fn endpoint(&self, _: Head, _: ModelId) -> Result<Option<String>, ChainError> {
         self.ask(|world| world.endpoint.clone())
     }
@@ -300,6 +304,7 @@ pub async fn desk_over(
     let at = chain.head();
     let choices = [MODEL, OTHER].map(|model| ModelChoice { model, alias: None });
     let catalogue = ChainCatalogue::load(chain.as_ref(), at, Selection::These(choices.to_vec()), BASE).await.unwrap();
+    let catalogue = catalogue.with_base("tiny", Template::Plain).unwrap();
     catalogue.refresh(chain.as_ref(), at).await.unwrap();
     let keys = KeyRing::open(KeyFile::in_state(folder)).unwrap();
     let parts = DeskParts {
@@ -339,6 +344,11 @@ pub fn wanted(model: ModelId, prompt_tokens: u32, answer_tokens_max: u32) -> Wan
     };
     let request = ContentHash([1; 32]);
     Wanted { served: Arc::new(served), prompt_tokens, answer_tokens_max, choices: 1, request }
+}
+
+/// The base itself.
+pub fn wanted_base(prompt_tokens: u32, answer_tokens_max: u32) -> Wanted {
+    Wanted { served: Arc::new(Served::base("tiny", Template::Plain)), ..wanted(MODEL, prompt_tokens, answer_tokens_max) }
 }
 
 pub fn sold(prompt_tokens: u32, answer_tokens: u32) -> Sold {

@@ -42,7 +42,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use store::{Change, Day};
-use tickets::{KeyTicket, VoucherTicket};
+use tickets::{BaseTicket, KeyTicket, VoucherTicket};
 use tokio::time::timeout;
 use tributary_client::Channel;
 use tributary_protocol::{Amount, BlockNumber, ChannelId, ModelId, channel::Offer, voucher::SignedVoucher};
@@ -227,31 +227,46 @@ impl Desk {
 
     fn admit_key(self: &Arc<Self>, key: &str, wanted: Wanted, terms: Terms) -> Result<Admission, Refusal> {
         let record = self.keys.find(key).ok_or_else(refusals::unknown_key)?;
+        let set_aside = self.set_aside(&record, &wanted, Some(&terms))?;
+        let ticket = KeyTicket::new(self.clone(), record, set_aside.tokens, wanted, terms);
+        Ok(Admission { answer_tokens_max: set_aside.answer_tokens_max, ticket: Box::new(ticket) })
+    }
+
+    /// The base itself answers holders of keys. Nobody has to be paid for it, so that there is no sale and no receipt.
+    fn admit_base(self: &Arc<Self>, who: &Credentials, wanted: Wanted) -> Result<Admission, Refusal> {
+        self.store.check().map_err(refused)?;
+        let key = who.bearer.as_deref().ok_or_else(refusals::base_without_key)?;
+        let record = self.keys.find(key).ok_or_else(refusals::base_without_key)?;
+        let set_aside = self.set_aside(&record, &wanted, None)?;
+        let ticket = BaseTicket::new(self.clone(), record, set_aside.tokens);
+        Ok(Admission { answer_tokens_max: set_aside.answer_tokens_max, ticket: Box::new(ticket) })
+    }
+
+    /// Counts a request of a key, and sets aside what it may use of the key's day, and of what is sold without the chain.
+    fn set_aside(&self, record: &Record, wanted: &Wanted, terms: Option<&Terms>) -> Result<SetAside, Refusal> {
         let mut answer_tokens_max = wanted.answer_tokens_max;
-        let reserved = {
-            let mut state = self.state();
-            let day = state.days.entry(record.id.clone()).or_default();
-            let (today, left_s) = today();
-            day.turn(today);
-            if let Some(max) = record.tokens_per_day {
-                let left = max.saturating_sub(day.used.tokens).saturating_sub(day.reserved);
-                let for_answers = left.checked_sub(wanted.prompt_tokens.into());
-                let least = u64::from(wanted.choices.max(1).min(answer_tokens_max));
-                match for_answers.filter(|left| *left >= least) {
-                    Some(left) => answer_tokens_max = answer_tokens_max.min(u32::try_from(left).unwrap_or(u32::MAX)),
-                    None => return Err(refusals::day_is_over(max, left, left_s)),
-                }
+        let mut state = self.state();
+        let day = state.days.entry(record.id.clone()).or_default();
+        let (today, left_s) = today();
+        day.turn(today);
+        if let Some(max) = record.tokens_per_day {
+            let left = max.saturating_sub(day.used.tokens).saturating_sub(day.reserved);
+            let for_answers = left.checked_sub(wanted.prompt_tokens.into());
+            let least = u64::from(wanted.choices.max(1).min(answer_tokens_max));
+            match for_answers.filter(|left| *left >= least) {
+                Some(left) => answer_tokens_max = answer_tokens_max.min(u32::try_from(left).unwrap_or(u32::MAX)),
+                None => return Err(refusals::day_is_over(max, left, left_s)),
             }
-            self.keys.count(&record, Instant::now()).map_err(|pause| refusals::too_often(&record, pause))?;
+        }
+        self.keys.count(record, Instant::now()).map_err(|pause| refusals::too_often(record, pause))?;
+        if let Some(terms) = terms {
             let usage = Usage::priced(&terms.offer.model_prices, wanted.prompt_tokens.into(), answer_tokens_max.into());
             let amount = usage.map_or(Amount::MAX, |usage| usage.amount);
             self.pulse.expose(amount, Instant::now()).map_err(refused)?;
-            let reserved = u64::from(wanted.prompt_tokens) + u64::from(answer_tokens_max);
-            day.reserved += reserved;
-            reserved
-        };
-        let ticket = KeyTicket::new(self.clone(), record, reserved, wanted, terms);
-        Ok(Admission { answer_tokens_max, ticket: Box::new(ticket) })
+        }
+        let tokens = u64::from(wanted.prompt_tokens) + u64::from(answer_tokens_max);
+        day.reserved += tokens;
+        Ok(SetAside { answer_tokens_max, tokens })
     }
 
     /// What would be sold, and at which prices.
@@ -390,6 +405,12 @@ impl Desk {
     }
 }
 
+/// What was set aside of a key's day.
+struct SetAside {
+    answer_tokens_max: u32,
+    tokens: u64,
+}
+
 /// What is sold, and at which prices.
 pub(super) struct Terms {
     entry: Arc<Entry>,
@@ -403,6 +424,9 @@ pub struct OperatorTill(pub Arc<Desk>);
 #[async_trait]
 impl Till for OperatorTill {
     async fn admit(&self, credentials: &Credentials, wanted: Wanted) -> Result<Admission, Refusal> {
+        if wanted.served.adapter.is_none() {
+            return self.0.admit_base(credentials, wanted);
+        }
         let terms = self.0.terms(&wanted)?;
         self.0.pulse.expose(0, Instant::now()).map_err(refused)?;
         match (&credentials.voucher, &credentials.bearer) {

@@ -36,6 +36,13 @@ pub fn key_missing() -> Refusal {
     unauthenticated("missing_credentials", reason.into())
 }
 
+/// No key, where the base itself is asked.
+pub fn base_without_key() -> Refusal {
+    let reason = "the base itself answers holders of a key of this operator's, sent as Authorization: Bearer; a voucher pays for \
+                  a model of the chain";
+    unauthenticated("key_required", reason.into())
+}
+
 /// A key that is none, or was revoked.
 pub fn unknown_key() -> Refusal {
     unauthenticated("invalid_api_key", "the key is not one of this operator's, or was revoked".into())

@@ -13,6 +13,14 @@ pub struct VoucherTicket(Open<Voucher>);
 /// A request of a key's holder.
 pub struct KeyTicket(Open<KeyHolder>);
 
+/// A request of a key's holder to the base itself: counted, and paid to nobody.
+pub struct BaseTicket {
+    desk: Arc<Desk>,
+    record: Record,
+    /// Tokens of the key's day; `None` once they are counted.
+    reserved: Option<u64>,
+}
+
 struct Voucher {
     key: Key,
     reserved: Usage,
@@ -56,6 +64,44 @@ impl VoucherTicket {
 impl KeyTicket {
     pub fn new(desk: Arc<Desk>, record: Record, reserved: u64, wanted: Wanted, terms: Terms) -> Self {
         Self(Open { desk, wanted, terms, payer: Some(KeyHolder { record, reserved }) })
+    }
+}
+
+impl BaseTicket {
+    pub fn new(desk: Arc<Desk>, record: Record, reserved: u64) -> Self {
+        Self { desk, record, reserved: Some(reserved) }
+    }
+}
+
+impl Drop for BaseTicket {
+    fn drop(&mut self) {
+        if let Some(reserved) = self.reserved.take() {
+            self.desk.state().days.entry(self.record.id.clone()).or_default().release(reserved);
+        }
+    }
+}
+
+#[async_trait]
+impl Ticket for BaseTicket {
+    async fn settle(mut self: Box<Self>, sold: Sold) -> Result<Settled, Refusal> {
+        let Some(reserved) = self.reserved.take() else { return Ok(Settled::default()) };
+        let (written, used) = {
+            let mut state = self.desk.state();
+            let day = state.days.entry(self.record.id.clone()).or_default();
+            let used = day.count(reserved, sold.prompt_tokens.into(), sold.answer_tokens.into());
+            (self.desk.store.write(vec![Change::Day(self.record.id.clone(), used)]), used)
+        };
+        written.wait().await.map_err(refused)?;
+        let object = json!({
+            "operator": self.desk.chain.operator(),
+            "key": self.record.id,
+            "model": null,
+            "price": "0",
+            "tokens_today": used.tokens,
+            "tokens_per_day": self.record.tokens_per_day,
+            "receipt": null,
+        });
+        Ok(Settled { object: Some(object), header: None })
     }
 }
 
@@ -142,10 +188,7 @@ impl Payer for KeyHolder {
         let price = |prices: &tributary_protocol::model::Prices| prices.of(input, output).unwrap_or_default();
         let mut state = desk.state();
         let day = state.days.entry(self.record.id.clone()).or_default();
-        day.release(self.reserved);
-        day.turn(super::today().0);
-        day.used.tokens = day.used.tokens.saturating_add(input).saturating_add(output);
-        let used = day.used;
+        let used = day.count(self.reserved, input, output);
         let owed = state.owed.entry(terms.entry.model).or_default();
         owed.input_tokens = owed.input_tokens.saturating_add(input);
         owed.output_tokens = owed.output_tokens.saturating_add(output);
@@ -170,6 +213,14 @@ impl Payer for KeyHolder {
 impl KeyDay {
     fn release(&mut self, reserved: u64) {
         self.reserved = self.reserved.saturating_sub(reserved);
+    }
+
+    /// Counts what was used of what was set aside, today.
+    fn count(&mut self, reserved: u64, input: u64, output: u64) -> super::store::Day {
+        self.release(reserved);
+        self.turn(super::today().0);
+        self.used.tokens = self.used.tokens.saturating_add(input).saturating_add(output);
+        self.used
     }
 }
 
