@@ -52,17 +52,18 @@ test("who pays nothing is told how, and an API key pays", async ({ page }) => {
     const use = dialog.getByRole("button", { name: "Use it" });
     await field.fill("trib-sk-nobodys");
     await use.click();
-    await dialog.getByRole("button", { name: "Close" }).click();
+    await expect(dialog).toHaveCount(0);
     await page.getByRole("button", { name: "Again" }).click();
     await expect(page.getByText("The key is not one of this operator's, or was revoked.")).toBeVisible();
     await answers(page).getByRole("button", { name: "Choose how to pay" }).click();
     await field.fill(key);
     await use.click();
-    await expect(dialog.getByRole("button", { name: "In use" })).toBeVisible();
-    await dialog.getByRole("button", { name: "Close" }).click();
+    await expect(dialog).toHaveCount(0);
     await page.getByRole("button", { name: "Again" }).click();
     await expect(said(page)).not.toBeEmpty();
     await attributed(page);
+    // Who has a key may put the base beside it.
+    await expect(page.getByRole("button", { name: "Side by side" })).toBeVisible();
     // A secret is nowhere in the browser's storage.
     const stored = await page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }));
     expect(stored).not.toContain(key);
@@ -79,20 +80,16 @@ test("a channel opened in the browser pays each answer by a voucher, over a relo
     await dialog.getByText("A payment channel", { exact: true }).click();
     const open = dialog.getByRole("button", { name: /^Open (a|another) channel$/ });
     await expect(open).toBeVisible();
-    const titles = dialog.getByText(/^Channel \d+$/);
-    const before = await titles.count();
     await open.click();
     const opening = page.getByRole("dialog", { name: "Open a payment channel" });
     await opening.getByRole("button", { name: "Sign and send" }).click();
     await expect(opening.getByText("Final: it cannot be undone")).toBeVisible();
-    await opening.getByRole("button", { name: "Done" }).click();
-    await expect(titles).toHaveCount(before + 1);
-    const numbers = (await titles.allInnerTexts()).map((text) => Number(text.replace(/\D/g, "")));
-    const own = dialog.locator(".channel-item").filter({ has: page.getByText(`Channel ${Math.max(...numbers)}`, { exact: true }) });
-    await own.getByRole("button", { name: "Use it" }).click();
-    await expect(own.getByText("In use")).toBeVisible();
-    await dialog.getByRole("button", { name: "Close", exact: true }).first().click();
-    await expect(pay()).toHaveText(`Channel ${Math.max(...numbers)}`);
+    await opening.getByRole("button", { name: "Start asking" }).click();
+    // It was opened to be used.
+    await expect(dialog).toHaveCount(0);
+    await expect(pay()).toHaveText(/^Channel \d+$/);
+    const title = await pay().innerText();
+    const own = dialog.locator(".channel-item").filter({ has: page.getByText(title, { exact: true }) });
     await ask(page, QUESTION);
     await expect(said(page)).not.toBeEmpty();
     await attributed(page);
@@ -105,7 +102,7 @@ test("a channel opened in the browser pays each answer by a voucher, over a relo
     await pay().click();
     await dialog.getByText("A payment channel", { exact: true }).click();
     await own.getByRole("button", { name: "Use it" }).click();
-    await dialog.getByRole("button", { name: "Close", exact: true }).first().click();
+    await expect(dialog).toHaveCount(0);
     await ask(page, "What do the fishers mend?");
     await expect(answers(page)).toHaveCount(3);
     await attributed(page);

@@ -54,7 +54,7 @@ test("a request is denied, another granted and revoked, and the requester is tol
 
     await request();
     await expect(mine("Requested")).toHaveCount(1);
-    await owner.getByRole("link", { name: /^Grants 1 wait for your decision/ }).click();
+    await owner.getByRole("link", { name: /^Grants 1 waiting for your decision/ }).click();
     const waiting = owner.getByRole("listitem").filter({ hasText: NAME });
     await waiting.getByRole("button", { name: "Deny" }).click();
     await expect(owner.getByRole("dialog").getByRole("button", { name: "Deny" })).toBeDisabled();

@@ -126,9 +126,9 @@ test("a job that no trainer takes waits in the queue, and its requester gets eve
     await expect(page.getByText("In the queue")).toBeVisible();
     const escrow = page.locator("dl > div").filter({ has: page.getByText("In escrow", { exact: true }) });
     await expect(escrow).toContainText("410");
-    await page.getByRole("button", { name: "Cancel", exact: true }).click();
+    await page.getByRole("button", { name: "Cancel the job", exact: true }).click();
     await expect(page.getByRole("dialog").getByText("The escrow returns to you.")).toBeVisible();
-    await signAndClose(page, "Cancel");
+    await signAndClose(page, "Cancel the job");
     await expect(page.getByText("Cancelled", { exact: true }).first()).toBeVisible();
     await expect(escrow).not.toContainText("410");
     await expect(page.getByText("In the queue")).toHaveCount(0);

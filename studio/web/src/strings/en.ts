@@ -924,7 +924,7 @@ const runs = {
             text: "The escrow stays where it is until the dispute is decided. You place a deposit, which you lose if the report was right.",
         },
         cancel: {
-            button: "Cancel",
+            button: "Cancel the job",
             title: (id: number) => `Cancel run ${id}`,
             text: "Nobody has taken it. The escrow returns to you.",
         },
