@@ -8,7 +8,8 @@ use tributary_client::{
     Submitter, calls,
 };
 use tributary_protocol::{
-    Amount, BlockNumber, ChannelId, ModelId, Ppm, channel::Offer,
+    Amount, BlockNumber, ChannelId, ModelId, Ppm,
+    channel::Offer,
     model::{ModelStatus, Prices},
     voucher::SignedVoucher,
 };

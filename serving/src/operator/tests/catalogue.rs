@@ -93,7 +93,8 @@ async fn what_others_publish_is_deployed_offered_and_found_up_to_a_number() {
         chain.world(|world| world.acts.iter().map(|(_, action)| action.clone()).collect::<Vec<_>>())
     };
     let acts = look(&mut published, 1_000).await;
-    let [Action::Deploy { model: MODEL, moves: false, .. }, Action::Offer { model: MODEL, prices: ASKED, .. }] = &acts[..]
+    let [Action::Deploy { model: MODEL, moves: false, .. }, Action::Offer { model: MODEL, prices: ASKED, .. }] =
+        &acts[..]
     else {
         panic!("{acts:?}");
     };

@@ -348,7 +348,10 @@ pub fn wanted(model: ModelId, prompt_tokens: u32, answer_tokens_max: u32) -> Wan
 
 /// The base itself.
 pub fn wanted_base(prompt_tokens: u32, answer_tokens_max: u32) -> Wanted {
-    Wanted { served: Arc::new(Served::base("tiny", Template::Plain)), ..wanted(MODEL, prompt_tokens, answer_tokens_max) }
+    Wanted {
+        served: Arc::new(Served::base("tiny", Template::Plain)),
+        ..wanted(MODEL, prompt_tokens, answer_tokens_max)
+    }
 }
 
 pub fn sold(prompt_tokens: u32, answer_tokens: u32) -> Sold {
