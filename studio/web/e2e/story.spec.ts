@@ -172,7 +172,7 @@ test("its owner publishes a model with prices, changes them, and withdraws it", 
     await expect(prices.first()).toContainText("0.5");
     await page.goto("/models?status=published");
     const card = page.getByRole("article").filter({ hasText: NAME });
-    await expect(card).toContainText("0.25");
+    await expect(card).toContainText("0.5 TRIB per 1,000 tokens");
     await card.getByRole("link").first().click();
     await page.getByRole("button", { name: "Withdraw" }).click();
     await expect(dialog.getByText("This cannot be undone.")).toBeVisible();
