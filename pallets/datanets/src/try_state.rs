@@ -61,6 +61,7 @@ impl<T: Config> Pallet<T> {
             ensure!(ByPlace::<T>::get(contribution.datanet, place) == Some(id), "a place leads elsewhere");
             ensure!(place < Tallies::<T>::get(contribution.datanet).next_place, "a place is beyond the next one");
             let tally = tallies.entry(contribution.datanet).or_default();
+            // Sums here saturate: one too large for its type equals nothing that is stored or held, and is found below.
             tally.stored = tally.stored.saturating_add(1);
             tally.pending = tally.pending.saturating_add((contribution.status == ContributionStatus::Pending).into());
         }
@@ -87,6 +88,7 @@ impl<T: Config> Pallet<T> {
             };
             let known = Blobs::<T>::get(contribution.datanet, contribution.samples.blob) == Some(id);
             ensure!(known == in_play, "a file is not known exactly while it waits or is accepted");
+            // Sums here saturate: one too large for its type equals nothing that is stored or held, and is found below.
             blobs = blobs.saturating_add(in_play.into());
         }
         ensure!(Blobs::<T>::iter_keys().count() == blobs, "a known file has no contribution");
@@ -112,6 +114,7 @@ impl<T: Config> Pallet<T> {
                         matches!(contribution.status, ContributionStatus::Accepted | ContributionStatus::Withdrawn),
                         "a version lists what was not accepted"
                     );
+                    // Sums here saturate: one too large for its type equals nothing that is stored or held, and is found below.
                     samples = samples.saturating_add(contribution.samples.samples.into());
                     bytes = bytes.saturating_add(contribution.samples.bytes);
                     entries.push(VersionEntry { contribution: *id, samples: contribution.samples });
@@ -120,6 +123,7 @@ impl<T: Config> Pallet<T> {
                 ensure!(version_root(entries) == version.root, "a version's root is wrong");
                 ensure!(before.as_ref() != Some(&version.contributions), "a version repeats the one before");
                 before = Some(version.contributions);
+                // Sums here saturate: one too large for its type equals nothing that is stored or held, and is found below.
                 count = count.saturating_add(1);
             }
         }

@@ -90,6 +90,7 @@ impl<T: Config> Pallet<T> {
         ensure!(!no_versions, Error::<T>::NoVersions);
         ensure!(wanted.uses > 0, Error::<T>::NoUses);
         ensure!(wanted.uses <= offered.grant_uses_max, Error::<T>::TooManyUses);
+        // A block that is over is as far ahead as this one: not at all.
         let blocks = wanted.expires_at.saturating_sub(now::<T>());
         ensure!(blocks > 0, Error::<T>::ExpiresTooSoon);
         ensure!(blocks <= offered.grant_blocks_max, Error::<T>::ExpiresTooLate);

@@ -54,6 +54,7 @@ impl<T: Config> Pallet<T> {
             );
             for count in [of_grantees.entry(grant.grantee).or_default(), on_datanets.entry(grant.datanet).or_default()]
             {
+                // Sums here saturate: one too large for its type equals nothing that is stored or held, and is found below.
                 *count = count.saturating_add(1);
             }
         }
@@ -76,6 +77,7 @@ impl<T: Config> Pallet<T> {
         let mut waiting = BTreeMap::<(DatanetId, T::AccountId), u32>::new();
         for grant in Grants::<T>::iter_values().filter(|grant| grant.status == GrantStatus::Requested) {
             let count = waiting.entry((grant.datanet, grant.grantee)).or_default();
+            // Sums here saturate: one too large for its type equals nothing that is stored or held, and is found below.
             *count = count.saturating_add(1);
         }
         ensure!(OpenRequests::<T>::iter_keys().count() == waiting.len(), "requests are counted where none waits");

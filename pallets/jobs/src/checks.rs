@@ -49,6 +49,7 @@ impl<T: Config> Pallet<T> {
         })?;
         ensure!(spec.split.is_whole(), Error::<T>::SplitNotWhole);
         ensure!(spec.price >= T::PriceMin::get(), Error::<T>::PriceTooLow);
+        // A block that is over is as far ahead as this one: not at all.
         let ahead = spec.deadline.saturating_sub(now::<T>());
         ensure!((1..=T::DeadlineBlocksMax::get()).contains(&ahead), Error::<T>::DeadlineOutOfRange);
         let window = T::AcceptanceBlocksMin::get()..=T::AcceptanceBlocksMax::get();

@@ -38,12 +38,14 @@ impl<T: Config> Pallet<T> {
             ensure!(id < NextJob::<T>::get(), "a job is numbered beyond the next one");
             ensure!(job.data_fees.len() == job.spec.data.len(), "a job has not one fee for each version");
 
+            // Sums here saturate: one too large for its type equals nothing that is stored or held, and is found below.
             let due = job.data_fees.iter().fold(job.spec.price, |sum, fee| sum.saturating_add(*fee));
             let stage = job.state.stage();
             let expected = if stage.is_final() { 0 } else { due };
             ensure!(job.escrow == expected, "a job's escrow is not what it would pay");
 
             let requester = accounts.entry(job.requester.clone()).or_default();
+            // Sums here saturate: one too large for its type equals nothing that is stored or held, and is found below.
             requester.escrow = requester.escrow.saturating_add(job.escrow);
             requester.deposits = requester.deposits.saturating_add(job.deposit);
             if stage == Stage::Disputed {
@@ -64,6 +66,7 @@ impl<T: Config> Pallet<T> {
             };
             if let Some((trainer, at_risk)) = engaged {
                 let trainer = accounts.entry(trainer.clone()).or_default();
+                // Sums here saturate: one too large for its type equals nothing that is stored or held, and is found below.
                 trainer.at_risk = trainer.at_risk.saturating_add(*at_risk);
                 trainer.active.insert(id);
             }

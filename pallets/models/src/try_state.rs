@@ -37,6 +37,7 @@ impl<T: Config> Pallet<T> {
             ensure!(Contents::<T>::get(base.content) == Some(id), "2: a base model's content is not its own");
             ensure!(is_text(&base.name) && is_text(&base.licence), "2: a base model's text is empty or not UTF-8");
             add(&mut deposits, base.owner, base.deposit)?;
+            // Sums here saturate: one too large for its type equals nothing that is stored or held, and is found below.
             bases = bases.saturating_add(1);
         }
         ensure!(Contents::<T>::iter().count() == bases, "2: a content without a base model");
@@ -68,12 +69,14 @@ impl<T: Config> Pallet<T> {
                 Models::<T>::get(id).is_some_and(|model| model.lineage.data.iter().any(|data| data.version == version));
             ensure!(used, "5: a list holds a model of other versions");
             let count = listed.entry(version).or_default();
+            // Sums here saturate: one too large for its type equals nothing that is stored or held, and is found below.
             *count = count.saturating_add(1);
         }
         let mut used: BTreeMap<VersionRef, u32> = BTreeMap::new();
         for model in Models::<T>::iter_values() {
             for data in &model.lineage.data {
                 let count = used.entry(data.version).or_default();
+                // Sums here saturate: one too large for its type equals nothing that is stored or held, and is found below.
                 *count = count.saturating_add(1);
             }
         }
@@ -90,6 +93,7 @@ impl<T: Config> Pallet<T> {
         for (id, operator, deployment) in Deployments::<T>::iter() {
             ensure!(is_endpoint(&deployment.endpoint), "7: an endpoint is not a URL");
             let count = counts.entry(id).or_default();
+            // Sums here saturate: one too large for its type equals nothing that is stored or held, and is found below.
             *count = count.saturating_add(1);
             add(&mut deposits, operator, deployment.deposit)?;
         }
