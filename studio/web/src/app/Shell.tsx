@@ -51,11 +51,10 @@ export function Shell() {
                 {t.ui.skip}
             </a>
             <aside className="side" id="side">
-                <Link to="/" className="wordmark" aria-label={t.app.name} onClick={() => setMenuOpen(false)}>
+                <Link to="/" className="wordmark" onClick={() => setMenuOpen(false)}>
                     <Logo size={28} />
                     <span>
-                        ModelFactory
-                        <small>{t.app.by}</small>
+                        {t.app.name} <small>{t.app.by}</small>
                     </span>
                 </Link>
                 <nav aria-label={t.nav.label}>

@@ -116,6 +116,7 @@ const wallet = {
     noAccountsTitle: "No account to use",
     noAccountsText: "Create an account in the extension, or allow this site to see one.",
     accountGone: (name: string) => `The extension no longer shows the account ${name}. Choose it again.`,
+    account: "Account",
     menu: (name: string) => `Account ${name}`,
     free: "Free",
     held: "On hold",

@@ -28,10 +28,11 @@ export function AccountMenu() {
     };
     return (
         <MenuTrigger>
-            <AriaButton className="account-button" aria-label={t.wallet.menu(account.name)}>
+            <AriaButton className="account-button">
                 <Blot seed={account.address} size={26} />
                 <span className="account-button-text">
-                    <strong>{account.name}</strong>
+                    <span className="visually-hidden">{t.wallet.account} </span>
+                    <strong>{account.name}</strong>{" "}
                     <span className="muted">{balance.data ? <Amount value={balance.data.balance.free} digits={2} /> : "…"}</span>
                 </span>
                 <ChevronDown size={15} aria-hidden />
