@@ -60,10 +60,15 @@ impl Noise {
     ) {
         for (index, length) in self.lengths.iter().enumerate() {
             let (sequence, rest) = values.split_at_mut(length * width);
-            let (step, sample) = (self.step, self.places[index]);
-            change(&mut Random::new(self.seed, &format!("{purpose} step {step} sample {sample}")), sequence);
+            change(&mut self.random(purpose, index), sequence);
             values = rest;
         }
+    }
+
+    /// The random numbers of the `index`-th sequence.
+    fn random(&self, purpose: &str, index: usize) -> Random {
+        let (step, sample) = (self.step, self.places[index]);
+        Random::new(self.seed, &format!("{purpose} step {step} sample {sample}"))
     }
 }
 
@@ -86,21 +91,29 @@ impl Dropout {
     /// Sets each of `values`, rows of `width`, to zero with the layer's probability and multiplies the others so that the
     /// mean stays. The gradient passes through the same way.
     pub(crate) fn apply(&self, values: &mut [f32], width: usize) {
-        let Some(rows) = &self.rows else { return self.apply_to_all(values, width) };
+        let Some(rows) = &self.rows else {
+            return self.noise.each_sequence(&self.purpose, values, width, |random, values| self.drop(random, values));
+        };
         // What is dropped belongs to a position, so that it does not depend on which others the layer computes.
-        let mut factors = vec![1f32; self.noise.lengths.iter().sum::<usize>() * width];
-        self.apply_to_all(&mut factors, width);
+        let lengths = self.noise.lengths.as_slice();
+        let ends: Vec<usize> = lengths.iter().scan(0, |end, length| (*end += length, Some(*end)).1).collect();
+        let mut known: Option<(usize, Random)> = None;
         for (row, values) in rows.iter().zip(values.chunks_exact_mut(width)) {
-            let factors = &factors[*row as usize * width..][..width];
-            values.iter_mut().zip(factors).for_each(|(value, factor)| *value *= factor);
+            let row = *row as usize;
+            let sequence = ends.partition_point(|end| *end <= row);
+            let random = match &mut known {
+                Some((of, random)) if *of == sequence => random,
+                _ => &mut known.insert((sequence, self.noise.random(&self.purpose, sequence))).1,
+            };
+            random.go_to((row + lengths[sequence] - ends[sequence]) * width);
+            self.drop(random, values);
         }
     }
 
-    fn apply_to_all(&self, values: &mut [f32], width: usize) {
+    /// One [`Random::unit`] for each value.
+    fn drop(&self, random: &mut Random, values: &mut [f32]) {
         let keep = 1.0 / (1.0 - self.rate);
-        self.noise.each_sequence(&self.purpose, values, width, |random, values| {
-            values.iter_mut().for_each(|value| *value = if random.unit() < self.rate { 0.0 } else { *value * keep });
-        });
+        values.iter_mut().for_each(|value| *value = if random.unit() < self.rate { 0.0 } else { *value * keep });
     }
 }
 
@@ -137,8 +150,12 @@ mod tests {
         let mut whole = vec![1f32; 7 * 8];
         dropout.apply(&mut whole, 8);
         let mut part = vec![1f32; 2 * 8];
-        dropout.of_rows(Some(Arc::new(vec![1, 5]))).apply(&mut part, 8);
+        dropout.clone().of_rows(Some(Arc::new(vec![1, 5]))).apply(&mut part, 8);
         assert_eq!(part, [&whole[8..16], &whole[40..48]].concat());
+        // In any order, from any sequence.
+        let mut mixed = vec![1f32; 4 * 8];
+        dropout.of_rows(Some(Arc::new(vec![6, 2, 2, 3]))).apply(&mut mixed, 8);
+        assert_eq!(mixed, [&whole[48..56], &whole[16..24], &whole[16..24], &whole[24..32]].concat());
     }
 
     #[test]

@@ -20,6 +20,11 @@ impl Random {
         (self.0.next_u32() >> 8) as f32 / (1u32 << 24) as f32
     }
 
+    /// Goes to where `units` calls of [`Random::unit`] lead from the beginning.
+    pub(crate) fn go_to(&mut self, units: usize) {
+        self.0.set_word_pos(units as u128);
+    }
+
     /// Standard normal, by Box and Muller.
     pub(crate) fn normal(&mut self) -> f32 {
         // 1 - u lies in (0, 1], where the logarithm is finite.

@@ -9,7 +9,7 @@ use crate::quant::{Bf16Matrix, FrozenWeight};
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 #[cfg(target_arch = "x86_64")]
-use std::{arch::x86_64::*, array::from_fn};
+use std::arch::x86_64::*;
 
 /// Inner indices that are computed together.
 const LANES: usize = 8;
@@ -212,36 +212,43 @@ fn columns<T: Element, const R: usize, const O: usize>(
     R
 }
 
-/// Adds the products of the eight elements from `at` on.
+/// Adds the products of the eight elements at the pointers of `R` rows and `O` weight rows, each `inner` after the one before.
 ///
 /// # Safety
-/// Every row has `at + LANES` elements, and the processor has AVX2 and FMA.
+/// All of these elements are there, and the processor has AVX2 and FMA.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 #[expect(unsafe_code, reason = "the innermost loop: a check of bounds there costs a tenth of the time")]
 unsafe fn step<T: Element, const R: usize, const O: usize>(
-    xs: [&[f32]; R],
-    ws: [&[T]; O],
-    at: usize,
+    x: *const f32,
+    weights: *const T,
+    inner: usize,
     sums: &mut [[__m256; R]; O],
 ) {
+    // One pointer and a stride for each side: a pointer for every row would be more than there are registers for. And sixteen
+    // registers: the sums, one side of the block, and one element of the other side at a time.
     // SAFETY: the caller's.
     unsafe {
-        // Sixteen registers: the sums, one side of the block, and one element of the other side at a time.
         if R > O {
-            let eights: [__m256; O] = from_fn(|o| T::eight(ws[o].as_ptr().add(at)));
+            let mut eights = [_mm256_setzero_ps(); O];
+            for (o, eight) in eights.iter_mut().enumerate() {
+                *eight = T::eight(weights.wrapping_add(o.wrapping_mul(inner)));
+            }
             for r in 0..R {
-                let x = f32::eight(xs[r].as_ptr().add(at));
+                let x = f32::eight(x.wrapping_add(r.wrapping_mul(inner)));
                 for o in 0..O {
                     sums[o][r] = _mm256_fmadd_ps(x, eights[o], sums[o][r]);
                 }
             }
         } else {
-            let eights: [__m256; R] = from_fn(|r| f32::eight(xs[r].as_ptr().add(at)));
+            let mut eights = [_mm256_setzero_ps(); R];
+            for (r, eight) in eights.iter_mut().enumerate() {
+                *eight = f32::eight(x.wrapping_add(r.wrapping_mul(inner)));
+            }
             for o in 0..O {
-                let w = T::eight(ws[o].as_ptr().add(at));
+                let weight = T::eight(weights.wrapping_add(o.wrapping_mul(inner)));
                 for r in 0..R {
-                    sums[o][r] = _mm256_fmadd_ps(eights[r], w, sums[o][r]);
+                    sums[o][r] = _mm256_fmadd_ps(eights[r], weight, sums[o][r]);
                 }
             }
         }
@@ -252,30 +259,31 @@ unsafe fn step<T: Element, const R: usize, const O: usize>(
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 fn block<T: Element, const R: usize, const O: usize>(x: &[f32], weights: &[T], inner: usize) -> [[f32; R]; O] {
-    let xs: [&[f32]; R] = from_fn(|r| &x[r * inner..(r + 1) * inner]);
-    let ws: [&[T]; O] = from_fn(|o| &weights[o * inner..(o + 1) * inner]);
+    assert!(x.len() >= R * inner && weights.len() >= O * inner, "rows of a block");
     let mut sums = [[_mm256_setzero_ps(); R]; O];
     let whole = inner / LANES * LANES;
-    let long = whole / PREFETCH * PREFETCH;
-    for at in (0..long).step_by(PREFETCH) {
+    let (mut x_at, mut w_at) = (x.as_ptr(), weights.as_ptr());
+    for _ in 0..whole / PREFETCH {
         // Rows are too short for the processor to see where the reading goes on: at the next block but one or so.
-        for row in ws {
-            _mm_prefetch::<_MM_HINT_T0>(row.as_ptr().wrapping_add(at + BLOCK * inner).cast());
+        for o in 0..O {
+            _mm_prefetch::<_MM_HINT_T0>(w_at.wrapping_add((BLOCK + o).wrapping_mul(inner)).cast());
         }
-        for at in (at..at + PREFETCH).step_by(LANES) {
+        for at in (0..PREFETCH).step_by(LANES) {
             #[expect(unsafe_code, reason = "elements that were seen to be there")]
-            // SAFETY: `at + LANES <= long <= inner`, the length of every row.
+            // SAFETY: every row was seen to have `inner` elements, and this is not after the last of the whole eights.
             unsafe {
-                step(xs, ws, at, &mut sums);
+                step(x_at.add(at), w_at.add(at), inner, &mut sums);
             }
         }
+        (x_at, w_at) = (x_at.wrapping_add(PREFETCH), w_at.wrapping_add(PREFETCH));
     }
-    for at in (long..whole).step_by(LANES) {
+    for _ in 0..whole % PREFETCH / LANES {
         #[expect(unsafe_code, reason = "elements that were seen to be there")]
-        // SAFETY: `at + LANES <= whole <= inner`, the length of every row.
+        // SAFETY: as above.
         unsafe {
-            step(xs, ws, at, &mut sums);
+            step(x_at, w_at, inner, &mut sums);
         }
+        (x_at, w_at) = (x_at.wrapping_add(LANES), w_at.wrapping_add(LANES));
     }
     let mut out = [[0f32; R]; O];
     if whole == inner {
@@ -293,7 +301,7 @@ fn block<T: Element, const R: usize, const O: usize>(x: &[f32], weights: &[T], i
         for r in 0..R {
             let mut lanes = lanes(sums[o][r]);
             for (lane, at) in (whole..inner).enumerate() {
-                lanes[lane] = xs[r][at].mul_add(ws[o][at].wide(), lanes[lane]);
+                lanes[lane] = x[r * inner + at].mul_add(weights[o * inner + at].wide(), lanes[lane]);
             }
             out[o][r] = tree(lanes);
         }

@@ -1,5 +1,6 @@
 //! A matrix of bf16.
 
+use super::large_pages;
 use candle_core::{Device, Result, Tensor};
 use half::bf16;
 use rayon::prelude::*;
@@ -19,7 +20,11 @@ impl Bf16Matrix {
     pub(crate) fn exactly(values: &[f32], rows: usize, columns: usize) -> Option<Self> {
         assert_eq!(values.len(), rows * columns, "elements of a matrix");
         let exact = values.par_chunks(1 << 16).all(|part| part.iter().all(|value| value.to_bits() & 0xFFFF == 0));
-        exact.then(|| Self { rows, columns, bits: values.iter().map(|value| (value.to_bits() >> 16) as u16).collect() })
+        exact.then(|| Self {
+            rows,
+            columns,
+            bits: large_pages::collect(values.iter().map(|value| (value.to_bits() >> 16) as u16)),
+        })
     }
 
     pub(crate) fn rows(&self) -> usize {

@@ -6,6 +6,7 @@
 
 pub(crate) mod bitsandbytes;
 mod half;
+mod large_pages;
 mod matrix;
 mod nf4;
 mod placed;
