@@ -77,9 +77,15 @@ async fn the_base_answers_keys_within_their_day_and_nobody_is_owed() {
     let (_, key) = KeyFile::in_state(folder.path()).add(terms).unwrap();
     let receipts = Arc::new(FakeReceipts::default());
     let desk = desk(&chain, folder.path(), &receipts).await;
-    for who in [Credentials::default(), bearer("none"), shows(voucher(MODEL, 10, 10, 100))] {
+    let with_some_key = Credentials { bearer: Some("none".into()), ..shows(voucher(MODEL, 10, 10, 100)) };
+    for (who, fact) in [
+        (Credentials::default(), "key_required"),
+        (shows(voucher(MODEL, 10, 10, 100)), "key_required"),
+        (with_some_key, "key_required"),
+        (bearer("none"), "invalid_api_key"),
+    ] {
         let refusal = ask(&desk, &who, wanted_base(10, 100)).await.err().unwrap();
-        assert!(matches!(refusal, Refusal::Unauthenticated { code: "key_required", .. }), "{refusal}");
+        assert!(matches!(&refusal, Refusal::Unauthenticated { code, .. } if *code == fact), "{fact}: {refusal}");
     }
     let first = ask(&desk, &bearer(&key), wanted_base(10, 100)).await.unwrap();
     assert_eq!(first.answer_tokens_max, 40);

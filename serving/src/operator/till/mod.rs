@@ -236,7 +236,11 @@ impl Desk {
     fn admit_base(self: &Arc<Self>, who: &Credentials, wanted: Wanted) -> Result<Admission, Refusal> {
         self.store.check().map_err(refused)?;
         let key = who.bearer.as_deref().ok_or_else(refusals::base_without_key)?;
-        let record = self.keys.find(key).ok_or_else(refusals::base_without_key)?;
+        let record = self.keys.find(key).ok_or_else(|| match who.voucher {
+            // Clients of OpenAI's API always send some key: who shows a voucher did not mean to pay by it.
+            Some(_) => refusals::base_without_key(),
+            None => refusals::unknown_key(),
+        })?;
         let set_aside = self.set_aside(&record, &wanted, None)?;
         let ticket = BaseTicket::new(self.clone(), record, set_aside.tokens);
         Ok(Admission { answer_tokens_max: set_aside.answer_tokens_max, ticket: Box::new(ticket) })
