@@ -39,6 +39,8 @@ pub struct Parts {
     pub trainers: Trainers,
     /// The way to other servers.
     pub outbound: Outbound,
+    /// The way to servers that anybody may have named, on the chain.
+    pub strangers: Outbound,
     /// Base models at hand.
     pub bases: Bases,
     /// Where uploads go.
@@ -91,6 +93,10 @@ impl App {
 
     pub(crate) fn outbound(&self) -> &Outbound {
         &self.0.parts.outbound
+    }
+
+    pub(crate) fn strangers(&self) -> &Outbound {
+        &self.0.parts.strangers
     }
 
     pub(crate) fn bases(&self) -> &Bases {

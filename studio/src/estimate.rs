@@ -219,7 +219,10 @@ pub fn price(settled: &[(Amount, f64)], seconds: f64, least: Amount) -> (Amount,
     let wanted = median * seconds;
     let digits = 10f64.powf(wanted.max(1.0).log10().floor() - 2.0);
     let rounded = ((wanted / digits).ceil() * digits) as Amount;
-    let basis = format!("the median of {} settled jobs' price for each second of work", rates.len());
+    let basis = match rates.len() {
+        1 => "the price of 1 settled job for each second of work".to_owned(),
+        jobs => format!("the median price of {jobs} settled jobs for each second of work"),
+    };
     (rounded.max(least), basis)
 }
 
@@ -233,6 +236,8 @@ mod tests {
         let settled = [(1_000, 1.0), (9_000_000, 1.0), (2_000, 1.0)];
         assert_eq!(price(&settled, 10.0, 7).0, 20_000);
         assert_eq!(price(&settled, 0.0, 7).0, 7);
+        assert!(price(&settled, 10.0, 7).1.contains("of 3 settled jobs"));
+        assert!(price(&settled[..1], 10.0, 7).1.contains("of 1 settled job for"));
     }
 
     #[test]

@@ -12,9 +12,12 @@
 //! - No transaction is signed here, and no key of a user is ever seen. Claims come with proofs that were checked against the
 //!   chain's root, and are sent by whoever owns them.
 //! - What is kept of a contribution is its file; its commitment goes on chain from the browser, after the file is here.
-//! - Nothing is believed that a trainer says about leaves until they make the root that the chain has.
+//! - Nothing is believed that a trainer says about leaves until they make the root that the chain has, and nothing that an
+//!   operator says until its proof leads to the epoch that the chain accepted.
+//! - Servers that the chain names are asked only if they are on the public network, but for development chains.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod answers;
 mod app;
 mod bases;
 mod bundles;
@@ -28,6 +31,7 @@ mod live;
 mod outbound;
 mod pages;
 mod proxy;
+mod reach;
 mod routes;
 mod runs;
 mod samples;
@@ -47,11 +51,12 @@ use bases::Bases;
 use bundles::Bundles;
 use chain::Constants;
 use outbound::Outbound;
+use reach::Reach;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use trainers::Trainers;
-use tributary_client::ChainClient;
+use tributary_client::{ChainClient, ChainKind};
 use uploads::Uploads;
 
 /// The paths of the API, as the code has them.
@@ -81,7 +86,10 @@ impl Studio {
         let index = Index::open(&folder).await?;
         index.bind(&client).await?;
         let constants = Constants::read(&client).await?;
-        let outbound = Outbound::new()?;
+        let outbound = Outbound::new(Reach::Anywhere)?;
+        // On a development chain everybody is on this machine.
+        let is_live = *client.kind() == ChainKind::Live;
+        let strangers = Outbound::new(if is_live { Reach::Public } else { Reach::Anywhere })?;
         let folders = config.bases.clone();
         let bases = tokio::task::spawn_blocking(move || Bases::read(&folders)).await??;
         let uploads = Uploads::open(&config.uploads, &folder, &client).await?;
@@ -100,6 +108,7 @@ impl Studio {
             constants,
             trainers,
             outbound,
+            strangers,
             bases,
             uploads: uploads.clone(),
             bundles,

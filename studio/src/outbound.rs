@@ -1,6 +1,9 @@
-//! Asking other servers over HTTP: trainers and the serving API.
+//! Asking other servers over HTTP: trainers, the serving API, and operators whom the chain names.
 
-use crate::error::StudioError;
+use crate::{
+    error::StudioError,
+    reach::{Reach, Resolver},
+};
 use axum::{
     body::Body,
     http::{Request, Response, StatusCode, header},
@@ -55,13 +58,14 @@ pub enum OutboundError {
 /// A client of other servers. Clones share its connections.
 #[derive(Clone, Debug)]
 pub struct Outbound {
-    client: Client<HttpsConnector<HttpConnector>, Body>,
+    client: Client<HttpsConnector<HttpConnector<Resolver>>, Body>,
+    reach: Reach,
 }
 
 impl Outbound {
-    /// With the system's certificates.
-    pub fn new() -> Result<Self, StudioError> {
-        let mut http = HttpConnector::new();
+    /// With the system's certificates, to servers within `reach`.
+    pub fn new(reach: Reach) -> Result<Self, StudioError> {
+        let mut http = HttpConnector::new_with_resolver(Resolver::new(reach));
         http.set_connect_timeout(Some(CONNECT_TIME));
         http.set_nodelay(true);
         http.enforce_http(false);
@@ -71,12 +75,17 @@ impl Outbound {
             .https_or_http()
             .enable_http1()
             .wrap_connector(http);
-        Ok(Self { client: Client::builder(TokioExecutor::new()).build(connector) })
+        Ok(Self { client: Client::builder(TokioExecutor::new()).build(connector), reach })
     }
 
-    /// Sends a request as it is. The answer's body comes as it is written.
+    /// Sends a request as it is; redirections are not followed. The answer's body comes as it is written.
     pub async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>, OutboundError> {
         let url = request.uri().to_string();
+        // Names are looked at where they are resolved; what is an address already is resolved by nobody.
+        if !self.reach.has_host(request.uri().host().unwrap_or_default()) {
+            let reason = "its address is not public".to_owned();
+            return Err(OutboundError::Unreachable { url, reason, is_sent: false });
+        }
         self.client.request(request).await.map_err(|error| OutboundError::Unreachable {
             url,
             reason: chain(&error),

@@ -1,6 +1,7 @@
 //! The routes, one file for each group. `openapi.json` describes the same paths; a test compares them.
 
 mod accounts;
+mod answers;
 mod data;
 mod jobs;
 mod lists;
@@ -54,6 +55,7 @@ pub fn table() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/api/models/{id}", get(models::model)),
         ("/api/models/{id}/bundle", get(models::bundle)),
         ("/api/models/{id}/claims/{account}", get(models::claims)),
+        ("/api/models/{id}/operators/{operator}/claims/{account}", get(answers::claims)),
         ("/api/payouts", get(accounts::payouts)),
         ("/api/accounts/{address}", get(accounts::account)),
         ("/api/accounts/{address}/earnings", get(accounts::earnings)),

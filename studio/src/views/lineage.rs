@@ -73,7 +73,7 @@ pub fn lineage(
         None,
     );
     graph.edge(&adapter, &own, "is");
-    graph.node("job", job.clone(), format!("Job {}", model.job), None, href("jobs", &model.job));
+    graph.node("job", job.clone(), format!("Run {}", model.job), None, href("jobs", &model.job));
     graph.edge(&job, &adapter, "made");
     let base = base_node(&mut graph, model);
     graph.edge(&base, &job, "tuned by");

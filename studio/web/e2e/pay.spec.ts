@@ -4,6 +4,7 @@ import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { expect, test, type Page } from "@playwright/test";
+import { acceptEpoch } from "./epochs";
 import { needs, sell } from "./programs";
 import { answers, ask, person, said, signAndClose } from "./steps";
 import { install } from "./wallet";
@@ -156,4 +157,29 @@ test("a sale reaches everybody's earnings while they look; a contributor claims 
     expect(amount, header).toBeGreaterThanOrEqual(0);
     const amounts = rows.map((row) => Number(row.split(",")[amount]));
     expect(amounts.some((one) => Math.abs(one - claimed) < 1e-5), text).toBe(true);
+});
+
+test("what an operator's accepted epoch gives is claimed beside the shares, in one transaction", async ({ browser, baseURL }) => {
+    // The server looks after its epochs once a minute: it posts this one, resolves it, and only then shows it.
+    test.setTimeout(480_000);
+    const { page: contributor } = await person(browser, "Ben");
+    await contributor.goto("/earnings");
+    const panel = contributor.getByRole("region", { name: "Ready to claim" });
+    await expect(panel).toBeVisible();
+
+    // The answers that were sold above are the epoch's receipts.
+    const { epoch } = await acceptEpoch(baseURL ?? "", 0);
+    // The page, which is open, asks again until the server knows what the chain accepted.
+    await expect(panel.getByText(`model 0, epoch ${epoch}`)).toBeVisible({ timeout: 200_000 });
+    await expect(panel.getByText("By your shares of models")).toBeVisible();
+    await expect(contributor.getByText(/^of it [\d,.]+ TRIB for paid answers$/)).toBeVisible();
+
+    await contributor.getByRole("button", { name: "Claim all" }).click();
+    const dialog = contributor.getByRole("dialog");
+    await expect(dialog.getByText("Contribution 1 in model 0", { exact: true })).toBeVisible();
+    await expect(dialog.getByText(`Contribution 1 in model 0, paid answers up to epoch ${epoch}`)).toBeVisible();
+    await signAndClose(contributor, "Claim all");
+    await expect(contributor.getByText("Nothing waits at the moment.")).toBeVisible();
+    await expect(panel.getByText("For paid answers")).toHaveCount(0);
+    await expect(contributor.getByRole("row").filter({ hasText: "Claimed for answers" }).filter({ hasText: "Model 0" }).first()).toBeVisible();
 });

@@ -5,6 +5,7 @@ import { t } from "../strings/en";
 
 type Schemas = components["schemas"];
 export type Account = Schemas["AccountInfo"];
+export type AnswerClaim = Schemas["AnswerClaim"];
 export type BaseModel = Schemas["BaseModel"];
 export type BlockSummary = Schemas["BlockSummary"];
 export type Channel = Schemas["Channel"];

@@ -134,6 +134,27 @@ export const claims = (id: number, account: string) =>
             read(gateway.GET("/api/models/{id}/claims/{account}", { signal, params: { path: { id, account } } })),
     });
 
+/** How long after a failure an operator is asked again. */
+const OPERATOR_PAUSE_MS = 60_000;
+
+/**
+ * What an operator's paid answers have earned an account. The gateway asks the operator, and checks proofs and epoch against
+ * the chain: a page's policy lets it ask nobody else. The chain checks them once more when they are claimed.
+ */
+export const answerClaims = (id: number, operator: string, account: string) =>
+    queryOptions({
+        queryKey: ["stream", "answers", id, operator, account],
+        queryFn: ({ signal }) =>
+            read(
+                gateway.GET("/api/models/{id}/operators/{operator}/claims/{account}", {
+                    signal,
+                    params: { path: { id, operator, account } },
+                }),
+            ),
+        retry: false,
+        refetchInterval: ({ state }) => (state.status === "error" ? OPERATOR_PAUSE_MS : false),
+    });
+
 export const account = (address: string) =>
     queryOptions({
         queryKey: ["account", address],

@@ -1,7 +1,7 @@
 // The transactions that people sign here, each made from what the pages know. What a call does and how it can fail is the
 // pallet's documentation.
 import { Enum, type Transaction } from "polkadot-api";
-import type { Claim, Hyperparameters, Purpose, Split } from "../api/client";
+import type { AnswerClaim, Claim, Hyperparameters, Purpose, Split } from "../api/client";
 import type { ChainApi } from "./connection";
 
 /** A transaction once the node is connected. */
@@ -306,27 +306,56 @@ export const fundModel =
     (api) =>
         api.tx.Attribution.fund({ model: BigInt(model), amount });
 
-export interface ClaimInput {
+/** Of a model's revenue, by the shares. */
+export interface ShareClaim {
+    kind: "shares";
     model: number;
     claim: Claim;
 }
 
+/** Of what an operator paid in for its answers, by the epoch that the chain accepted. */
+export interface PaidAnswersClaim {
+    kind: "answers";
+    model: number;
+    operator: string;
+    epoch: number;
+    claim: AnswerClaim;
+}
+
+export type ClaimInput = ShareClaim | PaidAnswersClaim;
+
+const claimShares = (api: ChainApi, { model, claim: { leaf, proof } }: ShareClaim) =>
+    api.tx.Attribution.claim({
+        model: BigInt(model),
+        leaf: {
+            index: leaf.index,
+            contribution: BigInt(leaf.contribution),
+            contributor: hash(leaf.contributor),
+            units: BigInt(leaf.units),
+            evidence: hash(leaf.evidence),
+        },
+        proof: proof.siblings.map((node) => ({ hash: hash(node.hash), sum: BigInt(node.sum) })),
+    });
+
+const claimAnswers = (api: ChainApi, { model, operator, claim: { leaf, proof } }: PaidAnswersClaim) =>
+    api.tx.Attribution.claim_answers({
+        model: BigInt(model),
+        operator,
+        leaf: {
+            index: leaf.index,
+            contribution: BigInt(leaf.contribution),
+            contributor: hash(leaf.contributor),
+            units: BigInt(leaf.amount),
+            evidence: hash(leaf.evidence),
+        },
+        proof: proof.siblings.map((node) => ({ hash: hash(node.hash), sum: BigInt(node.sum) })),
+    });
+
+/** Both kinds in one transaction. */
 export const claimRewards =
     (inputs: ClaimInput[]): MakeTransaction =>
     (api) => {
-        const [first, ...others] = inputs.map(({ model, claim: { leaf, proof } }) =>
-            api.tx.Attribution.claim({
-                model: BigInt(model),
-                leaf: {
-                    index: leaf.index,
-                    contribution: BigInt(leaf.contribution),
-                    contributor: hash(leaf.contributor),
-                    units: BigInt(leaf.units),
-                    evidence: hash(leaf.evidence),
-                },
-                proof: proof.siblings.map((node) => ({ hash: hash(node.hash), sum: BigInt(node.sum) })),
-            }),
-        );
+        const [first, ...others] = inputs.map((input) => (input.kind === "answers" ? claimAnswers(api, input) : claimShares(api, input)));
         if (!first) throw new Error("nothing to claim");
         return others.length === 0 ? first : batch(api, [first, ...others]);
     };

@@ -1,22 +1,21 @@
-import { useQueries, useQuery } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Coins, Download } from "lucide-react";
-import { useState } from "react";
-import type { Earnings } from "../../api/client";
-import { claims as claimsQuery, earnings as earningsQuery } from "../../api/queries";
-import { claimRewards, type ClaimInput } from "../../chain/calls";
+import type { ContributionModel, Earnings } from "../../api/client";
+import { earnings as earningsQuery } from "../../api/queries";
 import { sum } from "../../lib/amount";
 import { formatInteger, formatPpm } from "../../lib/format";
 import { t } from "../../strings/en";
-import { TransactionDialog } from "../../transactions/TransactionDialog";
 import { Button, ButtonAnchor, ButtonLink } from "../../ui/Button";
-import { Amount, Fact, Facts, Stat, Stats, When } from "../../ui/data";
+import { Amount, Stat, Stats, When } from "../../ui/data";
 import { EmptyState, ErrorState, LoadingBlock, Notice, Skeleton } from "../../ui/feedback";
 import { MoneyChart } from "../../ui/MoneyChart";
 import { Page, Section } from "../../ui/Page";
 import { openConnect } from "../../wallet/ConnectDialog";
 import { useAddress } from "../../wallet/useWallet";
 import { ContributionBadge } from "../contribute/ContributionTable";
+import { ClaimPanel } from "./ClaimPanel";
+import { placeOf, useClaimable, type Claimable } from "./useClaimable";
 import "./earnings.css";
 
 export function EarningsPage() {
@@ -40,9 +39,6 @@ export function EarningsPage() {
     }
     return <Mine address={address} key={address} />;
 }
-
-/** Claims of one transaction: a block has room for more, but a wallet's window should stay readable. */
-const BATCH_MAX = 20;
 
 function Mine({ address }: { address: string }) {
     const query = useQuery(earningsQuery(address));
@@ -72,6 +68,7 @@ function Mine({ address }: { address: string }) {
 }
 
 function Account({ data }: { data: Earnings }) {
+    const claimable = useClaimable(data);
     const received = sum(data.by_role.map((one) => one.amount));
     const payouts = data.by_role.reduce((total, one) => total + one.payouts, 0);
     const samples = data.contributions.reduce((total, one) => total + one.samples, 0);
@@ -79,7 +76,7 @@ function Account({ data }: { data: Earnings }) {
     const nothing = data.contributions.length === 0 && data.by_role.length === 0;
     return (
         <>
-            <ClaimPanel data={data} />
+            {data.contributions.length > 0 && <ClaimPanel {...claimable} />}
             {!data.is_complete && (
                 <Notice tone="warn" title={t.earnings.incomplete}>
                     {t.earnings.incompleteText(data.missing_models.map((id) => t.models.number(id)).join(", "))}
@@ -112,7 +109,7 @@ function Account({ data }: { data: Earnings }) {
                             <MoneyChart label={t.earnings.over} series={[{ name: t.earnings.received, points: data.series }]} height={200} />
                         </Section>
                     )}
-                    {data.contributions.length > 0 && <Contributions data={data} />}
+                    {data.contributions.length > 0 && <Contributions data={data} answers={claimable.answers} />}
                     {data.payouts.length > 0 && <Payouts data={data} />}
                 </>
             )}
@@ -120,52 +117,8 @@ function Account({ data }: { data: Earnings }) {
     );
 }
 
-function ClaimPanel({ data }: { data: Earnings }) {
-    const models = [...new Set(data.contributions.flatMap((one) => one.models.map((model) => model.model)))];
-    const answers = useQueries({ queries: models.map((id) => claimsQuery(id, data.account)) });
-    const [isOpen, setOpen] = useState(false);
-    const all: ClaimInput[] = answers
-        .flatMap((one) => one.data?.claims.map((claim) => ({ model: one.data.model, claim })) ?? [])
-        .filter(({ claim }) => BigInt(claim.claimable) > 0n);
-    const batch = all.slice(0, BATCH_MAX);
-    const claimable = sum(all.map(({ claim }) => claim.claimable));
-    const isLoading = answers.some((one) => one.isPending);
-    if (data.contributions.length === 0) return null;
-    return (
-        <section className="claim-panel" data-waits={isLoading || claimable > 0n} aria-label={t.earnings.claimable}>
-            <div>
-                <h2>{t.earnings.claimable}</h2>
-                <p className="claim-amount">{isLoading ? <Skeleton height="2.6rem" width="11rem" /> : <Amount value={claimable} digits={6} />}</p>
-                <p className="small">
-                    {all.length > 0 ? t.earnings.from(all.length, new Set(all.map((one) => one.model)).size) : t.earnings.nothingNow}
-                </p>
-            </div>
-            <Button kind="primary" size="large" onPress={() => setOpen(true)} isDisabled={batch.length === 0}>
-                {all.length > BATCH_MAX ? t.earnings.claimSome(BATCH_MAX) : t.earnings.claimAll}
-            </Button>
-            <TransactionDialog
-                isOpen={isOpen}
-                onClose={() => setOpen(false)}
-                title={t.earnings.claimTitle}
-                make={batch.length > 0 ? () => Promise.resolve(claimRewards(batch)) : null}
-                feeKey={batch.map(({ model, claim }) => `${model}.${claim.leaf.index}`)}
-                confirm={t.earnings.claimAll}
-                done={<Notice tone="good">{t.earnings.claimedNow}</Notice>}
-            >
-                <Facts>
-                    {batch.map(({ model, claim }) => (
-                        <Fact key={`${model}.${claim.leaf.index}`} name={t.earnings.claimOf(claim.leaf.contribution, model)}>
-                            <Amount value={claim.claimable} digits={6} />
-                        </Fact>
-                    ))}
-                </Facts>
-                <p className="small muted">{t.earnings.claimNote}</p>
-            </TransactionDialog>
-        </section>
-    );
-}
-
-function Contributions({ data }: { data: Earnings }) {
+function Contributions({ data, answers }: { data: Earnings; answers: Claimable["answers"] }) {
+    const answersOf = (contribution: number) => (model: { model: number }) => answers.get(placeOf(model.model, contribution)) ?? 0n;
     return (
         <Section title={t.earnings.byContribution} lead={t.earnings.byContributionLead}>
             <ul role="list" className="earning-list">
@@ -181,7 +134,7 @@ function Contributions({ data }: { data: Earnings }) {
                                     {one.datanet_name} · {formatInteger(one.samples)} {t.datanets.samplesWord}
                                 </span>
                             </div>
-                            <strong>{one.earned === null ? "–" : <Amount value={one.earned} />}</strong>
+                            <strong>{one.earned === null ? "–" : <Amount value={BigInt(one.earned) + sum(one.models.map(answersOf(one.contribution)))} />}</strong>
                         </div>
                         {one.models.length > 0 ? (
                             <div className="table-wrap">
@@ -197,20 +150,7 @@ function Contributions({ data }: { data: Earnings }) {
                                     </thead>
                                     <tbody>
                                         {one.models.map((model) => (
-                                            <tr key={model.model}>
-                                                <td>
-                                                    <Link to="/models/$id" params={{ id: model.model }}>
-                                                        {model.title}
-                                                    </Link>{" "}
-                                                    <span className="small muted nowrap">{t.models.number(model.model)}</span>
-                                                </td>
-                                                <td className="number">{model.share_ppm === null ? "–" : formatPpm(model.share_ppm)}</td>
-                                                <td className="number">{model.earned === null ? "–" : <Amount value={model.earned} />}</td>
-                                                <td className="number">
-                                                    <Amount value={model.claimed} />
-                                                </td>
-                                                <td className="number">{model.claimable === null ? "–" : <Amount value={model.claimable} />}</td>
-                                            </tr>
+                                            <ModelRow key={model.model} model={model} answers={answersOf(one.contribution)(model)} />
                                         ))}
                                     </tbody>
                                 </table>
@@ -222,6 +162,34 @@ function Contributions({ data }: { data: Earnings }) {
                 ))}
             </ul>
         </Section>
+    );
+}
+
+/** `answers`: what waits for paid answers, which the index does not know. */
+function ModelRow({ model, answers }: { model: ContributionModel; answers: bigint }) {
+    const isKnown = model.claimable !== null || answers > 0n;
+    return (
+        <tr>
+            <td>
+                <Link to="/models/$id" params={{ id: model.model }}>
+                    {model.title}
+                </Link>{" "}
+                <span className="small muted nowrap">{t.models.number(model.model)}</span>
+            </td>
+            <td className="number">{model.share_ppm === null ? "–" : formatPpm(model.share_ppm)}</td>
+            <td className="number">{model.earned === null ? "–" : <Amount value={BigInt(model.earned) + answers} />}</td>
+            <td className="number">
+                <Amount value={model.claimed} />
+            </td>
+            <td className="number">
+                {isKnown ? <Amount value={BigInt(model.claimable ?? "0") + answers} /> : "–"}
+                {answers > 0n && (
+                    <div className="small muted">
+                        {t.earnings.ofIt} <Amount value={answers} /> {t.earnings.forAnswers}
+                    </div>
+                )}
+            </td>
+        </tr>
     );
 }
 
