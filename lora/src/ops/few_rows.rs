@@ -219,6 +219,7 @@ fn columns<T: Element, const R: usize, const O: usize>(
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 #[expect(unsafe_code, reason = "the innermost loop: a check of bounds there costs a tenth of the time")]
+#[expect(clippy::needless_range_loop, reason = "a row and an output name a sum together")]
 unsafe fn step<T: Element, const R: usize, const O: usize>(
     x: *const f32,
     weights: *const T,
