@@ -57,6 +57,8 @@ for (const width of [360, 1280]) {
                 expect(await serious(page), "in the light theme").toEqual([]);
                 await page.getByRole("button", { name: "Use the dark theme" }).click();
                 await expect(page.locator('html[data-theme="dark"]')).toBeAttached();
+                // However short, what passes over from one colour to another has the first one until a frame is drawn.
+                await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
                 expect(await serious(page), "in the dark theme").toEqual([]);
                 expect(errors).toEqual([]);
             });
