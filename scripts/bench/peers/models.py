@@ -1,9 +1,11 @@
 """Writes the benchmark's models, with random weights in bf16: `models.py FOLDER`."""
 
+import itertools
 import pathlib
 import sys
 
 import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 SHAPES = {
@@ -23,12 +25,29 @@ SHAPES = {
     ),
 }
 
+
+def tokenizer(size):
+    """Bytes, and as many pairs of them as there are further ids: what it costs to make text of ids, not what it says."""
+    single = sorted(pre_tokenizers.ByteLevel.alphabet())
+    pairs = list(itertools.islice(itertools.product(single, single), size - len(single)))
+    names = [*single, *(first + second for first, second in pairs)]
+    made = Tokenizer(models.BPE(vocab={name: place for place, name in enumerate(names)}, merges=pairs))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    return made
+
+
 folder = pathlib.Path(sys.argv[1])
 torch.set_default_dtype(torch.bfloat16)
 for name, make in SHAPES.items():
+    words = folder / name / "tokenizer.json"
     if (folder / name / "config.json").exists():
+        if name == "toy" and not words.exists():
+            tokenizer(8192).save(str(words))
         continue
     torch.manual_seed(0)
     # Written under another name first, so that an interrupted run leaves no half a model.
     make().save_pretrained(folder / f"{name}.partial")
+    if name == "toy":
+        tokenizer(8192).save(str(folder / f"{name}.partial" / "tokenizer.json"))
     (folder / f"{name}.partial").rename(folder / name)
