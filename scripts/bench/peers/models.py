@@ -40,14 +40,13 @@ def tokenizer(size):
 folder = pathlib.Path(sys.argv[1])
 torch.set_default_dtype(torch.bfloat16)
 for name, make in SHAPES.items():
-    words = folder / name / "tokenizer.json"
-    if (folder / name / "config.json").exists():
-        if name == "toy" and not words.exists():
-            tokenizer(8192).save(str(words))
-        continue
-    torch.manual_seed(0)
-    # Written under another name first, so that an interrupted run leaves no half a model.
-    make().save_pretrained(folder / f"{name}.partial")
-    if name == "toy":
-        tokenizer(8192).save(str(folder / f"{name}.partial" / "tokenizer.json"))
-    (folder / f"{name}.partial").rename(folder / name)
+    if not (folder / name / "config.json").exists():
+        torch.manual_seed(0)
+        # Written under another name first, so that an interrupted run leaves no half a model.
+        make().save_pretrained(folder / f"{name}.partial")
+        (folder / f"{name}.partial").rename(folder / name)
+
+# Over HTTP, text is asked and answered.
+words = folder / "toy" / "tokenizer.json"
+if not words.exists():
+    tokenizer(8192).save(str(words))
