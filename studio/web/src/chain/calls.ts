@@ -324,32 +324,22 @@ export interface PaidAnswersClaim {
 
 export type ClaimInput = ShareClaim | PaidAnswersClaim;
 
+/** Shares count in units, answers in amounts, which no number of JavaScript holds. */
+const leafOf = (leaf: Omit<Claim["leaf"], "units">, units: number | string) => ({
+    index: leaf.index,
+    contribution: BigInt(leaf.contribution),
+    contributor: hash(leaf.contributor),
+    units: BigInt(units),
+    evidence: hash(leaf.evidence),
+});
+
+const proofOf = (proof: Claim["proof"] | AnswerClaim["proof"]) => proof.siblings.map((node) => ({ hash: hash(node.hash), sum: BigInt(node.sum) }));
+
 const claimShares = (api: ChainApi, { model, claim: { leaf, proof } }: ShareClaim) =>
-    api.tx.Attribution.claim({
-        model: BigInt(model),
-        leaf: {
-            index: leaf.index,
-            contribution: BigInt(leaf.contribution),
-            contributor: hash(leaf.contributor),
-            units: BigInt(leaf.units),
-            evidence: hash(leaf.evidence),
-        },
-        proof: proof.siblings.map((node) => ({ hash: hash(node.hash), sum: BigInt(node.sum) })),
-    });
+    api.tx.Attribution.claim({ model: BigInt(model), leaf: leafOf(leaf, leaf.units), proof: proofOf(proof) });
 
 const claimAnswers = (api: ChainApi, { model, operator, claim: { leaf, proof } }: PaidAnswersClaim) =>
-    api.tx.Attribution.claim_answers({
-        model: BigInt(model),
-        operator,
-        leaf: {
-            index: leaf.index,
-            contribution: BigInt(leaf.contribution),
-            contributor: hash(leaf.contributor),
-            units: BigInt(leaf.amount),
-            evidence: hash(leaf.evidence),
-        },
-        proof: proof.siblings.map((node) => ({ hash: hash(node.hash), sum: BigInt(node.sum) })),
-    });
+    api.tx.Attribution.claim_answers({ model: BigInt(model), operator, leaf: leafOf(leaf, leaf.amount), proof: proofOf(proof) });
 
 /** Both kinds in one transaction. */
 export const claimRewards =
