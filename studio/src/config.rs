@@ -1,5 +1,6 @@
 //! What an operator decides.
 
+use crate::db::Database;
 use std::{net::SocketAddr, path::PathBuf};
 use tributary_client::Keypair;
 use tributary_exchange::Multiaddr;
@@ -14,8 +15,10 @@ pub struct StudioConfig {
     pub public_node: String,
     /// Where to listen.
     pub listen: SocketAddr,
-    /// Where the index and the uploads are kept.
+    /// Where the uploads are kept.
     pub data: PathBuf,
+    /// Where the index is.
+    pub database: Database,
     /// Trainers' windows, such as `http://127.0.0.1:9955`.
     pub trainers: Vec<Url>,
     /// Serving APIs; the first that can be reached answers.

@@ -126,7 +126,14 @@ impl IntoResponse for ApiError {
 
 impl From<DbError> for ApiError {
     fn from(error: DbError) -> Self {
-        Self::internal(&error)
+        match error {
+            DbError::Away { .. } => {
+                tracing::warn!("{error}");
+                let text = "the gateway's index does not answer";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "index_away", text).hint("try again in a moment")
+            }
+            error => Self::internal(&error),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The ModelFactory's gateway: what the chain finalised, searchable, and the doors to trainers, data and serving.
 //!
 //! ```text
-//! node ----> index (SQLite) ---> views ---> routes ---> pages, scripts
+//! node ----> index (SQL) ------> views ---> routes ---> pages, scripts
 //! trainers -> runs, leaves ---------------/   |
 //! files ---> samples ---> uploads (exchange) -+--> /v1: the serving API, as it is
 //! ```
@@ -41,7 +41,7 @@ mod uploads;
 mod views;
 
 pub use config::{StudioConfig, UploadsConfig};
-pub use db::{Db, DbError, WorkError};
+pub use db::{AddressError, Database, Db, DbError, WorkError};
 pub use error::StudioError;
 pub use index::{Index, IndexError};
 pub use routes::OPENAPI;
@@ -83,7 +83,7 @@ impl Studio {
         let connecting = ChainClient::connect(&config.node);
         let Some(client) = shutdown.run_until_cancelled(connecting).await else { return Ok(()) };
         let client = client?;
-        let index = Index::open(&folder).await?;
+        let index = Index::open(&config.database).await?;
         index.bind(&client).await?;
         let constants = Constants::read(&client).await?;
         let outbound = Outbound::new(Reach::Anywhere)?;

@@ -2,13 +2,12 @@
 
 use crate::{
     app::App,
-    db::WorkError,
+    db::{Connection, WorkError, params},
     index::{Newest, reader::Reader},
     views::{Hex, iso},
 };
 use axum::response::sse;
 use futures::{Stream, stream};
-use rusqlite::{Connection, params};
 use serde::Serialize;
 use std::{collections::VecDeque, convert::Infallible};
 use tokio::sync::watch;

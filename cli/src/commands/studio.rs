@@ -1,16 +1,21 @@
 //! `tributary studio`.
 
-use super::blocking;
 use crate::{
     context::Context,
     output::{self, Output},
 };
 use clap::{Args, Subcommand};
 use serde_json::json;
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    convert::Infallible,
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 use tributary_daemon::shutdown_on_signals;
 use tributary_exchange::Multiaddr;
-use tributary_studio::{Index, Studio, StudioConfig, UploadsConfig};
+use tributary_studio::{Database, Index, Studio, StudioConfig, UploadsConfig};
 use url::Url;
 
 /// The gateway of the web app, and what belongs to it.
@@ -31,7 +36,45 @@ enum Command {
         /// The gateway's folder; it must not be running
         #[arg(long, value_name = "DIR", default_value = "studio-data")]
         data: PathBuf,
+        #[command(flatten)]
+        database: DatabaseArgs,
     },
+}
+
+/// Where the index is.
+#[derive(Args, Clone, Debug)]
+struct DatabaseArgs {
+    /// Database of a PostgreSQL server for the index, such as postgres://user:password@host/name; a file in --data if left out. What
+    /// the variable says stands in no list of processes
+    #[arg(long, value_name = "URL", env = "TRIBUTARY_DATABASE", hide_env_values = true)]
+    database: Option<Secret>,
+}
+
+impl DatabaseArgs {
+    fn database(&self, data: &Path) -> anyhow::Result<Database> {
+        match &self.database {
+            Some(Secret(url)) if !url.is_empty() => Ok(url.parse()?),
+            _ => Ok(Database::in_folder(data)),
+        }
+    }
+}
+
+/// Text that may hold a password. It is read later, so that nothing which is wrong with it can show it.
+#[derive(Clone)]
+struct Secret(String);
+
+impl FromStr for Secret {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
 }
 
 /// How to run the gateway.
@@ -40,9 +83,11 @@ struct RunArgs {
     /// Where to listen
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
     listen: SocketAddr,
-    /// Where the index, uploads and fetched bundles are kept
+    /// Where uploads, fetched bundles and, without --database, the index are kept
     #[arg(long, value_name = "DIR", default_value = "studio-data")]
     data: PathBuf,
+    #[command(flatten)]
+    database: DatabaseArgs,
     /// The node's address for browsers, if it is another than --node
     #[arg(long, value_name = "URL")]
     public_node: Option<String>,
@@ -90,6 +135,7 @@ impl RunArgs {
             node: context.node().to_owned(),
             public_node: self.public_node.unwrap_or_else(|| context.node().to_owned()),
             listen: self.listen,
+            database: self.database.database(&self.data)?,
             data: self.data,
             trainers: self.trainers,
             serving: self.serving,
@@ -107,7 +153,7 @@ impl StudioArgs {
     pub async fn run(self, context: &Context) -> anyhow::Result<Output> {
         match self.command {
             None => run(context, self.run).await,
-            Some(Command::Reindex { data }) => reindex(context, data).await,
+            Some(Command::Reindex { data, database }) => reindex(context, &database.database(&data)?).await,
         }
     }
 
@@ -129,11 +175,10 @@ async fn run(context: &Context, args: RunArgs) -> anyhow::Result<Output> {
     Ok(Output::default())
 }
 
-async fn reindex(context: &Context, data: PathBuf) -> anyhow::Result<Output> {
+async fn reindex(context: &Context, database: &Database) -> anyhow::Result<Output> {
     let client = context.client().await?;
-    let folder = data.clone();
-    blocking(move || Index::remove(&folder)).await??;
-    let index = Index::open(&data).await?;
+    Index::remove(database).await?;
+    let index = Index::open(database).await?;
     let last = client.finalised_head().number;
     index.catch_up(&client, last).await?;
     let text = format!("indexed blocks 0 to {last} of {}", client.chain_name());

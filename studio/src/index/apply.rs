@@ -4,11 +4,10 @@
 use super::{
     codes::{amount_text, text, word},
     facts::{Facts, Record},
-    history,
+    history, words,
 };
-use crate::db::WorkError;
+use crate::db::{Connection, WorkError, params};
 use codec::Encode as _;
-use rusqlite::{Connection, OptionalExtension as _, params};
 use tributary_client::{BaseModel, Contribution, Datanet, Grant, Job, Model};
 use tributary_protocol::{
     BaseModelId, ContributionId, DatanetId, GrantId, JobId, ModelId, VersionRef,
@@ -19,27 +18,30 @@ use tributary_protocol::{
 /// Adds a block. It must be the one after the newest.
 pub fn apply(db: &Connection, facts: &Facts) -> Result<(), WorkError> {
     let number = facts.head.number;
-    let newest: Option<u32> = db.query_row("SELECT max(number) FROM blocks", [], |row| row.get(0))?;
+    let newest = db.find::<Option<u32>>("SELECT max(number) FROM blocks", ())?.flatten();
     if newest.map_or(0, |newest| newest.saturating_add(1)) != number {
         return Err(WorkError::damaged(format!("block {newest:?} before block {number}")));
     }
-    db.prepare_cached("INSERT INTO blocks (number, hash, time_ms, events) VALUES (?, ?, ?, ?)")?.execute(params![
-        number,
-        facts.head.hash.0,
-        facts.time_ms.map(i64::try_from).transpose().map_err(|_| WorkError::damaged("a block's time"))?,
-        facts.events.len(),
-    ])?;
-    let mut insert = db.prepare_cached(
-        "INSERT INTO events (block, place, extrinsic, pallet, name, fields) VALUES (?, ?, ?, ?, ?, ?)",
+    db.execute(
+        "INSERT INTO blocks (number, hash, time_ms, events) VALUES (?, ?, ?, ?)",
+        params![
+            number,
+            facts.head.hash.0,
+            facts.time_ms.map(i64::try_from).transpose().map_err(|_| WorkError::damaged("a block's time"))?,
+            facts.events.len(),
+        ],
     )?;
+    let insert = "INSERT INTO events (block, place, extrinsic, pallet, name, fields) VALUES (?, ?, ?, ?, ?, ?)";
     for (place, event) in facts.events.iter().enumerate() {
         let body = &event.event;
-        insert.execute(params![number, place, event.transaction, body.pallet, body.name, body.fields])?;
+        db.execute(insert, params![number, place, event.transaction, body.pallet, body.name, body.fields])?;
     }
     for record in &facts.records {
         let (kind, id) = record.key().name();
-        db.prepare_cached("INSERT OR IGNORE INTO changes (block, kind, id) VALUES (?, ?, ?)")?
-            .execute(params![number, kind, id])?;
+        db.execute(
+            "INSERT INTO changes (block, kind, id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            params![number, kind, id],
+        )?;
         put(db, number, record)?;
     }
     for (place, event) in facts.events.iter().enumerate() {
@@ -55,70 +57,58 @@ fn put(db: &Connection, block: u32, record: &Record) -> Result<(), WorkError> {
         // Its history stays; the record is as it was.
         Record::Contribution(id, None) => {
             let set = "UPDATE contributions SET is_removed = 1, status = 'withdrawn' WHERE id = ?";
-            db.prepare_cached(set)?.execute([id.0])?;
-            Ok(())
+            db.execute(set, [id.0])
         }
         Record::Version(id, Some(version)) => put_version(db, *id, version),
         Record::Grant(id, Some(grant)) => put_grant(db, *id, grant),
-        Record::Grant(id, None) => {
-            db.prepare_cached("UPDATE grants SET is_pruned = 1 WHERE id = ?")?.execute([id.0])?;
-            Ok(())
-        }
+        Record::Grant(id, None) => db.execute("UPDATE grants SET is_pruned = 1 WHERE id = ?", [id.0]),
         Record::BaseModel(id, Some(base)) => put_base(db, *id, base),
         Record::Job(id, Some(job)) => put_job(db, block, *id, job),
-        Record::Job(id, None) => {
-            db.prepare_cached("UPDATE jobs SET is_forgotten = 1 WHERE id = ?")?.execute([id.0])?;
-            Ok(())
-        }
+        Record::Job(id, None) => db.execute("UPDATE jobs SET is_forgotten = 1 WHERE id = ?", [id.0]),
         Record::Trainer(account, Some(trainer)) => {
             let upsert = "INSERT INTO trainers (account, record, settled, since_block) VALUES (?, ?, ?, ?)
                 ON CONFLICT (account) DO UPDATE SET record = excluded.record, settled = excluded.settled";
-            db.prepare_cached(upsert)?.execute(params![account.0, trainer.encode(), trainer.settled, block])?;
-            document(db, "account", &account.to_string(), "Trainer", &account.to_string())
+            db.execute(upsert, params![account.0, trainer.encode(), trainer.settled, block])?;
+            words::put(db, "account", &account.to_string(), "Trainer", &account.to_string())
         }
-        Record::Trainer(account, None) => remove(db, "DELETE FROM trainers WHERE account = ?", [account.0]),
+        Record::Trainer(account, None) => db.execute("DELETE FROM trainers WHERE account = ?", [account.0]),
         Record::Model(id, Some(model)) => put_model(db, *id, model),
         Record::Deployments(model, deployments) => {
-            remove(db, "DELETE FROM deployments WHERE model = ?", [model.0])?;
-            let mut insert = db.prepare_cached("INSERT INTO deployments (model, operator, record) VALUES (?, ?, ?)")?;
+            db.execute("DELETE FROM deployments WHERE model = ?", [model.0])?;
+            let insert = "INSERT INTO deployments (model, operator, record) VALUES (?, ?, ?)";
             for (operator, deployment) in deployments {
-                insert.execute(params![model.0, operator.0, deployment.encode()])?;
+                db.execute(insert, params![model.0, operator.0, deployment.encode()])?;
             }
             Ok(())
         }
         Record::Stream(model, Some(stream)) => {
             let upsert = "INSERT INTO streams (model, record) VALUES (?, ?)
                 ON CONFLICT (model) DO UPDATE SET record = excluded.record";
-            db.prepare_cached(upsert)?.execute(params![model.0, stream.encode()])?;
-            db.prepare_cached("UPDATE models SET paid_in = ? WHERE id = ?")?
-                .execute(params![amount_text(stream.funded), model.0])?;
-            Ok(())
+            db.execute(upsert, params![model.0, stream.encode()])?;
+            db.execute("UPDATE models SET paid_in = ? WHERE id = ?", params![amount_text(stream.funded), model.0])
         }
         Record::Ledger(model, operator, Some(ledger)) => {
             let upsert = "INSERT INTO ledgers (model, operator, record) VALUES (?, ?, ?)
                 ON CONFLICT (model, operator) DO UPDATE SET record = excluded.record";
-            db.prepare_cached(upsert)?.execute(params![model.0, operator.0, ledger.encode()])?;
-            Ok(())
+            db.execute(upsert, params![model.0, operator.0, ledger.encode()])
         }
         Record::Ledger(model, operator, None) => {
-            remove(db, "DELETE FROM ledgers WHERE model = ? AND operator = ?", params![model.0, operator.0])
+            db.execute("DELETE FROM ledgers WHERE model = ? AND operator = ?", params![model.0, operator.0])
         }
         Record::Offer(model, operator, Some(offer)) => {
             let upsert = "INSERT INTO offers (model, operator, record) VALUES (?, ?, ?)
                 ON CONFLICT (model, operator) DO UPDATE SET record = excluded.record";
-            db.prepare_cached(upsert)?.execute(params![model.0, operator.0, offer.encode()])?;
-            Ok(())
+            db.execute(upsert, params![model.0, operator.0, offer.encode()])
         }
         Record::Offer(model, operator, None) => {
-            remove(db, "DELETE FROM offers WHERE model = ? AND operator = ?", params![model.0, operator.0])
+            db.execute("DELETE FROM offers WHERE model = ? AND operator = ?", params![model.0, operator.0])
         }
         Record::Channel(id, Some(channel)) => {
             let upsert = "INSERT INTO channels (id, record, app, operator) VALUES (?, ?, ?, ?)
                 ON CONFLICT (id) DO UPDATE SET record = excluded.record";
-            db.prepare_cached(upsert)?.execute(params![id.0, channel.encode(), channel.app.0, channel.operator.0])?;
-            Ok(())
+            db.execute(upsert, params![id.0, channel.encode(), channel.app.0, channel.operator.0])
         }
-        Record::Channel(id, None) => remove(db, "DELETE FROM channels WHERE id = ?", [id.0]),
+        Record::Channel(id, None) => db.execute("DELETE FROM channels WHERE id = ?", [id.0]),
         // None of these is ever removed from the chain.
         Record::Datanet(_, None)
         | Record::Version(_, None)
@@ -138,25 +128,28 @@ fn put_datanet(db: &Connection, block: u32, id: DatanetId, datanet: &Datanet) ->
             licence = excluded.licence, owner = excluded.owner, status = excluded.status, access = excluded.access,
             price = excluded.price, updated_block = excluded.updated_block";
     let (name, domain, licence) = (text(&datanet.name), text(&datanet.domain), text(&datanet.terms.licence));
-    db.prepare_cached(upsert)?.execute(params![
-        id.0,
-        datanet.encode(),
-        name,
-        domain,
-        licence,
-        datanet.owner.0,
-        word(&datanet.status)?,
-        word(&datanet.terms.access)?,
-        amount_text(datanet.terms.price),
-        block,
-    ])?;
-    remove(db, "DELETE FROM curators WHERE datanet = ?", [id.0])?;
-    let mut insert = db.prepare_cached("INSERT OR IGNORE INTO curators (datanet, account) VALUES (?, ?)")?;
+    db.execute(
+        upsert,
+        params![
+            id.0,
+            datanet.encode(),
+            name,
+            domain,
+            licence,
+            datanet.owner.0,
+            word(&datanet.status)?,
+            word(&datanet.terms.access)?,
+            amount_text(datanet.terms.price),
+            block,
+        ],
+    )?;
+    db.execute("DELETE FROM curators WHERE datanet = ?", [id.0])?;
+    let insert = "INSERT INTO curators (datanet, account) VALUES (?, ?) ON CONFLICT DO NOTHING";
     for curator in &datanet.curators {
-        insert.execute(params![id.0, curator.0])?;
+        db.execute(insert, params![id.0, curator.0])?;
     }
     let body = format!("{domain} {licence} {} {}", text(&datanet.description), datanet.owner);
-    document(db, "datanet", &id.to_string(), &name, &body)
+    words::put(db, "datanet", &id.to_string(), &name, &body)
 }
 
 fn put_contribution(db: &Connection, id: ContributionId, contribution: &Contribution) -> Result<(), WorkError> {
@@ -170,28 +163,29 @@ fn put_contribution(db: &Connection, id: ContributionId, contribution: &Contribu
         ContributionStatus::Withdrawn => "withdrawn",
     };
     let samples = &contribution.samples;
-    db.prepare_cached(upsert)?.execute(params![
-        id.0,
-        contribution.encode(),
-        contribution.datanet.0,
-        contribution.contributor.0,
-        status,
-        samples.samples,
-        samples.root.0,
-        samples.blob.0,
-    ])?;
-    Ok(())
+    db.execute(
+        upsert,
+        params![
+            id.0,
+            contribution.encode(),
+            contribution.datanet.0,
+            contribution.contributor.0,
+            status,
+            samples.samples,
+            samples.root.0,
+            samples.blob.0,
+        ],
+    )
 }
 
 fn put_version(db: &Connection, id: VersionRef, version: &Version) -> Result<(), WorkError> {
     // Versions never change; who published it is in the event.
     let insert = "INSERT INTO versions (datanet, number, record, samples, publisher) VALUES (?, ?, ?, ?, ?)";
     let samples = i64::try_from(version.samples).map_err(|_| WorkError::damaged("a version's samples"))?;
-    db.prepare_cached(insert)?.execute(params![id.datanet.0, id.number, version.encode(), samples, [0u8; 32]])?;
-    let mut insert =
-        db.prepare_cached("INSERT INTO version_contributions (contribution, datanet, number) VALUES (?, ?, ?)")?;
+    db.execute(insert, params![id.datanet.0, id.number, version.encode(), samples, [0u8; 32]])?;
+    let insert = "INSERT INTO version_contributions (contribution, datanet, number) VALUES (?, ?, ?)";
     for contribution in &version.contributions {
-        insert.execute(params![contribution.0, id.datanet.0, id.number])?;
+        db.execute(insert, params![contribution.0, id.datanet.0, id.number])?;
     }
     Ok(())
 }
@@ -207,93 +201,80 @@ fn put_grant(db: &Connection, id: GrantId, grant: &Grant) -> Result<(), WorkErro
         GrantStatus::Renounced => "renounced",
     };
     let values = params![id.0, grant.encode(), grant.datanet.0, grant.grantee.0, status];
-    db.prepare_cached(upsert)?.execute(values)?;
-    Ok(())
+    db.execute(upsert, values)
 }
 
 fn put_base(db: &Connection, id: BaseModelId, base: &BaseModel) -> Result<(), WorkError> {
     let upsert = "INSERT INTO base_models (id, record, name, owner, content) VALUES (?, ?, ?, ?, ?)
         ON CONFLICT (id) DO UPDATE SET record = excluded.record";
     let name = text(&base.name);
-    db.prepare_cached(upsert)?.execute(params![id.0, base.encode(), name, base.owner.0, base.content.0])?;
+    db.execute(upsert, params![id.0, base.encode(), name, base.owner.0, base.content.0])?;
     let body = format!("{} {} {}", word(&base.family)?, text(&base.licence), base.content);
-    document(db, "base_model", &id.to_string(), &name, &body)
+    words::put(db, "base_model", &id.to_string(), &name, &body)
 }
 
 fn put_job(db: &Connection, block: u32, id: JobId, job: &Job) -> Result<(), WorkError> {
     // A heartbeat changes the record, not the stage.
     let upsert = "INSERT INTO jobs (id, record, requester, trainer, stage, base, changed_block)
         VALUES (?, ?, ?, ?, ?, ?, ?)
-        ON CONFLICT (id) DO UPDATE SET record = excluded.record, trainer = coalesce(excluded.trainer, trainer),
-            changed_block = CASE WHEN stage = excluded.stage THEN changed_block ELSE excluded.changed_block END,
+        ON CONFLICT (id) DO UPDATE SET record = excluded.record, trainer = coalesce(excluded.trainer, jobs.trainer),
+            changed_block = CASE WHEN jobs.stage = excluded.stage THEN jobs.changed_block ELSE excluded.changed_block END,
             stage = excluded.stage";
-    db.prepare_cached(upsert)?.execute(params![
-        id.0,
-        job.encode(),
-        job.requester.0,
-        job.state.trainer().map(|trainer| trainer.0),
-        word(&job.state.stage())?,
-        job.spec.base.0,
-        block,
-    ])?;
-    let mut insert = db.prepare_cached("INSERT OR IGNORE INTO job_data (job, datanet, version) VALUES (?, ?, ?)")?;
+    db.execute(
+        upsert,
+        params![
+            id.0,
+            job.encode(),
+            job.requester.0,
+            job.state.trainer().map(|trainer| trainer.0),
+            word(&job.state.stage())?,
+            job.spec.base.0,
+            block,
+        ],
+    )?;
+    let insert = "INSERT INTO job_data (job, datanet, version) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
     for used in &job.spec.data {
-        insert.execute(params![id.0, used.version.datanet.0, used.version.number])?;
+        db.execute(insert, params![id.0, used.version.datanet.0, used.version.number])?;
     }
     Ok(())
 }
 
 fn put_model(db: &Connection, id: ModelId, model: &Model) -> Result<(), WorkError> {
-    let base: Option<String> = db
-        .prepare_cached("SELECT name FROM base_models WHERE id = ?")?
-        .query_row([model.lineage.base.0], |row| row.get(0))
-        .optional()?;
+    let base: Option<String> = db.find("SELECT name FROM base_models WHERE id = ?", [model.lineage.base.0])?;
     let mut names = Vec::new();
-    let mut words = Vec::new();
+    let mut domains = Vec::new();
     for used in &model.lineage.data {
-        let name: Option<(String, String)> = db
-            .prepare_cached("SELECT name, domain FROM datanets WHERE id = ?")?
-            .query_row([used.version.datanet.0], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        if let Some((name, domain)) = name {
+        let VersionRef { datanet, number } = used.version;
+        if let Some(row) = db.row("SELECT name, domain FROM datanets WHERE id = ?", [datanet.0])? {
+            let name: String = row.get(0)?;
             if !names.contains(&name) {
                 names.push(name);
             }
-            words.push(domain);
+            domains.push(row.get::<_, String>(1)?);
         }
-        db.prepare_cached("INSERT OR IGNORE INTO model_data (model, datanet, version, \"grant\") VALUES (?, ?, ?, ?)")?
-            .execute(params![id.0, used.version.datanet.0, used.version.number, used.grant.0])?;
+        let insert =
+            "INSERT INTO model_data (model, datanet, version, \"grant\") VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING";
+        db.execute(insert, params![id.0, datanet.0, number, used.grant.0])?;
     }
     let base = base.unwrap_or_else(|| format!("base model {}", model.lineage.base));
     let title = format!("{base} on {}", names.join(", "));
     let upsert = "INSERT INTO models (id, record, title, owner, status, base, job, loss, paid_in)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (id) DO UPDATE SET record = excluded.record, status = excluded.status";
-    db.prepare_cached(upsert)?.execute(params![
-        id.0,
-        model.encode(),
-        title,
-        model.owner.0,
-        word(&model.status)?,
-        model.lineage.base.0,
-        model.lineage.job.0,
-        model.metrics.validation_loss_micro,
-        amount_text(0),
-    ])?;
-    let body = format!("{} {} {} {}", words.join(" "), model.adapter, model.owner, model.lineage.trainer);
-    document(db, "model", &id.to_string(), &title, &body)
-}
-
-/// What is found by its words.
-fn document(db: &Connection, kind: &str, id: &str, title: &str, body: &str) -> Result<(), WorkError> {
-    let upsert = "INSERT INTO documents (kind, id, title, body) VALUES (?, ?, ?, ?)
-        ON CONFLICT (kind, id) DO UPDATE SET title = excluded.title, body = excluded.body
-        WHERE title <> excluded.title OR body <> excluded.body";
-    db.prepare_cached(upsert)?.execute([kind, id, title, body])?;
-    Ok(())
-}
-
-fn remove(db: &Connection, statement: &str, values: impl rusqlite::Params) -> Result<(), WorkError> {
-    db.prepare_cached(statement)?.execute(values)?;
-    Ok(())
+    db.execute(
+        upsert,
+        params![
+            id.0,
+            model.encode(),
+            title,
+            model.owner.0,
+            word(&model.status)?,
+            model.lineage.base.0,
+            model.lineage.job.0,
+            model.metrics.validation_loss_micro,
+            amount_text(0),
+        ],
+    )?;
+    let body = format!("{} {} {} {}", domains.join(" "), model.adapter, model.owner, model.lineage.trainer);
+    words::put(db, "model", &id.to_string(), &title, &body)
 }

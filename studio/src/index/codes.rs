@@ -1,8 +1,7 @@
 //! How values stand in the tables.
 
-use crate::db::WorkError;
+use crate::db::{Row, Value, WorkError};
 use codec::DecodeAll;
-use rusqlite::{Row, types::ValueRef};
 use serde::Serialize;
 use tributary_client::Account;
 use tributary_protocol::{Amount, ContentHash};
@@ -31,20 +30,20 @@ pub fn amount(text: &str) -> Result<Amount, WorkError> {
 }
 
 /// A record from a column.
-pub fn record<T: DecodeAll>(row: &Row<'_>, column: &str) -> Result<T, WorkError> {
+pub fn record<T: DecodeAll>(row: &Row, column: &str) -> Result<T, WorkError> {
     let damaged = |reason: String| WorkError::damaged(format!("a record in {column}: {reason}"));
-    match row.get_ref(column)? {
-        ValueRef::Blob(mut bytes) => T::decode_all(&mut bytes).map_err(|error| damaged(error.to_string())),
-        other => Err(damaged(format!("it is {:?}", other.data_type()))),
+    match row.value(column)? {
+        Value::Blob(bytes) => T::decode_all(&mut bytes.as_slice()).map_err(|error| damaged(error.to_string())),
+        other => Err(damaged(format!("it is {}", other.kind()))),
     }
 }
 
 /// An account from a column; `None` for null.
-pub fn account(row: &Row<'_>, column: &str) -> Result<Option<Account>, WorkError> {
+pub fn account(row: &Row, column: &str) -> Result<Option<Account>, WorkError> {
     Ok(row.get::<_, Option<[u8; 32]>>(column)?.map(Account))
 }
 
 /// A hash from a column.
-pub fn hash(row: &Row<'_>, column: &str) -> Result<ContentHash, WorkError> {
+pub fn hash(row: &Row, column: &str) -> Result<ContentHash, WorkError> {
     Ok(ContentHash(row.get(column)?))
 }

@@ -4,9 +4,8 @@ use super::{
     codes::{amount, amount_text},
     facts::DisputeResolved,
 };
-use crate::db::WorkError;
+use crate::db::{Connection, WorkError, params};
 use codec::Decode;
-use rusqlite::{Connection, OptionalExtension as _, ToSql, params};
 use tributary_client::{Account, Event, Job, Stream};
 use tributary_protocol::{
     Amount, ContentHash, ContributionId, DatanetId, GrantId, JobId, ModelId, VersionRef, job::Verdict,
@@ -21,7 +20,10 @@ pub fn apply(db: &Connection, block: u32, place: usize, event: &Event) -> Result
         ("Jobs", name) => at.jobs(name, event),
         ("Models", "ModelRecorded") => {
             let (model, first): (ModelId, Option<ModelId>) = fields(event)?;
-            at.set("UPDATE models SET first_with_adapter = ? WHERE id = ?", params![first.map(|id| id.0), model.0])
+            at.db.execute(
+                "UPDATE models SET first_with_adapter = ? WHERE id = ?",
+                params![first.map(|id| id.0), model.0],
+            )
         }
         ("Attribution", name) => at.attribution(name, event),
         _ => Ok(()),
@@ -77,27 +79,22 @@ struct At<'a> {
 }
 
 impl At<'_> {
-    fn set(&self, statement: &str, values: impl rusqlite::Params) -> Result<(), WorkError> {
-        self.db.prepare_cached(statement)?.execute(values)?;
-        Ok(())
-    }
-
     fn datanets(&self, name: &str, event: &Event) -> Result<(), WorkError> {
         const DECIDED: &str = "UPDATE contributions SET decided_block = ?, curator = ? WHERE id = ?";
         match name {
             "ContributionAccepted" => {
                 let (id, _, curator): (ContributionId, DatanetId, Account) = fields(event)?;
-                self.set(DECIDED, params![self.block, curator.0, id.0])
+                self.db.execute(DECIDED, params![self.block, curator.0, id.0])
             }
             "ContributionRejected" => {
                 let (id, _, _, curator): (ContributionId, DatanetId, Vec<u8>, Account) = fields(event)?;
-                self.set(DECIDED, params![self.block, curator.0, id.0])
+                self.db.execute(DECIDED, params![self.block, curator.0, id.0])
             }
             "VersionPublished" => {
                 let (version, _, _, _, _, publisher): (VersionRef, ContentHash, u32, u64, u64, Account) =
                     fields(event)?;
                 let set = "UPDATE versions SET publisher = ? WHERE datanet = ? AND number = ?";
-                self.set(set, params![publisher.0, version.datanet.0, version.number])
+                self.db.execute(set, params![publisher.0, version.datanet.0, version.number])
             }
             _ => Ok(()),
         }
@@ -107,7 +104,7 @@ impl At<'_> {
         match name {
             "GrantIssued" | "GrantDenied" | "GrantRevoked" | "GrantRenounced" => {
                 let grant: GrantId = fields(event)?;
-                self.set("UPDATE grants SET decided_block = ? WHERE id = ?", params![self.block, grant.0])
+                self.db.execute("UPDATE grants SET decided_block = ? WHERE id = ?", params![self.block, grant.0])
             }
             _ => Ok(()),
         }
@@ -162,8 +159,7 @@ impl At<'_> {
             "JobForgotten" => {
                 let (job, requester, deposit): (JobId, Account, Amount) = fields(event)?;
                 let find = "SELECT stage FROM jobs WHERE id = ?";
-                let stage: Option<String> =
-                    self.db.prepare_cached(find)?.query_row([job.0], |row| row.get(0)).optional()?;
+                let stage: Option<String> = self.db.find(find, [job.0])?;
                 let stage = stage.as_deref().unwrap_or("cancelled");
                 self.step(job, &Step { event: "forgotten", stage, amount: Some(deposit), ..by(requester) })
             }
@@ -236,7 +232,7 @@ impl At<'_> {
     ) -> Result<(), WorkError> {
         let insert = "INSERT INTO sales (model, block, place, amount, contributors, payer) VALUES (?, ?, ?, ?, ?, ?)";
         let (all, contributors) = (amount_text(amount), amount_text(parts.contributors));
-        self.set(insert, params![model.0, self.block, self.place, all, contributors, payer.0])?;
+        self.db.execute(insert, params![model.0, self.block, self.place, all, contributors, payer.0])?;
         let Some(stream) = self.stream(model)? else { return Ok(()) };
         let payout = Payout { reason, model: Some(model), payer: Some(payer), ..Payout::default() };
         let parties = &stream.parties;
@@ -263,8 +259,7 @@ impl At<'_> {
         payout: Payout<'_>,
     ) -> Result<(), WorkError> {
         let find = "SELECT datanet FROM contributions WHERE id = ?";
-        let datanet: Option<u32> =
-            self.db.prepare_cached(find)?.query_row([contribution.0], |row| row.get(0)).optional()?;
+        let datanet: Option<u32> = self.db.find(find, [contribution.0])?;
         self.payout(&Payout {
             account: Some(account),
             role: "contributor",
@@ -279,7 +274,10 @@ impl At<'_> {
         let insert = "INSERT INTO job_history (job, block, place, event, stage, account, amount, detail)
             VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
         let (account, amount) = (step.account.map(|account| account.0), step.amount.map(amount_text));
-        self.set(insert, params![job.0, self.block, self.place, step.event, step.stage, account, amount, step.detail])
+        self.db.execute(
+            insert,
+            params![job.0, self.block, self.place, step.event, step.stage, account, amount, step.detail],
+        )
     }
 
     fn payout(&self, payout: &Payout<'_>) -> Result<(), WorkError> {
@@ -289,7 +287,7 @@ impl At<'_> {
         let insert = "INSERT INTO payouts
             (block, place, part, account, role, reason, model, job, datanet, contribution, leaf, amount, payer)
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-        self.set(
+        self.db.execute(
             insert,
             params![
                 self.block,
@@ -307,32 +305,31 @@ impl At<'_> {
                 payout.payer.map(|account| account.0),
             ],
         )?;
-        self.add("all", &"", payout)?;
+        self.add("all", b"", payout)?;
         if let Some(account) = payout.account {
             self.add("account", &account.0, payout)?;
         }
         if let Some(datanet) = payout.datanet {
-            self.add("datanet", &datanet.0, payout)?;
+            self.add("datanet", datanet.0.to_string().as_bytes(), payout)?;
         }
         if let Some(contribution) = payout.contribution {
-            self.add("contribution", &contribution.0, payout)?;
+            self.add("contribution", contribution.0.to_string().as_bytes(), payout)?;
         }
         if let (Some(model), Some(leaf), "claim") = (payout.model, payout.leaf, payout.reason) {
-            self.add("leaf", &format!("{model}/{leaf}"), payout)?;
+            self.add("leaf", format!("{model}/{leaf}").as_bytes(), payout)?;
         }
         Ok(())
     }
 
-    /// Adds a payout to a sum.
-    fn add(&self, subject: &str, id: &dyn ToSql, payout: &Payout<'_>) -> Result<(), WorkError> {
-        let find = "SELECT amount FROM totals WHERE subject = ? AND id = CAST(? AS BLOB) AND role = ?";
-        let before: Option<String> =
-            self.db.prepare_cached(find)?.query_row(params![subject, id, payout.role], |row| row.get(0)).optional()?;
+    /// Adds a payout to a sum. Numbers are written as digits in `id`.
+    fn add(&self, subject: &str, id: &[u8], payout: &Payout<'_>) -> Result<(), WorkError> {
+        let find = "SELECT amount FROM totals WHERE subject = ? AND id = ? AND role = ?";
+        let before: Option<String> = self.db.find(find, params![subject, id, payout.role])?;
         let before = before.as_deref().map(amount).transpose()?.unwrap_or_default();
         let sum = before.checked_add(payout.amount).ok_or_else(|| WorkError::damaged("a sum beyond 2^128"))?;
-        let upsert = "INSERT INTO totals (subject, id, role, amount, payouts) VALUES (?, CAST(? AS BLOB), ?, ?, 1)
-            ON CONFLICT (subject, id, role) DO UPDATE SET amount = excluded.amount, payouts = payouts + 1";
-        self.set(upsert, params![subject, id, payout.role, amount_text(sum)])
+        let upsert = "INSERT INTO totals (subject, id, role, amount, payouts) VALUES (?, ?, ?, ?, 1)
+            ON CONFLICT (subject, id, role) DO UPDATE SET amount = excluded.amount, payouts = totals.payouts + 1";
+        self.db.execute(upsert, params![subject, id, payout.role, amount_text(sum)])
     }
 
     fn stream(&self, model: ModelId) -> Result<Option<Stream>, WorkError> {
@@ -344,7 +341,7 @@ impl At<'_> {
     }
 
     fn decoded<T: Decode>(&self, find: &str, id: u64) -> Result<Option<T>, WorkError> {
-        let bytes: Option<Vec<u8>> = self.db.prepare_cached(find)?.query_row([id], |row| row.get(0)).optional()?;
+        let bytes: Option<Vec<u8>> = self.db.find(find, [id])?;
         let read = |bytes: Vec<u8>| T::decode(&mut bytes.as_slice());
         bytes.map(read).transpose().map_err(|error| WorkError::damaged(format!("{find}: {error}")))
     }

@@ -1,8 +1,7 @@
 //! Leaves of contribution roots: shown by trainers, believed once they make the root that the chain has.
 
 use super::{codes::account, reader::Reader};
-use crate::db::WorkError;
-use rusqlite::{Connection, params};
+use crate::db::{Connection, WorkError, params};
 use tributary_client::{Account, Stream};
 use tributary_daemon::{Share, Shares};
 use tributary_protocol::{ContentHash, ContributionId, JobId, ModelId};
@@ -11,9 +10,7 @@ use tributary_protocol::{ContentHash, ContributionId, JobId, ModelId};
 pub fn missing(db: &Connection) -> Result<Vec<(ModelId, JobId)>, WorkError> {
     let query =
         "SELECT id, job FROM models m WHERE NOT EXISTS (SELECT 1 FROM leaf_sets l WHERE l.model = m.id) ORDER BY id";
-    let mut statement = db.prepare_cached(query)?;
-    let rows = statement.query_map([], |row| Ok((ModelId(row.get(0)?), JobId(row.get(1)?))))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    db.rows(query, ())?.iter().map(|row| Ok((ModelId(row.get(0)?), JobId(row.get(1)?)))).collect()
 }
 
 /// Keeps the leaves of a model, if they make its root; says whether they do.
@@ -26,14 +23,14 @@ pub fn put(db: &Connection, model: ModelId, genesis: [u8; 32], shares: &Shares) 
         return Ok(false);
     }
     db.execute("DELETE FROM leaves WHERE model = ?", [model.0])?;
-    let mut insert = db.prepare_cached(
-        "INSERT INTO leaves (model, place, contribution, contributor, units, evidence) VALUES (?, ?, ?, ?, ?, ?)",
-    )?;
+    let insert =
+        "INSERT INTO leaves (model, place, contribution, contributor, units, evidence) VALUES (?, ?, ?, ?, ?, ?)";
     for (place, share) in (0u32..).zip(&shares.leaves) {
         let Share { contribution, contributor, units, evidence } = share;
-        insert.execute(params![model.0, place, contribution.0, contributor.0, units, evidence.0])?;
+        db.execute(insert, params![model.0, place, contribution.0, contributor.0, units, evidence.0])?;
     }
-    let upsert = "INSERT OR REPLACE INTO leaf_sets (model, leaves) VALUES (?, ?)";
+    let upsert = "INSERT INTO leaf_sets (model, leaves) VALUES (?, ?)
+        ON CONFLICT (model) DO UPDATE SET leaves = excluded.leaves";
     db.execute(upsert, params![model.0, shares.leaves.len()])?;
     Ok(true)
 }
@@ -58,7 +55,7 @@ pub fn get(reader: &Reader<'_>, model: ModelId, job: JobId, genesis: [u8; 32]) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::Db;
+    use crate::db::{Database, Db};
     use codec::Encode as _;
     use tributary_protocol::{
         Ppm,
@@ -107,7 +104,7 @@ mod tests {
     #[tokio::test]
     async fn only_leaves_that_make_the_chains_root_are_kept_and_their_proofs_hold() {
         let folder = tempfile::tempdir().unwrap();
-        let db = Db::open(&folder.path().join("i")).unwrap();
+        let db = Db::open(&Database::in_folder(folder.path())).await.unwrap();
         let done = db.write(|db| {
             assert!(!put(db, MODEL, GENESIS, &shares(7))?, "the model has no stream yet");
             let insert = "INSERT INTO streams (model, record) VALUES (?, ?)";

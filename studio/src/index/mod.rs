@@ -10,21 +10,16 @@ pub mod facts;
 pub mod history;
 pub mod leaves;
 pub mod reader;
+pub mod words;
 
-use crate::db::{Db, DbError, WorkError};
+use crate::db::{Connection, Database, Db, DbError, Row, WorkError};
 use facts::FactsError;
 use futures::{StreamExt as _, stream};
-use rusqlite::OptionalExtension as _;
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::time::Duration;
 use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 use tributary_client::{ChainClient, ChainError};
 
-/// Name of the database in the gateway's folder.
-const FILE: &str = "index.sqlite";
 /// Blocks that are read ahead while catching up.
 const BLOCKS_AHEAD: usize = 8;
 /// Pause before a node that failed is asked again.
@@ -35,7 +30,7 @@ const TOLD_EVERY: u32 = 1_000;
 /// Why the index cannot be used or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
-    /// The file fails.
+    /// The database fails.
     #[error(transparent)]
     Db(#[from] DbError),
     /// A block cannot be read, now or ever.
@@ -51,21 +46,13 @@ pub enum IndexError {
     Chain(#[from] ChainError),
     /// The index is of another chain than the node's.
     #[error(
-        "the index in {path} is of another chain than the node's ({what})\nhint: name another folder with --data, or begin anew: tributary studio reindex"
+        "the index in {place} is of another chain than the node's ({what})\nhint: name another folder with --data or another --database, or begin anew: tributary studio reindex"
     )]
     OtherChain {
-        /// The file.
-        path: PathBuf,
+        /// Where the index is.
+        place: String,
         /// What differs.
         what: String,
-    },
-    /// The file cannot be removed.
-    #[error("the index in {path} cannot be removed: {source}")]
-    Remove {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
     },
 }
 
@@ -83,24 +70,22 @@ pub struct Newest {
 /// The index of one chain. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Index {
-    path: PathBuf,
     db: Db,
     newest: watch::Sender<Option<Newest>>,
 }
 
 impl Index {
-    /// Opens the index in `folder`, made if absent.
-    pub async fn open(folder: &Path) -> Result<Self, IndexError> {
-        let path = folder.join(FILE);
-        let db = Db::open(&path)?;
+    /// Opens the index in a database, made if absent.
+    pub async fn open(database: &Database) -> Result<Self, IndexError> {
+        let db = Db::open(database).await?;
+        db.write(words::complete).await?;
         let newest = db.read(newest).await?;
-        Ok(Self { path, db, newest: watch::Sender::new(newest) })
+        Ok(Self { db, newest: watch::Sender::new(newest) })
     }
 
-    /// Removes the index in `folder`; the next start makes it anew.
-    pub fn remove(folder: &Path) -> Result<(), IndexError> {
-        let path = folder.join(FILE);
-        Db::remove(&path).map_err(|source| IndexError::Remove { path, source })
+    /// Removes the index from a database; the next start makes it anew.
+    pub async fn remove(database: &Database) -> Result<(), IndexError> {
+        Ok(Db::remove(database).await?)
     }
 
     /// Its tables.
@@ -116,12 +101,13 @@ impl Index {
     /// Checks that the index is of the client's chain; a new one is bound to it.
     pub async fn bind(&self, client: &ChainClient) -> Result<(), IndexError> {
         let genesis = client.genesis().0;
-        let other = |what: String| IndexError::OtherChain { path: self.path.clone(), what };
+        let other = |what: String| IndexError::OtherChain { place: self.db.database().to_string(), what };
         let found = self
             .db
             .write(move |db| {
-                db.execute("INSERT OR IGNORE INTO chain (one, genesis) VALUES (1, ?)", [genesis])?;
-                Ok(db.query_row("SELECT genesis FROM chain", [], |row| row.get::<_, [u8; 32]>(0))?)
+                db.execute("INSERT INTO chain (one, genesis) VALUES (1, ?) ON CONFLICT DO NOTHING", [genesis])?;
+                let found: Option<[u8; 32]> = db.find("SELECT genesis FROM chain", ())?;
+                found.ok_or_else(|| WorkError::damaged("no genesis"))
             })
             .await?;
         if found != genesis {
@@ -136,35 +122,44 @@ impl Index {
         }
     }
 
-    /// Takes in finalised blocks until `shutdown`. A node that is away is waited for.
+    /// Takes in finalised blocks until `shutdown`. A node or a database that is away is waited for.
     ///
-    /// Errors: a block that this node or this program can never read; a failing file.
+    /// Errors: a block that this node or this program can never read; a failing database; the index of another chain.
     pub async fn follow(&self, client: &ChainClient, shutdown: &CancellationToken) -> Result<(), IndexError> {
-        self.bind(client).await?;
         let mut heads = client.finalised_heads();
+        // A database that was lost may have kept the block that was being written, or not.
+        let mut is_sure = false;
         loop {
-            let next = self.next();
             let target = heads.borrow_and_update().number;
-            if next > target {
+            if is_sure && self.next() > target {
                 match shutdown.run_until_cancelled(heads.changed()).await {
                     Some(Ok(())) => continue,
                     _ => return Ok(()),
                 }
             }
-            match shutdown.run_until_cancelled(self.take_in(client, next, target)).await {
+            match shutdown.run_until_cancelled(self.go_on(client, target, is_sure)).await {
                 None => return Ok(()),
-                Some(Ok(())) => {}
+                Some(Ok(())) => is_sure = true,
                 Some(Err(error)) => {
                     if !passes(&error) {
                         return Err(error);
                     }
                     tracing::warn!("{error}");
+                    is_sure = false;
                     if shutdown.run_until_cancelled(sleep(RETRY_PAUSE)).await.is_none() {
                         return Ok(());
                     }
                 }
             }
         }
+    }
+
+    async fn go_on(&self, client: &ChainClient, last: u32, is_sure: bool) -> Result<(), IndexError> {
+        if !is_sure {
+            self.newest.send_replace(self.db.read(newest).await?);
+            self.bind(client).await?;
+        }
+        self.take_in(client, self.next(), last).await
     }
 
     /// Takes in finalised blocks up to and including `last`.
@@ -207,12 +202,13 @@ fn passes(error: &IndexError) -> bool {
     match error {
         IndexError::Chain(error) => chain(error),
         IndexError::Block { source, .. } => matches!(source.as_ref(), FactsError::Chain(error) if chain(error)),
-        IndexError::Db(_) | IndexError::OtherChain { .. } | IndexError::Remove { .. } => false,
+        IndexError::Db(error) => error.passes(),
+        IndexError::OtherChain { .. } => false,
     }
 }
 
-fn newest(db: &rusqlite::Connection) -> Result<Option<Newest>, WorkError> {
+fn newest(db: &Connection) -> Result<Option<Newest>, WorkError> {
     let find = "SELECT number, hash, time_ms FROM blocks ORDER BY number DESC LIMIT 1";
-    let read = |row: &rusqlite::Row<'_>| Ok(Newest { number: row.get(0)?, hash: row.get(1)?, time_ms: row.get(2)? });
-    Ok(db.prepare_cached(find)?.query_row([], read).optional()?)
+    let read = |row: Row| Ok(Newest { number: row.get(0)?, hash: row.get(1)?, time_ms: row.get(2)? });
+    db.row(find, ())?.map(read).transpose()
 }

@@ -2,11 +2,10 @@
 
 use super::{Newest, codes::amount, newest};
 use crate::{
-    db::WorkError,
+    db::{Connection, Params, Row, ToValue as _, Value, WorkError, params},
     views::{Page, When, iso},
 };
 use codec::DecodeAll;
-use rusqlite::{Connection, OptionalExtension as _, Params, Row, ToSql, params_from_iter, types::Value};
 use tributary_protocol::{Amount, BlockNumber, amount::BLOCK_MS};
 
 /// Entries of a page, unless asked otherwise.
@@ -44,8 +43,7 @@ impl<'a> Reader<'a> {
             let time = self.newest.time_ms.map(|newest| newest.saturating_add(ahead));
             return Ok(When { block, time: time.and_then(iso), is_estimate: true });
         }
-        let time: Option<Option<i64>> =
-            self.one("SELECT time_ms FROM blocks WHERE number = ?", [block], |row| Ok(row.get(0)?))?;
+        let time: Option<Option<i64>> = self.db.find("SELECT time_ms FROM blocks WHERE number = ?", [block])?;
         Ok(When { block, time: time.flatten().and_then(iso), is_estimate: false })
     }
 
@@ -54,16 +52,14 @@ impl<'a> Reader<'a> {
         block.map(|block| self.when(block)).transpose()
     }
 
-    /// The first row of a query.
+    /// The first row of a query that finds few.
     pub fn one<T>(
         &self,
         query: &str,
         values: impl Params,
-        read: impl FnOnce(&Row<'_>) -> Result<T, WorkError>,
+        read: impl FnOnce(&Row) -> Result<T, WorkError>,
     ) -> Result<Option<T>, WorkError> {
-        let mut statement = self.db.prepare_cached(query)?;
-        let mut rows = statement.query(values)?;
-        rows.next()?.map(read).transpose()
+        self.db.row(query, values)?.as_ref().map(read).transpose()
     }
 
     /// All rows of a query.
@@ -71,35 +67,27 @@ impl<'a> Reader<'a> {
         &self,
         query: &str,
         values: impl Params,
-        mut read: impl FnMut(&Row<'_>) -> Result<T, WorkError>,
+        read: impl FnMut(&Row) -> Result<T, WorkError>,
     ) -> Result<Vec<T>, WorkError> {
-        let mut statement = self.db.prepare_cached(query)?;
-        let mut rows = statement.query(values)?;
-        let mut all = Vec::new();
-        while let Some(row) = rows.next()? {
-            all.push(read(row)?);
-        }
-        Ok(all)
+        self.db.rows(query, values)?.iter().map(read).collect()
     }
 
     /// A number that a query counts.
     pub fn count(&self, query: &str, values: impl Params) -> Result<u64, WorkError> {
-        let count: i64 = self.db.prepare_cached(query)?.query_row(values, |row| row.get(0))?;
-        Ok(u64::try_from(count).unwrap_or(0))
+        Ok(self.db.find::<i64>(query, values)?.map_or(0, |count| u64::try_from(count).unwrap_or(0)))
     }
 
     /// A record by its number; `None` if there is none.
     pub fn record<T: DecodeAll>(&self, query: &str, values: impl Params) -> Result<Option<T>, WorkError> {
-        let bytes: Option<Vec<u8>> = self.db.prepare_cached(query)?.query_row(values, |row| row.get(0)).optional()?;
+        let bytes: Option<Vec<u8>> = self.db.find(query, values)?;
         let read = |bytes: Vec<u8>| T::decode_all(&mut bytes.as_slice());
         bytes.map(read).transpose().map_err(|error| WorkError::damaged(format!("{query}: {error}")))
     }
 
-    /// A sum over payouts: what `subject` of this id got in a role.
-    pub fn total(&self, subject: &str, id: &dyn ToSql, role: &str) -> Result<Amount, WorkError> {
-        let query = "SELECT amount FROM totals WHERE subject = ?1 AND id = CAST(?2 AS BLOB) AND role = ?3";
-        let values: [&dyn ToSql; 3] = [&subject, id, &role];
-        let text: Option<String> = self.db.prepare_cached(query)?.query_row(values, |row| row.get(0)).optional()?;
+    /// A sum over payouts: what `subject` of this id got in a role. Ids that are numbers are digits.
+    pub fn total(&self, subject: &str, id: impl AsRef<[u8]>, role: &str) -> Result<Amount, WorkError> {
+        let query = "SELECT amount FROM totals WHERE subject = ? AND id = ? AND role = ?";
+        let text: Option<String> = self.db.find(query, params![subject, id.as_ref(), role])?;
         text.as_deref().map_or(Ok(0), amount)
     }
 
@@ -108,18 +96,16 @@ impl<'a> Reader<'a> {
         &self,
         list: &List<'_>,
         want: &Want,
-        mut read: impl FnMut(&Row<'_>) -> Result<T, WorkError>,
+        mut read: impl FnMut(&Row) -> Result<T, WorkError>,
     ) -> Result<Page<T>, WorkError> {
         let List { table, filter, order } = list;
-        let total = self.count(
-            &format!("SELECT count(*) FROM {table}{}", filter.clause(&[])),
-            params_from_iter(filter.values.iter()),
-        )?;
+        let total =
+            self.count(&format!("SELECT count(*) FROM {table}{}", filter.clause(&[])), filter.values.clone())?;
         let (direction, compare) = if order.is_descending { ("DESC", "<") } else { ("ASC", ">") };
         let (key, id) = (order.key, order.id);
         let after = format!("({key}, {id}) {compare} (?, ?)");
         let mut values = filter.values.clone();
-        let clause = match want.after(order.is_text) {
+        let clause = match want.after(order) {
             Some(after_values) => {
                 values.extend(after_values);
                 filter.clause(&[&after])
@@ -131,17 +117,15 @@ impl<'a> Reader<'a> {
         let query = format!(
             "SELECT *, {key} AS page_key, {id} AS page_id FROM {table}{clause} ORDER BY {key} {direction}, {id} {direction} LIMIT ?"
         );
-        let mut statement = self.db.prepare_cached(&query)?;
-        let mut rows = statement.query(params_from_iter(values))?;
         let mut page = Page { items: Vec::new(), next: None, total };
         let mut last = None;
-        while let Some(row) = rows.next()? {
+        for row in self.db.rows(&query, values)? {
             if page.items.len() >= limit as usize {
                 page.next = last;
                 break;
             }
-            last = Some(cursor(&row.get("page_key")?, &row.get("page_id")?));
-            page.items.push(read(row)?);
+            last = Some(cursor(row.value("page_key")?, row.value("page_id")?));
+            page.items.push(read(&row)?);
         }
         Ok(page)
     }
@@ -156,10 +140,10 @@ pub struct Filter {
 
 impl Filter {
     /// Adds a condition.
-    pub fn and(&mut self, clause: impl Into<String>, values: impl IntoIterator<Item = Value>) -> &mut Self {
+    pub fn and(&mut self, clause: impl Into<String>, values: impl Params) -> Result<(), WorkError> {
         self.clauses.push(clause.into());
-        self.values.extend(values);
-        self
+        self.values.extend(values.to_values()?);
+        Ok(())
     }
 
     fn clause(&self, more: &[&str]) -> String {
@@ -177,13 +161,15 @@ pub struct Order {
     pub is_text: bool,
     /// A column that is unique, or almost so beside the key.
     pub id: &'static str,
+    /// Whether it is an account.
+    pub is_account: bool,
     /// The greatest first.
     pub is_descending: bool,
 }
 
 impl Order {
     /// By the id, the newest first.
-    pub const NEWEST: Self = Self { key: "id", is_text: false, id: "id", is_descending: true };
+    pub const NEWEST: Self = Self { key: "id", is_text: false, id: "id", is_account: false, is_descending: true };
 }
 
 /// A list: a table or a query in brackets, and which of it in which order.
@@ -208,14 +194,15 @@ pub struct Want {
 
 impl Want {
     /// The place after which the page begins. A cursor that is none begins at the start.
-    fn after(&self, is_text: bool) -> Option<[Value; 2]> {
+    fn after(&self, order: &Order) -> Option<Vec<Value>> {
         let (key, id) = self.cursor.as_deref()?.rsplit_once('~')?;
-        let key = if is_text { Value::Text(key.to_owned()) } else { Value::Integer(key.parse().ok()?) };
+        let key = if order.is_text { key.to_value().ok()? } else { Value::Integer(key.parse().ok()?) };
         let id = match id.strip_prefix("0x") {
-            Some(digits) => Value::Blob(hex::decode(digits).ok()?),
-            None => Value::Integer(id.parse().ok()?),
+            Some(digits) if order.is_account => Value::Blob(hex::decode(digits).ok()?),
+            None if !order.is_account => Value::Integer(id.parse().ok()?),
+            _ => return None,
         };
-        Some([key, id])
+        Some(vec![key, id])
     }
 }
 
@@ -223,43 +210,31 @@ fn cursor(key: &Value, id: &Value) -> String {
     let show = |value: &Value| match value {
         Value::Null => String::new(),
         Value::Integer(number) => number.to_string(),
-        Value::Real(number) => number.to_string(),
         Value::Text(text) => text.clone(),
         Value::Blob(bytes) => format!("0x{}", hex::encode(bytes)),
     };
     format!("{}~{}", show(key), show(id))
 }
 
-/// Words as a full-text question: all of them, each as the beginning of a word. `None` if there is no word.
-pub fn words(text: &str) -> Option<String> {
-    let words: Vec<String> = text
-        .split(|letter: char| !letter.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .take(16)
-        .map(|word| format!("\"{word}\"*"))
-        .collect();
-    if words.is_empty() { None } else { Some(words.join(" ")) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::Db;
+    use crate::db::{Database, Db};
 
     #[tokio::test]
     async fn pages_go_through_a_list_once_whatever_the_order() {
         let folder = tempfile::tempdir().unwrap();
-        let db = Db::open(&folder.path().join("i")).unwrap();
+        let db = Db::open(&Database::in_folder(folder.path())).await.unwrap();
         db.write(|db| {
             for id in 0..7i64 {
                 let insert = "INSERT INTO base_models (id, record, name, owner, content) VALUES (?, x'', ?, x'', x'')";
-                db.execute(insert, rusqlite::params![id, format!("n~{}", id % 3)])?;
+                db.execute(insert, params![id, format!("n~{}", id % 3)])?;
             }
             Ok(())
         })
         .await
         .unwrap();
-        let by_name = Order { key: "name", is_text: true, id: "id", is_descending: false };
+        let by_name = Order { key: "name", is_text: true, id: "id", is_account: false, is_descending: false };
         for (order, expected) in [(Order::NEWEST, [6, 5, 4, 3, 2, 1, 0]), (by_name, [0, 3, 6, 1, 4, 2, 5])] {
             let seen = db.read(move |db| {
                 let reader = Reader::new(db)?;
@@ -267,7 +242,7 @@ mod tests {
                 let mut want = Want { cursor: None, limit: Some(3) };
                 let mut seen = Vec::new();
                 loop {
-                    let page = reader.page(&list, &want, |row| Ok(row.get::<_, i64>("id")?))?;
+                    let page = reader.page(&list, &want, |row| row.get::<_, i64>("id"))?;
                     assert_eq!(page.total, 7);
                     seen.extend(page.items);
                     match page.next {
@@ -278,11 +253,5 @@ mod tests {
             });
             assert_eq!(seen.await.unwrap(), expected);
         }
-    }
-
-    #[test]
-    fn a_question_cannot_break_out_of_its_words() {
-        assert_eq!(words("harbour OR \"pilot").unwrap(), "\"harbour\"* \"OR\"* \"pilot\"*");
-        assert_eq!(words(" ~* "), None);
     }
 }

@@ -4,6 +4,7 @@ use super::{Answer, Named};
 use crate::{
     answers::{AnswersError, Proven, Question},
     app::App,
+    db::params,
     error::ApiError,
     index::codes::text,
     views::{Hex, Money},
@@ -63,7 +64,7 @@ pub async fn claims(
     let Some(accepted) = accepted else { return Ok(Json(shown)) };
     shown.epoch = Some(accepted.epoch);
     let query = "SELECT record FROM deployments WHERE model = ? AND operator = ?";
-    let deployment = app.read(move |reader| reader.record::<Deployment>(query, (model.0, operator.0)));
+    let deployment = app.read(move |reader| reader.record::<Deployment>(query, params![model.0, operator.0]));
     let Some(deployment) = deployment.await? else {
         let error = ApiError::new(StatusCode::NOT_FOUND, "operator_gone", "the operator offers this model no more");
         return Err(error.hint("what it owes stays; it can be claimed once the operator deploys the model again"));

@@ -137,7 +137,7 @@ pub async fn claims(State(app): State<App>, Named((id, account)): Named<(ModelId
         let shares = leaves::get(reader, id, stream.job, genesis)?;
         let proven = shares.and_then(|shares| shares.claims(&account, &stream.contributions.shares).ok().flatten());
         let proven = proven.map(|proven| {
-            let paid = |leaf: &SumLeaf| reader.total("leaf", &format!("{id}/{}", leaf.index), "contributor");
+            let paid = |leaf: &SumLeaf| reader.total("leaf", format!("{id}/{}", leaf.index), "contributor");
             proven
                 .into_iter()
                 .map(|(leaf, proof)| Ok((paid(&leaf)?, leaf, proof)))

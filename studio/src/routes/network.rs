@@ -89,7 +89,7 @@ pub struct Config {
 pub async fn config(State(app): State<App>) -> Answer<Config> {
     let client = app.client();
     let bases = app.read(|reader| {
-        reader.all("SELECT id, content FROM base_models ORDER BY id", [], |row| {
+        reader.all("SELECT id, content FROM base_models ORDER BY id", (), |row| {
             Ok((BaseModelId(row.get(0)?), row.get::<_, [u8; 32]>(1)?))
         })
     });

@@ -82,8 +82,8 @@ pub struct AccountInfo {
 
 /// What an account does.
 pub fn roles(reader: &Reader<'_>, account: Account) -> Result<Roles, WorkError> {
-    let ids = |query: &str| reader.all(query, [account.0], |row| Ok(row.get::<_, u64>(0)?));
-    let small = |query: &str| reader.all(query, [account.0], |row| Ok(row.get::<_, u32>(0)?));
+    let ids = |query: &str| reader.all(query, [account.0], |row| row.get::<_, u64>(0));
+    let small = |query: &str| reader.all(query, [account.0], |row| row.get::<_, u32>(0));
     let count = |query: &str| reader.count(query, [account.0]);
     Ok(Roles {
         owns_datanets: small("SELECT id FROM datanets WHERE owner = ? ORDER BY id")?,

@@ -2,13 +2,12 @@
 
 use super::{Hex, Money, Page, When};
 use crate::{
-    db::WorkError,
+    db::{Row, WorkError},
     index::{
         codes::record,
         reader::{Filter, List, Order, Reader, Want},
     },
 };
-use rusqlite::{Row, types::Value};
 use serde::{Deserialize, Serialize};
 use tributary_client::{Account, Channel};
 use tributary_protocol::{ChannelId, ModelId, channel::ChannelState};
@@ -49,8 +48,7 @@ pub struct ChannelQuery {
 pub fn list(reader: &Reader<'_>, query: &ChannelQuery, want: &Want) -> Result<Page<ChannelView>, WorkError> {
     let mut filter = Filter::default();
     if let Some(account) = query.account {
-        let account = Value::Blob(account.0.to_vec());
-        filter.and("(app = ? OR operator = ?)", [account.clone(), account]);
+        filter.and("(app = ? OR operator = ?)", [account.0, account.0])?;
     }
     reader.page(&List { table: "channels", filter, order: Order::NEWEST }, want, |row| view(reader, row))
 }
@@ -60,7 +58,7 @@ pub fn one(reader: &Reader<'_>, id: ChannelId) -> Result<Option<ChannelView>, Wo
     reader.one("SELECT * FROM channels WHERE id = ?", [id.0], |row| view(reader, row))
 }
 
-fn view(reader: &Reader<'_>, row: &Row<'_>) -> Result<ChannelView, WorkError> {
+fn view(reader: &Reader<'_>, row: &Row) -> Result<ChannelView, WorkError> {
     let channel: Channel = record(row, "record")?;
     let (state, until) = match channel.state {
         ChannelState::Open => ("open", None),

@@ -2,13 +2,12 @@
 
 use super::{Hex, Money, Page, When};
 use crate::{
-    db::WorkError,
+    db::{Row, WorkError, params},
     index::{
         codes::{account, record, text},
         reader::{Filter, List, Order, Reader, Want},
     },
 };
-use rusqlite::{Row, types::Value};
 use serde::{Deserialize, Serialize};
 use tributary_client::{Account, Contribution};
 use tributary_protocol::{
@@ -91,19 +90,18 @@ pub struct ContributionQuery {
 pub fn list(reader: &Reader<'_>, query: &ContributionQuery, want: &Want) -> Result<Page<ContributionView>, WorkError> {
     let mut filter = Filter::default();
     if let Some(contributor) = query.contributor {
-        filter.and("contributor = ?", [Value::Blob(contributor.0.to_vec())]);
+        filter.and("contributor = ?", [contributor.0])?;
     }
     if let Some(datanet) = query.datanet {
-        filter.and("datanet = ?", [Value::Integer(datanet.0.into())]);
+        filter.and("datanet = ?", [datanet.0])?;
     }
     if let Some(status) = &query.status {
-        filter.and("status = ?", [Value::Text(status.clone())]);
+        filter.and("status = ?", [status])?;
     }
     if let Some(curator) = query.curator {
-        let curator = Value::Blob(curator.0.to_vec());
         let clause =
             "datanet IN (SELECT id FROM datanets WHERE owner = ? UNION SELECT datanet FROM curators WHERE account = ?)";
-        filter.and(clause, [curator.clone(), curator]);
+        filter.and(clause, [curator.0, curator.0])?;
     }
     let list = List { table: "contributions", filter, order: Order::NEWEST };
     reader.page(&list, want, |row| view(reader, row))
@@ -125,12 +123,19 @@ pub fn with_root(
     root: ContentHash,
     datanet: Option<DatanetId>,
 ) -> Result<Option<ContributionId>, WorkError> {
-    let query = "SELECT id FROM contributions WHERE root = ?1 AND (?2 IS NULL OR datanet = ?2) ORDER BY id LIMIT 1";
-    let found = reader.one(query, rusqlite::params![root.0, datanet.map(|id| id.0)], |row| Ok(row.get(0)?))?;
+    let found = match datanet {
+        Some(datanet) => {
+            let query = "SELECT id FROM contributions WHERE root = ? AND datanet = ? ORDER BY id LIMIT 1";
+            reader.one(query, params![root.0, datanet.0], |row| row.get(0))?
+        }
+        None => {
+            reader.one("SELECT id FROM contributions WHERE root = ? ORDER BY id LIMIT 1", [root.0], |row| row.get(0))?
+        }
+    };
     Ok(found.map(ContributionId))
 }
 
-fn view(reader: &Reader<'_>, row: &Row<'_>) -> Result<ContributionView, WorkError> {
+fn view(reader: &Reader<'_>, row: &Row) -> Result<ContributionView, WorkError> {
     let id = ContributionId(row.get("id")?);
     let contribution: Contribution = record(row, "record")?;
     let reason = match &contribution.status {
@@ -153,10 +158,10 @@ fn view(reader: &Reader<'_>, row: &Row<'_>) -> Result<ContributionView, WorkErro
         versions: reader.all(
             "SELECT number FROM version_contributions WHERE contribution = ? ORDER BY number",
             [id.0],
-            |row| Ok(row.get(0)?),
+            |row| row.get(0),
         )?,
         is_held: false,
-        claimed: Money(reader.total("contribution", &id.0, "contributor")?),
+        claimed: Money(reader.total("contribution", id.0.to_string(), "contributor")?),
     })
 }
 

@@ -2,13 +2,13 @@
 
 use super::{Hex, Money, Page, When, money::SeriesPoint};
 use crate::{
-    db::WorkError,
+    db::{Row, WorkError, params},
     index::{
         codes::{account, record, text},
-        reader::{Filter, List, Order, Reader, Want, words},
+        reader::{Filter, List, Order, Reader, Want},
+        words,
     },
 };
-use rusqlite::{Row, params, types::Value};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use tributary_client::{Account, Datanet};
@@ -125,49 +125,45 @@ pub enum DatanetSort {
 /// Datanets.
 pub fn list(reader: &Reader<'_>, query: &DatanetQuery, want: &Want) -> Result<Page<DatanetView>, WorkError> {
     let mut filter = Filter::default();
-    if let Some(question) = query.q.as_deref().filter(|text| !text.trim().is_empty()) {
-        let clause = "id IN (SELECT CAST(d.id AS INTEGER) FROM words JOIN documents d ON d.number = words.rowid
-            WHERE words MATCH ? AND d.kind = 'datanet')";
-        match words(question) {
-            Some(words) => filter.and(clause, [Value::Text(words)]),
-            None => filter.and("0", []),
-        };
-    }
+    words::filter(&mut filter, "datanet", query.q.as_deref())?;
     for (column, value) in [("licence", &query.licence), ("domain", &query.domain)] {
         if let Some(value) = value {
-            filter.and(format!("{column} = ?"), [Value::Text(value.clone())]);
+            filter.and(format!("{column} = ?"), [value])?;
         }
     }
     if let Some(owner) = query.owner {
-        filter.and("owner = ?", [Value::Blob(owner.0.to_vec())]);
+        filter.and("owner = ?", [owner.0])?;
     }
     if let Some(member) = query.account {
-        let member = Value::Blob(member.0.to_vec());
         let clause = "(owner = ? OR id IN (SELECT datanet FROM curators WHERE account = ?))";
-        filter.and(clause, [member.clone(), member]);
+        filter.and(clause, [member.0, member.0])?;
     }
     if let Some(access) = query.access {
-        filter.and("access = ?", [Value::Text(crate::index::codes::word(&access)?)]);
+        filter.and("access = ?", [crate::index::codes::word(&access)?])?;
     }
     if let Some(status) = query.status {
-        filter.and("status = ?", [Value::Text(crate::index::codes::word(&status)?)]);
+        filter.and("status = ?", [crate::index::codes::word(&status)?])?;
     }
     if let Some(purpose) = query.purpose {
         let mut wanted = Vec::new();
         // Purposes stand in the record only; there are few Datanets that differ by nothing else.
-        reader.all("SELECT id, record FROM datanets", [], |row| {
+        reader.all("SELECT id, record FROM datanets", (), |row| {
             let datanet: Datanet = record(row, "record")?;
             if datanet.terms.purposes.contains(purpose) {
                 wanted.push(row.get::<_, u32>("id")?.to_string());
             }
             Ok(())
         })?;
-        filter.and(format!("id IN ({})", wanted.join(",")), []);
+        let clause = match wanted.as_slice() {
+            [] => "1 = 0".to_owned(),
+            wanted => format!("id IN ({})", wanted.join(",")),
+        };
+        filter.and(clause, ())?;
     }
     let order = match query.sort {
         DatanetSort::Newest => Order::NEWEST,
-        DatanetSort::Name => Order { key: "name", is_text: true, id: "id", is_descending: false },
-        DatanetSort::Price => Order { key: "price", is_text: true, id: "id", is_descending: false },
+        DatanetSort::Name => Order { key: "name", is_text: true, id: "id", is_account: false, is_descending: false },
+        DatanetSort::Price => Order { key: "price", is_text: true, id: "id", is_account: false, is_descending: false },
         DatanetSort::Samples => Order {
             key: "coalesce((SELECT samples FROM versions v WHERE v.datanet = datanets.id ORDER BY number DESC LIMIT 1), 0)",
             ..Order::NEWEST
@@ -186,7 +182,7 @@ pub fn one(reader: &Reader<'_>, id: DatanetId) -> Result<Option<DatanetView>, Wo
 
 /// Its name.
 pub fn name(reader: &Reader<'_>, id: DatanetId) -> Result<String, WorkError> {
-    let name = reader.one("SELECT name FROM datanets WHERE id = ?", [id.0], |row| Ok(row.get(0)?))?;
+    let name = reader.one("SELECT name FROM datanets WHERE id = ?", [id.0], |row| row.get(0))?;
     Ok(name.unwrap_or_else(|| format!("Datanet {id}")))
 }
 
@@ -195,7 +191,7 @@ pub fn record_of(reader: &Reader<'_>, id: DatanetId) -> Result<Option<Datanet>, 
     reader.record("SELECT record FROM datanets WHERE id = ?", [id.0])
 }
 
-fn view(reader: &Reader<'_>, row: &Row<'_>) -> Result<DatanetView, WorkError> {
+fn view(reader: &Reader<'_>, row: &Row) -> Result<DatanetView, WorkError> {
     let id = DatanetId(row.get("id")?);
     let datanet: Datanet = record(row, "record")?;
     let terms = datanet.terms;
@@ -261,9 +257,9 @@ fn view(reader: &Reader<'_>, row: &Row<'_>) -> Result<DatanetView, WorkError> {
             })
             .transpose()?,
         earned: Earned {
-            fees: Money(reader.total("datanet", &id.0, "data_fee")?),
-            owner_part: Money(reader.total("datanet", &id.0, "datanet_owner")?),
-            contributors: Money(reader.total("datanet", &id.0, "contributor")?),
+            fees: Money(reader.total("datanet", id.0.to_string(), "data_fee")?),
+            owner_part: Money(reader.total("datanet", id.0.to_string(), "datanet_owner")?),
+            contributors: Money(reader.total("datanet", id.0.to_string(), "contributor")?),
         },
     })
 }
@@ -294,8 +290,8 @@ pub struct VersionView {
 /// A Datanet's versions, the newest first.
 pub fn versions(reader: &Reader<'_>, id: DatanetId, want: &Want) -> Result<Page<VersionView>, WorkError> {
     let mut filter = Filter::default();
-    filter.and("datanet = ?", [Value::Integer(id.0.into())]);
-    let order = Order { key: "number", is_text: false, id: "datanet", is_descending: true };
+    filter.and("datanet = ?", [id.0])?;
+    let order = Order { key: "number", is_text: false, id: "datanet", is_account: false, is_descending: true };
     reader.page(&List { table: "versions", filter, order }, want, |row| {
         let number: u32 = row.get("number")?;
         let version: Version = record(row, "record")?;
@@ -319,7 +315,7 @@ pub fn versions(reader: &Reader<'_>, id: DatanetId, want: &Want) -> Result<Page<
             models: reader.all(
                 "SELECT model FROM model_data WHERE datanet = ? AND version = ? ORDER BY model",
                 [id.0, number],
-                |row| Ok(row.get(0)?),
+                |row| row.get(0),
             )?,
         })
     })
@@ -349,7 +345,7 @@ pub struct Facets {
 pub fn facets(reader: &Reader<'_>) -> Result<Facets, WorkError> {
     let of = |column: &str| {
         let query = format!("SELECT {column}, count(*) AS n FROM datanets GROUP BY 1 ORDER BY n DESC, 1 LIMIT 200");
-        reader.all(&query, [], |row| Ok(Facet { value: row.get(0)?, datanets: row.get(1)? }))
+        reader.all(&query, (), |row| Ok(Facet { value: row.get(0)?, datanets: row.get(1)? }))
     };
     Ok(Facets { domains: of("domain")?, licences: of("licence")? })
 }

@@ -2,13 +2,12 @@
 
 use super::{Money, Page, When};
 use crate::{
-    db::WorkError,
+    db::{Row, WorkError},
     index::{
         codes::{record, text},
         reader::{Filter, List, Order, Reader, Want},
     },
 };
-use rusqlite::{Row, types::Value};
 use serde::{Deserialize, Serialize};
 use tributary_client::{Account, Grant};
 use tributary_protocol::{
@@ -72,19 +71,19 @@ pub struct GrantQuery {
 /// Grants, the newest first. Those that their grantees removed are left out.
 pub fn list(reader: &Reader<'_>, query: &GrantQuery, want: &Want) -> Result<Page<GrantView>, WorkError> {
     let mut filter = Filter::default();
-    filter.and("is_pruned = 0", []);
+    filter.and("is_pruned = 0", ())?;
     if let Some(grantee) = query.account {
-        filter.and("grantee = ?", [Value::Blob(grantee.0.to_vec())]);
+        filter.and("grantee = ?", [grantee.0])?;
     }
     if let Some(owner) = query.owner {
         let clause = "datanet IN (SELECT id FROM datanets WHERE owner = ?)";
-        filter.and(clause, [Value::Blob(owner.0.to_vec())]);
+        filter.and(clause, [owner.0])?;
     }
     if let Some(datanet) = query.datanet {
-        filter.and("datanet = ?", [Value::Integer(datanet.0.into())]);
+        filter.and("datanet = ?", [datanet.0])?;
     }
     if let Some(status) = &query.status {
-        filter.and("status = ?", [Value::Text(status.clone())]);
+        filter.and("status = ?", [status])?;
     }
     reader.page(&List { table: "grants", filter, order: Order::NEWEST }, want, |row| view(reader, row))
 }
@@ -100,7 +99,7 @@ pub fn active_of(reader: &Reader<'_>, grantee: Account) -> Result<Vec<(GrantId, 
     reader.all(query, [grantee.0], |row| Ok((GrantId(row.get("id")?), record(row, "record")?)))
 }
 
-fn view(reader: &Reader<'_>, row: &Row<'_>) -> Result<GrantView, WorkError> {
+fn view(reader: &Reader<'_>, row: &Row) -> Result<GrantView, WorkError> {
     let grant: Grant = record(row, "record")?;
     let datanet = super::datanets::record_of(reader, grant.datanet)?
         .ok_or_else(|| WorkError::damaged(format!("a grant on Datanet {}, which is not there", grant.datanet)))?;

@@ -5,13 +5,13 @@ use super::{
     recipe::{AttributionView, MethodView, ReportView, SplitView},
 };
 use crate::{
-    db::WorkError,
+    db::{Row, ToValue as _, WorkError},
     index::{
         codes::{account, amount, record, text},
-        reader::{Filter, List, Order, Reader, Want, words},
+        reader::{Filter, List, Order, Reader, Want},
+        words,
     },
 };
-use rusqlite::{Row, params, types::Value};
 use serde::{Deserialize, Serialize};
 use tributary_client::{Account, BaseModel, Job, JobState};
 use tributary_protocol::{
@@ -181,24 +181,24 @@ pub struct JobQuery {
 pub fn list(reader: &Reader<'_>, query: &JobQuery, want: &Want) -> Result<Page<JobView>, WorkError> {
     let mut filter = Filter::default();
     if let Some(account) = query.account {
-        let account = Value::Blob(account.0.to_vec());
-        filter.and("(requester = ? OR trainer = ?)", [account.clone(), account]);
+        filter.and("(requester = ? OR trainer = ?)", [account.0, account.0])?;
     }
     if let Some(requester) = query.requester {
-        filter.and("requester = ?", [Value::Blob(requester.0.to_vec())]);
+        filter.and("requester = ?", [requester.0])?;
     }
     if let Some(trainer) = query.trainer {
-        filter.and("trainer = ?", [Value::Blob(trainer.0.to_vec())]);
+        filter.and("trainer = ?", [trainer.0])?;
     }
     if let Some(stages) = &query.stage {
-        let stages: Vec<Value> = stages.split(',').take(7).map(|stage| Value::Text(stage.trim().to_owned())).collect();
-        filter.and(format!("stage IN ({})", vec!["?"; stages.len()].join(",")), stages);
+        let stages = stages.split(',').take(7).map(|stage| stage.trim().to_value());
+        let stages = stages.collect::<Result<Vec<_>, _>>()?;
+        filter.and(format!("stage IN ({})", vec!["?"; stages.len()].join(",")), stages)?;
     }
     if let Some(base) = query.base {
-        filter.and("base = ?", [Value::Integer(base.0.into())]);
+        filter.and("base = ?", [base.0])?;
     }
     if let Some(datanet) = query.datanet {
-        filter.and("id IN (SELECT job FROM job_data WHERE datanet = ?)", [Value::Integer(datanet.0.into())]);
+        filter.and("id IN (SELECT job FROM job_data WHERE datanet = ?)", [datanet.0])?;
     }
     reader.page(&List { table: "jobs", filter, order: Order::NEWEST }, want, |row| view(reader, row))
 }
@@ -228,7 +228,7 @@ pub fn history(reader: &Reader<'_>, id: JobId) -> Result<Vec<JobEvent>, WorkErro
     })
 }
 
-fn view(reader: &Reader<'_>, row: &Row<'_>) -> Result<JobView, WorkError> {
+fn view(reader: &Reader<'_>, row: &Row) -> Result<JobView, WorkError> {
     let id = JobId(row.get("id")?);
     let job: Job = record(row, "record")?;
     let stage = job.state.stage();
@@ -294,7 +294,7 @@ pub fn paid_per_second(reader: &Reader<'_>) -> Result<Vec<(u128, f64)>, WorkErro
             (SELECT max(b.time_ms) FROM job_history h JOIN blocks b ON b.number = h.block
                 WHERE h.job = j.id AND h.event = 'claimed') AS took
         FROM jobs j WHERE j.stage = 'settled' ORDER BY j.id DESC LIMIT ?";
-    let all = reader.all(query, params![50], |row| {
+    let all = reader.all(query, [50u32], |row| {
         let job: Job = record(row, "record")?;
         let took: Option<i64> = row.get("took")?;
         Ok(took.filter(|took| *took > 0).map(|took| (job.spec.price, took as f64 / 1e3)))
@@ -336,14 +336,7 @@ pub struct BaseModelQuery {
 /// Base models, the newest first.
 pub fn bases(reader: &Reader<'_>, query: &BaseModelQuery, want: &Want) -> Result<Page<BaseModelView>, WorkError> {
     let mut filter = Filter::default();
-    if let Some(question) = query.q.as_deref().filter(|text| !text.trim().is_empty()) {
-        let clause = "id IN (SELECT CAST(d.id AS INTEGER) FROM words JOIN documents d ON d.number = words.rowid
-            WHERE words MATCH ? AND d.kind = 'base_model')";
-        match words(question) {
-            Some(words) => filter.and(clause, [Value::Text(words)]),
-            None => filter.and("0", []),
-        };
-    }
+    words::filter(&mut filter, "base_model", query.q.as_deref())?;
     reader.page(&List { table: "base_models", filter, order: Order::NEWEST }, want, |row| base_view(reader, row))
 }
 
@@ -352,7 +345,7 @@ pub fn base(reader: &Reader<'_>, id: BaseModelId) -> Result<Option<BaseModelView
     reader.one("SELECT * FROM base_models WHERE id = ?", [id.0], |row| base_view(reader, row))
 }
 
-fn base_view(reader: &Reader<'_>, row: &Row<'_>) -> Result<BaseModelView, WorkError> {
+fn base_view(reader: &Reader<'_>, row: &Row) -> Result<BaseModelView, WorkError> {
     let id = BaseModelId(row.get("id")?);
     let base: BaseModel = record(row, "record")?;
     Ok(BaseModelView {

@@ -8,13 +8,13 @@ use super::{
     recipe::{AccuracyView, MetricsView, SplitView},
 };
 use crate::{
-    db::WorkError,
+    db::{Row, WorkError, params},
     index::{
         codes::{account, record, text},
-        reader::{Filter, List, Order, Reader, Want, words},
+        reader::{Filter, List, Order, Reader, Want},
+        words,
     },
 };
-use rusqlite::{Row, types::Value};
 use serde::{Deserialize, Serialize};
 use tributary_client::{Account, AnswerLedger, Model, Stream};
 use tributary_protocol::{
@@ -111,34 +111,27 @@ pub enum ModelSort {
 /// Models.
 pub fn list(reader: &Reader<'_>, query: &ModelQuery, want: &Want) -> Result<Page<ModelView>, WorkError> {
     let mut filter = Filter::default();
-    if let Some(question) = query.q.as_deref().filter(|text| !text.trim().is_empty()) {
-        let clause = "id IN (SELECT CAST(d.id AS INTEGER) FROM words JOIN documents d ON d.number = words.rowid
-            WHERE words MATCH ? AND d.kind = 'model')";
-        match words(question) {
-            Some(words) => filter.and(clause, [Value::Text(words)]),
-            None => filter.and("0", []),
-        };
-    }
+    words::filter(&mut filter, "model", query.q.as_deref())?;
     if let Some(status) = query.status {
-        filter.and("status = ?", [Value::Text(crate::index::codes::word(&status)?)]);
+        filter.and("status = ?", [crate::index::codes::word(&status)?])?;
     }
     if let Some(owner) = query.owner {
-        filter.and("owner = ?", [Value::Blob(owner.0.to_vec())]);
+        filter.and("owner = ?", [owner.0])?;
     }
     if let Some(base) = query.base {
-        filter.and("base = ?", [Value::Integer(base.0.into())]);
+        filter.and("base = ?", [base.0])?;
     }
     if let Some(datanet) = query.datanet {
-        filter.and("id IN (SELECT model FROM model_data WHERE datanet = ?)", [Value::Integer(datanet.0.into())]);
+        filter.and("id IN (SELECT model FROM model_data WHERE datanet = ?)", [datanet.0])?;
     }
     if let Some(operator) = query.operator {
         let clause = "id IN (SELECT model FROM deployments WHERE operator = ?)";
-        filter.and(clause, [Value::Blob(operator.0.to_vec())]);
+        filter.and(clause, [operator.0])?;
     }
     let order = match query.sort {
         ModelSort::Newest => Order::NEWEST,
-        ModelSort::PaidIn => Order { key: "paid_in", is_text: true, id: "id", is_descending: true },
-        ModelSort::Loss => Order { key: "loss", is_text: false, id: "id", is_descending: false },
+        ModelSort::PaidIn => Order { key: "paid_in", is_text: true, id: "id", is_account: false, is_descending: true },
+        ModelSort::Loss => Order { key: "loss", is_text: false, id: "id", is_account: false, is_descending: false },
     };
     reader.page(&List { table: "models", filter, order }, want, |row| view(reader, row))
 }
@@ -153,7 +146,7 @@ pub fn stream_of(reader: &Reader<'_>, id: ModelId) -> Result<Option<Stream>, Wor
     reader.record("SELECT record FROM streams WHERE model = ?", [id.0])
 }
 
-fn view(reader: &Reader<'_>, row: &Row<'_>) -> Result<ModelView, WorkError> {
+fn view(reader: &Reader<'_>, row: &Row) -> Result<ModelView, WorkError> {
     let id = ModelId(row.get("id")?);
     let model: Model = record(row, "record")?;
     let stream = stream_of(reader, id)?;
@@ -326,7 +319,7 @@ pub fn detail(reader: &Reader<'_>, id: ModelId) -> Result<Option<ModelDetail>, W
     }))
 }
 
-fn operator(row: &Row<'_>) -> Result<Account, WorkError> {
+fn operator(row: &Row) -> Result<Account, WorkError> {
     account(row, "operator")?.ok_or_else(|| WorkError::damaged("an operator"))
 }
 
@@ -354,7 +347,7 @@ fn contributors(reader: &Reader<'_>, id: ModelId, stream: &Stream) -> Result<Opt
     }
     let query = "SELECT l.*, c.datanet AS datanet FROM leaves l LEFT JOIN contributions c ON c.id = l.contribution
         WHERE l.model = ? ORDER BY l.units DESC, l.place LIMIT ?";
-    let all = reader.all(query, rusqlite::params![id.0, CONTRIBUTORS_MAX], |row| {
+    let all = reader.all(query, params![id.0, CONTRIBUTORS_MAX], |row| {
         let (index, units): (u32, u64) = (row.get("place")?, row.get("units")?);
         let money = LeafMoney::of(reader, id, stream, index, units)?;
         Ok(ContributorView {

@@ -2,13 +2,12 @@
 
 use super::{Money, Page, When};
 use crate::{
-    db::WorkError,
+    db::{Params, Row, WorkError},
     index::{
         codes::{account, amount},
         reader::{Filter, List, Order, Reader, Want},
     },
 };
-use rusqlite::{Params, Row, types::Value};
 use serde::{Deserialize, Serialize};
 use tributary_client::{Account, Stream};
 use tributary_protocol::{Amount, ContributionId, DatanetId, JobId, ModelId, share, stream::SHARE_UNITS};
@@ -82,16 +81,17 @@ pub struct PayoutQuery {
 pub fn payouts(reader: &Reader<'_>, query: &PayoutQuery, want: &Want) -> Result<Page<PayoutView>, WorkError> {
     let mut filter = Filter::default();
     if let Some(account) = query.account {
-        filter.and("account = ?", [Value::Blob(account.0.to_vec())]);
+        filter.and("account = ?", [account.0])?;
     }
     if let Some(model) = query.model {
-        filter.and("model = ?", [Value::Integer(i64::try_from(model.0).unwrap_or(i64::MAX))]);
+        filter.and("model = ?", [model.0])?;
     }
     if let Some(role) = &query.role {
-        filter.and("role = ?", [Value::Text(role.clone())]);
+        filter.and("role = ?", [role])?;
     }
     // Place and part in one number: a block has fewer than 2^20 events, and an event fewer than 2^10 receivers.
-    let order = Order { key: "block", is_text: false, id: "(place * 1024 + part)", is_descending: true };
+    let order =
+        Order { key: "block", is_text: false, id: "(place * 1024 + part)", is_account: false, is_descending: true };
     reader.page(&List { table: "payouts", filter, order }, want, |row| payout(reader, row))
 }
 
@@ -101,7 +101,7 @@ pub fn payouts_to(reader: &Reader<'_>, to: Account) -> Result<Vec<PayoutView>, W
     reader.all(query, [to.0], |row| payout(reader, row))
 }
 
-fn payout(reader: &Reader<'_>, row: &Row<'_>) -> Result<PayoutView, WorkError> {
+fn payout(reader: &Reader<'_>, row: &Row) -> Result<PayoutView, WorkError> {
     let paid: String = row.get("amount")?;
     Ok(PayoutView {
         at: reader.when(row.get("block")?)?,
@@ -149,7 +149,7 @@ impl LeafMoney {
     pub fn of(reader: &Reader<'_>, model: ModelId, stream: &Stream, index: u32, units: u64) -> Result<Self, WorkError> {
         let earned = share::claimable(units, stream.revenue_per_unit, Default::default())
             .ok_or_else(|| WorkError::damaged(format!("the stream of model {model}")))?;
-        Ok(Self { earned, claimed: reader.total("leaf", &format!("{model}/{index}"), "contributor")? })
+        Ok(Self { earned, claimed: reader.total("leaf", format!("{model}/{index}"), "contributor")? })
     }
 
     /// What is left. Each claim rounds down, so that the chain may pay less: by one planck for each claim made before.

@@ -2,10 +2,9 @@
 
 use super::{Hex, Money, Page, iso};
 use crate::{
-    db::WorkError,
+    db::{Row, WorkError},
     index::reader::{Filter, List, Order, Reader, Want},
 };
-use rusqlite::Row;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use tributary_client::{AnswerLedger, Stream};
@@ -55,26 +54,26 @@ pub struct NetworkView {
 /// The network at a glance; `height` is that of the node's finalised head.
 pub fn network(reader: &Reader<'_>, height: u32) -> Result<NetworkView, WorkError> {
     let newest = reader.newest();
-    let count = |query: &str| reader.count(query, []);
+    let count = |query: &str| reader.count(query, ());
     let mut jobs = BTreeMap::new();
     for stage in
         [Stage::Open, Stage::Leased, Stage::Reported, Stage::Disputed, Stage::Settled, Stage::Cancelled, Stage::Expired]
     {
         let stage = stage.to_string();
-        let found = reader.count("SELECT count(*) FROM jobs WHERE stage = ?", [&stage])?;
+        let found = reader.count("SELECT count(*) FROM jobs WHERE stage = ?", [stage.as_str()])?;
         jobs.insert(stage, found);
     }
     let running = ["leased", "reported", "disputed"].iter().filter_map(|stage| jobs.get(*stage)).sum();
     jobs.insert("running".to_owned(), running);
     let (mut paid_in, mut earned, mut claimed): (Amount, Amount, Amount) = (0, 0, 0);
-    reader.all("SELECT record FROM streams", [], |row| {
+    reader.all("SELECT record FROM streams", (), |row| {
         let stream: Stream = crate::index::codes::record(row, "record")?;
         paid_in = paid_in.saturating_add(stream.funded);
         earned = earned.saturating_add(stream.contributors_funded);
         claimed = claimed.saturating_add(stream.claimed);
         Ok(())
     })?;
-    reader.all("SELECT record FROM ledgers", [], |row| {
+    reader.all("SELECT record FROM ledgers", (), |row| {
         let ledger: AnswerLedger = crate::index::codes::record(row, "record")?;
         earned = earned.saturating_add(ledger.funded);
         claimed = claimed.saturating_add(ledger.claimed);
@@ -90,7 +89,9 @@ pub fn network(reader: &Reader<'_>, height: u32) -> Result<NetworkView, WorkErro
         index: IndexView { block: newest.number, blocks_behind: height.saturating_sub(newest.number) },
         datanets: count("SELECT count(*) FROM datanets")?,
         contributions: count("SELECT count(*) FROM contributions")?,
-        samples: count("SELECT coalesce(sum(samples), 0) FROM contributions WHERE status = 'accepted'")?,
+        samples: count(
+            "SELECT CAST(coalesce(sum(samples), 0) AS BIGINT) FROM contributions WHERE status = 'accepted'",
+        )?,
         contributors: count("SELECT count(DISTINCT contributor) FROM contributions")?,
         base_models: count("SELECT count(*) FROM base_models")?,
         models: count("SELECT count(*) FROM models")?,
@@ -112,18 +113,18 @@ fn pace(reader: &Reader<'_>) -> Result<Option<f64>, WorkError> {
         return Ok(None);
     }
     let query = "SELECT time_ms FROM blocks WHERE number = ?";
-    let then: Option<Option<i64>> = reader.one(query, [first], |row| Ok(row.get(0)?))?;
+    let then: Option<Option<i64>> = reader.one(query, [first], |row| row.get(0))?;
     let (Some(now), Some(Some(then))) = (newest.time_ms, then) else { return Ok(None) };
     Ok(Some((now - then) as f64 / 1e3 / f64::from(newest.number - first)))
 }
 
 /// Finalised blocks, the newest first.
 pub fn blocks(reader: &Reader<'_>, want: &Want) -> Result<Page<BlockView>, WorkError> {
-    let order = Order { key: "number", is_text: false, id: "number", is_descending: true };
+    let order = Order { key: "number", is_text: false, id: "number", is_account: false, is_descending: true };
     reader.page(&List { table: "blocks", filter: Filter::default(), order }, want, block)
 }
 
-fn block(row: &Row<'_>) -> Result<BlockView, WorkError> {
+fn block(row: &Row) -> Result<BlockView, WorkError> {
     let time: Option<i64> = row.get("time_ms")?;
     Ok(BlockView {
         number: row.get("number")?,

@@ -2,9 +2,8 @@
 
 use crate::{
     db::WorkError,
-    index::reader::{Reader, words},
+    index::{reader::Reader, words},
 };
-use rusqlite::params;
 use serde::Serialize;
 use tributary_client::Account;
 use tributary_protocol::{ContentHash, ContributionId, JobId};
@@ -42,17 +41,10 @@ pub fn search(reader: &Reader<'_>, question: &str) -> Result<Hits, WorkError> {
     if let Ok(number) = question.trim_start_matches('#').parse::<u32>() {
         by_number(reader, number, &mut items)?;
     }
-    if let Some(words) = words(question) {
-        let query = "SELECT d.kind AS kind, d.id AS id, d.title AS title, d.body AS body
-            FROM words JOIN documents d ON d.number = words.rowid
-            WHERE words MATCH ? AND d.kind <> 'account' ORDER BY bm25(words, 8.0, 1.0), d.number LIMIT ?";
-        let found = reader.all(query, params![words, HITS_MAX], |row| {
-            let (id, kind): (String, String) = (row.get("id")?, row.get("kind")?);
-            let body: String = row.get("body")?;
-            let subtitle = body.chars().take(80).collect();
-            Ok(hit(kind_of(&kind), &id, row.get("title")?, Some(subtitle)))
-        })?;
-        items.extend(found);
+    for row in words::find(reader, question, HITS_MAX)? {
+        let (id, kind, body): (String, String, String) = (row.get("id")?, row.get("kind")?, row.get("body")?);
+        let subtitle = body.chars().take(80).collect();
+        items.push(hit(kind_of(&kind), &id, row.get("title")?, Some(subtitle)));
     }
     items.truncate(HITS_MAX as usize);
     Ok(Hits { items })
@@ -65,7 +57,7 @@ fn by_number(reader: &Reader<'_>, number: u32, items: &mut Vec<Hit>) -> Result<(
     for (kind, table) in [("datanet", "datanets"), ("model", "models")] {
         let column = if kind == "datanet" { "name" } else { "title" };
         let query = format!("SELECT {column} FROM {table} WHERE id = ?");
-        let title: Option<String> = reader.one(&query, [number], |row| Ok(row.get(0)?))?;
+        let title: Option<String> = reader.one(&query, [number], |row| row.get(0))?;
         items.extend(title.map(|title| hit(kind, &number.to_string(), title, None)));
     }
     if super::contributions::record_of(reader, ContributionId(number.into()))?.is_some() {
@@ -79,9 +71,9 @@ fn by_number(reader: &Reader<'_>, number: u32, items: &mut Vec<Hit>) -> Result<(
 
 fn by_hash(reader: &Reader<'_>, hash: ContentHash, items: &mut Vec<Hit>) -> Result<(), WorkError> {
     let query = "SELECT id FROM contributions WHERE root = ?1 OR blob = ?1 ORDER BY id LIMIT 5";
-    let found = reader.all(query, [hash.0], |row| Ok(row.get::<_, u64>(0)?))?;
+    let found = reader.all(query, [hash.0], |row| row.get::<_, u64>(0))?;
     items.extend(found.into_iter().map(|id| hit("contribution", &id.to_string(), format!("Contribution {id}"), None)));
-    let block: Option<u32> = reader.one("SELECT number FROM blocks WHERE hash = ?", [hash.0], |row| Ok(row.get(0)?))?;
+    let block: Option<u32> = reader.one("SELECT number FROM blocks WHERE hash = ?", [hash.0], |row| row.get(0))?;
     items.extend(block.map(|number| hit("block", &number.to_string(), format!("Block {number}"), None)));
     Ok(())
 }

@@ -2,14 +2,13 @@
 
 use super::{Money, Page, When};
 use crate::{
-    db::WorkError,
+    db::{Row, WorkError},
     index::{
         codes::{account, record},
         reader::{Filter, List, Order, Reader, Want},
     },
     trainers::Live,
 };
-use rusqlite::Row;
 use serde::Serialize;
 use tributary_client::Account;
 use tributary_protocol::{JobId, job::TrainerRecord};
@@ -35,7 +34,7 @@ pub struct TrainerView {
 
 /// Trainers, by settled jobs.
 pub fn list(reader: &Reader<'_>, want: &Want) -> Result<Page<TrainerView>, WorkError> {
-    let order = Order { key: "settled", is_text: false, id: "account", is_descending: true };
+    let order = Order { key: "settled", is_text: false, id: "account", is_account: true, is_descending: true };
     let list = List { table: "trainers", filter: Filter::default(), order };
     reader.page(&list, want, |row| view(reader, row))
 }
@@ -45,11 +44,11 @@ pub fn one(reader: &Reader<'_>, id: Account) -> Result<Option<TrainerView>, Work
     reader.one("SELECT * FROM trainers WHERE account = ?", [id.0], |row| view(reader, row))
 }
 
-fn view(reader: &Reader<'_>, row: &Row<'_>) -> Result<TrainerView, WorkError> {
+fn view(reader: &Reader<'_>, row: &Row) -> Result<TrainerView, WorkError> {
     let id = account(row, "account")?.ok_or_else(|| WorkError::damaged("a trainer's account"))?;
     let trainer: TrainerRecord = record(row, "record")?;
     let jobs = "SELECT id FROM jobs WHERE trainer = ? AND stage IN ('leased', 'reported', 'disputed') ORDER BY id";
-    let earned = reader.total("account", &id.0, "job_trainer")?;
+    let earned = reader.total("account", id.0, "job_trainer")?;
     Ok(TrainerView {
         account: id,
         bonded: Money(trainer.bonded),
@@ -60,7 +59,7 @@ fn view(reader: &Reader<'_>, row: &Row<'_>) -> Result<TrainerView, WorkError> {
         lapsed: trainer.lapsed,
         overturned: trainer.overturned,
         since: reader.when(row.get("since_block")?)?,
-        earned: Money(earned.saturating_add(reader.total("account", &id.0, "trainer")?)),
+        earned: Money(earned.saturating_add(reader.total("account", id.0, "trainer")?)),
         jobs: reader.all(jobs, [id.0], |row| Ok(JobId(row.get(0)?)))?,
         live: None,
     })

@@ -1,61 +1,133 @@
 //! Killing a process that indexes, and comparing what is left.
 
+use super::postgres::Cluster;
 use codec::Encode;
-use rusqlite::{Connection, OpenFlags, types::Value};
+use rusqlite::{Connection, OpenFlags, types::ValueRef};
 use std::{
     collections::BTreeMap,
     env,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 use tributary_client::{Account, ChainClient, Contribution, Datanet, Grant, Job, PAGE};
 use tributary_protocol::{ContributionId, DatanetId, GrantId, JobId, ModelId};
-use tributary_studio::Index;
+use tributary_studio::{Database, Index};
 
-/// Processes that are killed.
-const KILLS: usize = 20;
+const DATABASE: &str = "TRIBUTARY_STUDIO_CHILD_DATABASE";
 const FOLDER: &str = "TRIBUTARY_STUDIO_CHILD_FOLDER";
 const LAST: &str = "TRIBUTARY_STUDIO_CHILD_LAST";
 const URL: &str = "TRIBUTARY_STUDIO_CHILD_URL";
 
+/// Where an index is made.
+pub enum Place<'a> {
+    /// In SQLite.
+    Folder(PathBuf),
+    /// In a database of PostgreSQL.
+    Server(&'a Cluster, &'a str),
+}
+
+impl Place<'_> {
+    /// As the gateway names it.
+    pub fn database(&self) -> Database {
+        match self {
+            Self::Folder(folder) => Database::in_folder(folder),
+            Self::Server(cluster, name) => cluster.url(name).parse().unwrap(),
+        }
+    }
+
+    fn make(&self) {
+        match self {
+            Self::Folder(folder) => std::fs::create_dir(folder).unwrap(),
+            Self::Server(cluster, name) => cluster.create(name),
+        }
+    }
+
+    fn remove(&self) {
+        match self {
+            Self::Folder(folder) => std::fs::remove_dir_all(folder).unwrap(),
+            Self::Server(cluster, name) => drop(cluster.ask("postgres", &format!("DROP DATABASE {name} WITH (FORCE)"))),
+        }
+    }
+
+    fn newest(&self) -> Option<u32> {
+        match self {
+            Self::Folder(folder) => newest(folder),
+            // A process that was killed early has no table yet.
+            Self::Server(cluster, name) => {
+                let said = cluster.try_ask(name, "SELECT max(number) FROM tributary.blocks").ok()?;
+                said.trim().parse().ok()
+            }
+        }
+    }
+
+    /// All rows of all tables that follow from the chain, as PostgreSQL's `COPY` writes them.
+    pub fn dump(&self) -> BTreeMap<String, Vec<String>> {
+        match self {
+            Self::Folder(folder) => dump(folder),
+            Self::Server(cluster, name) => {
+                let names =
+                    "SELECT tablename FROM pg_tables WHERE schemaname = 'tributary' AND tablename <> 'migrations'";
+                let names = cluster.ask(name, names);
+                let rows = |table: &str| {
+                    let said = cluster.ask(name, &format!("COPY tributary.{table} TO STDOUT"));
+                    let mut rows: Vec<String> = said.lines().map(str::to_owned).collect();
+                    rows.sort();
+                    (table.to_owned(), rows)
+                };
+                names.lines().filter(|name| is_of_the_chain(name)).map(rows).collect()
+            }
+        }
+    }
+}
+
 /// Indexes up to a block, as the process that is to be killed.
 pub async fn child() {
-    let (Ok(folder), Ok(last), Ok(url)) = (env::var(FOLDER), env::var(LAST), env::var(URL)) else { return };
+    let (Ok(last), Ok(url)) = (env::var(LAST), env::var(URL)) else { return };
+    let database = match (env::var(FOLDER), env::var(DATABASE)) {
+        (Ok(folder), _) => Database::in_folder(folder.as_ref()),
+        (_, Ok(address)) => address.parse().unwrap(),
+        _ => return,
+    };
     let client = super::chain::connect(&url).await;
-    let index = Index::open(folder.as_ref()).await.unwrap();
+    let index = Index::open(&database).await.unwrap();
     index.catch_up(&client, last.parse().unwrap()).await.unwrap();
 }
 
 /// Makes an index by processes that are killed at random, the last excepted; says how it went.
-pub fn grow_under_kills(url: &str, folder: &Path, last: u32) -> String {
-    let scratch = folder.with_extension("scratch");
-    for folder in [folder, &scratch] {
-        std::fs::create_dir(folder).unwrap();
-    }
+pub fn grow_under_kills(
+    url: &str,
+    place: &Place<'_>,
+    last: u32,
+    kills: usize,
+    expected: &BTreeMap<String, Vec<String>>,
+) -> String {
     // How long a whole life takes here and now: kills fall anywhere in it.
+    place.make();
     let begun = Instant::now();
-    assert!(start(url, &scratch, last).wait().unwrap().success());
+    assert!(start(url, place, last).wait().unwrap().success());
     let life = begun.elapsed();
+    place.remove();
+    place.make();
     let (mut cursors, mut within) = (Vec::new(), 0);
-    for kill in 0..KILLS {
-        let mut child = start(url, folder, last);
+    for kill in 0..kills {
+        let mut child = start(url, place, last);
         thread::sleep(fraction(life, kill));
         child.kill().unwrap();
         child.wait().unwrap();
-        let cursor = newest(folder);
+        let cursor = place.newest();
         within += usize::from(cursor.is_some_and(|cursor| cursor < last));
         cursors.push(cursor);
         if cursor == Some(last) {
             // Whole before its time: what is left of the kills goes to another.
-            assert_eq!(dump(folder), dump(&scratch));
-            std::fs::remove_dir_all(folder).unwrap();
-            std::fs::create_dir(folder).unwrap();
+            assert_eq!(&place.dump(), expected);
+            place.remove();
+            place.make();
         }
     }
-    assert!(start(url, folder, last).wait().unwrap().success());
-    format!("{KILLS} kills, {within} of them on the way; newest blocks after each: {cursors:?}")
+    assert!(start(url, place, last).wait().unwrap().success());
+    format!("{kills} kills, {within} of them on the way; newest blocks after each: {cursors:?}")
 }
 
 /// A part of `life` that differs from kill to kill: the golden ratio spreads them evenly, the clock moves them about.
@@ -64,10 +136,14 @@ fn fraction(life: Duration, kill: usize) -> Duration {
     life.mul_f64((kill as f64 * 0.618_034 + jitter).fract().max(0.02))
 }
 
-fn start(url: &str, folder: &Path, last: u32) -> Child {
+fn start(url: &str, place: &Place<'_>, last: u32) -> Child {
+    let (kind, place) = match place {
+        Place::Folder(folder) => (FOLDER, folder.clone().into_os_string()),
+        Place::Server(cluster, name) => (DATABASE, cluster.url(name).into()),
+    };
     Command::new(env::current_exe().unwrap())
         .args(["--exact", "a_child_that_indexes", "--ignored"])
-        .envs([(FOLDER, folder.as_os_str()), (LAST, last.to_string().as_ref()), (URL, url.as_ref())])
+        .envs([(kind, place), (LAST, last.to_string().into()), (URL, url.into())])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::inherit())
@@ -86,28 +162,51 @@ fn newest(folder: &Path) -> Option<u32> {
     open(folder)?.query_row(query, [], |row| row.get(0)).unwrap_or(None)
 }
 
-/// All rows of all tables that follow from the chain.
-pub fn dump(folder: &Path) -> BTreeMap<String, Vec<String>> {
+fn is_of_the_chain(table: &str) -> bool {
+    !table.starts_with("leaf") && !table.starts_with("leaves")
+}
+
+fn dump(folder: &Path) -> BTreeMap<String, Vec<String>> {
     let db = open(folder).unwrap();
     let mut tables = db
         .prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name")
         .unwrap();
     let names: Vec<String> = tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-    let of_the_chain = |name: &&String| !name.starts_with("leaf") && !name.starts_with("leaves");
     let rows = |name: &String| {
         let mut query = db.prepare(&format!("SELECT * FROM {name}")).unwrap();
         let columns = query.column_count();
-        let read = |row: &rusqlite::Row<'_>| {
-            let values: Vec<Value> = (0..columns).map(|column| row.get(column)).collect::<Result<_, _>>()?;
-            Ok(format!("{values:?}"))
+        let read = |row: &rusqlite::Row<'_>| -> rusqlite::Result<String> {
+            let values = (0..columns).map(|column| row.get_ref(column).map(copied));
+            Ok(values.collect::<rusqlite::Result<Vec<String>>>()?.join("\t"))
         };
         let mut rows: Vec<String> = query.query_map([], read).unwrap().map(Result::unwrap).collect();
         rows.sort();
         (name.clone(), rows)
     };
-    // How the words are packed depends on when they came in; what they are does not: `documents` has them.
-    let packed = |name: &&String| !name.starts_with("words");
-    names.iter().filter(of_the_chain).filter(packed).map(rows).collect()
+    names.iter().filter(|name| is_of_the_chain(name)).map(rows).collect()
+}
+
+/// A value as PostgreSQL's `COPY` writes it.
+fn copied(value: ValueRef<'_>) -> String {
+    match value {
+        ValueRef::Null => "\\N".to_owned(),
+        ValueRef::Integer(number) => number.to_string(),
+        ValueRef::Text(text) => {
+            let text = String::from_utf8(text.to_vec()).unwrap();
+            let escapes = [
+                ('\\', "\\\\"),
+                ('\n', "\\n"),
+                ('\r', "\\r"),
+                ('\t', "\\t"),
+                ('\u{8}', "\\b"),
+                ('\u{b}', "\\v"),
+                ('\u{c}', "\\f"),
+            ];
+            escapes.iter().fold(text, |text, (letter, escape)| text.replace(*letter, escape))
+        }
+        ValueRef::Blob(bytes) => format!("\\\\x{}", hex::encode(bytes)),
+        ValueRef::Real(_) => panic!("the index holds no fractions"),
+    }
 }
 
 /// Every record that the chain has at a block is in the index, byte for byte, and no other.

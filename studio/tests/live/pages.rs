@@ -3,40 +3,68 @@
 use super::{
     chain::Outcome,
     http::{Answer, ask, get, stream},
+    postgres::Cluster,
     schema::Description,
 };
-use std::{net::SocketAddr, path::Path};
-use tokio::sync::oneshot;
+use std::{net::SocketAddr, path::Path, time::Duration};
+use tokio::{
+    sync::oneshot,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use tributary_client::Keypair;
-use tributary_studio::{Studio, StudioConfig, UploadsConfig};
+use tributary_studio::{Database, Studio, StudioConfig, StudioError, UploadsConfig};
 
 const OWN: [(&str, &str); 1] = [("x-tributary", "1")];
 const GOOD: &[u8] = b"{\"prompt\":\"What of the fog?\",\"completion\":\"Sound the horn.\"}\n";
 
-/// Starts a gateway over an index that is there already, and asks it everything.
-pub async fn assert_as_described(node: &str, data: &Path, outcome: Option<Outcome>) {
-    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/tributary-tiny");
-    let trainers = std::env::var("TRIBUTARY_STUDIO_TRAINER").ok();
-    let config = StudioConfig {
-        node: node.to_owned(),
-        public_node: node.to_owned(),
-        listen: "127.0.0.1:0".parse().unwrap(),
-        data: data.to_owned(),
-        trainers: trainers.iter().flat_map(|urls| urls.split(',')).map(|url| url.parse().unwrap()).collect(),
-        serving: Vec::new(),
-        web: None,
-        bases: vec![base],
-        uploads: UploadsConfig::Own { listen: Vec::new(), quota: 1 << 30 },
-        providers: Vec::new(),
-        reader: None,
-    };
-    let shutdown = CancellationToken::new();
-    let (told, address) = oneshot::channel();
-    let running = tokio::spawn(Studio::run(config, shutdown.clone(), move |address| told.send(address).unwrap()));
-    let gateway = address.await.unwrap();
-    let description = Description(serde_json::from_str(tributary_studio::OPENAPI).unwrap());
+/// Longer than a block takes to be finalised and indexed.
+const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A gateway over an index that is there already.
+pub struct Gateway {
+    address: SocketAddr,
+    shutdown: CancellationToken,
+    running: JoinHandle<Result<(), StudioError>>,
+}
+
+impl Gateway {
+    /// Starts it.
+    pub async fn start(node: &str, data: &Path, database: &Database) -> Self {
+        let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/tributary-tiny");
+        let trainers = std::env::var("TRIBUTARY_STUDIO_TRAINER").ok();
+        let config = StudioConfig {
+            node: node.to_owned(),
+            public_node: node.to_owned(),
+            listen: "127.0.0.1:0".parse().unwrap(),
+            data: data.to_owned(),
+            database: database.clone(),
+            trainers: trainers.iter().flat_map(|urls| urls.split(',')).map(|url| url.parse().unwrap()).collect(),
+            serving: Vec::new(),
+            web: None,
+            bases: vec![base],
+            uploads: UploadsConfig::Own { listen: Vec::new(), quota: 1 << 30 },
+            providers: Vec::new(),
+            reader: None,
+        };
+        let shutdown = CancellationToken::new();
+        let (told, address) = oneshot::channel();
+        let running = tokio::spawn(Studio::run(config, shutdown.clone(), move |address| told.send(address).unwrap()));
+        Self { address: address.await.unwrap(), shutdown, running }
+    }
+
+    /// Stops it.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        self.running.await.unwrap().unwrap();
+    }
+}
+
+/// Asks a gateway everything.
+pub async fn assert_as_described(gateway: &Gateway, outcome: Option<Outcome>) {
+    let gateway = gateway.address;
+    let description = Description(serde_json::from_str(tributary_studio::OPENAPI).unwrap());
     reads(gateway, &description).await;
     lists_are_paged(gateway).await;
     if let Some(outcome) = outcome {
@@ -45,13 +73,105 @@ pub async fn assert_as_described(node: &str, data: &Path, outcome: Option<Outcom
     refusals(gateway, &description).await;
     files(gateway, &description).await;
     streams(gateway, &description).await;
-    shutdown.cancel();
-    running.await.unwrap().unwrap();
 }
 
-async fn reads(gateway: SocketAddr, description: &Description) {
+/// Two gateways of one chain say the same, byte for byte, once they are at the same block.
+pub async fn assert_same(one: &Gateway, other: &Gateway) {
     let alice = Keypair::development("Alice").unwrap().account().to_string();
-    for (path, asked) in [
+    let mut asked: Vec<String> = questions().into_iter().map(|(_, asked)| asked).collect();
+    // What it has of its own is another thing.
+    asked.retain(|asked| asked != "/api/config");
+    let lists =
+        ["datanets", "contributions", "grants", "base-models", "jobs", "models", "payouts", "trainers", "channels"];
+    asked.extend(lists.iter().flat_map(|list| [format!("/api/{list}?limit=100"), format!("/api/{list}?limit=1")]));
+    asked.extend(
+        ["newest", "name", "price", "samples", "models"].map(|sort| format!("/api/datanets?sort={sort}&limit=1")),
+    );
+    asked.extend(["newest", "paid_in", "loss"].map(|sort| format!("/api/models?sort={sort}")));
+    asked.extend(["harb", "Talk+village", "ship", "tiny+questions", "0", "%27+OR+1=1", "%00", "~"].iter().flat_map(
+        |q| {
+            [
+                format!("/api/search?q={q}"),
+                format!("/api/datanets?q={q}"),
+                format!("/api/models?q={q}"),
+                format!("/api/base-models?q={q}"),
+            ]
+        },
+    ));
+    asked.extend([
+        format!("/api/search?q={alice}"),
+        format!("/api/datanets?account={alice}&purpose=evaluation&licence=CC-BY-4.0&access=open&domain=shipping"),
+        format!("/api/contributions?contributor={alice}&status=accepted"),
+        format!("/api/grants?owner={alice}"),
+        format!("/api/jobs?account={alice}&base=0&datanet=0"),
+        format!("/api/models?operator={alice}"),
+        format!("/api/models?owner={alice}&base=0&status=published"),
+        format!("/api/payouts?account={alice}&role=treasury&model=0"),
+        format!("/api/channels?account={alice}"),
+        "/api/datanets?cursor=x~y".into(),
+        "/api/datanets?cursor=1~0xab&limit=1".into(),
+        "/api/trainers?cursor=1~2".into(),
+        "/api/payouts?limit=2&cursor=30~1024".into(),
+        "/api/datanets?licence=%00&purpose=commercial".into(),
+        "/api/jobs?stage=none,%20open".into(),
+        "/api/jobs/18446744073709551615".into(),
+        "/api/jobs/77".into(),
+        "/api/contributions?status=pending&datanet=1".into(),
+    ]);
+    for asked in asked {
+        let both_say_the_same = async {
+            loop {
+                let (one, other) = tokio::join!(get(one.address, &asked), get(other.address, &asked));
+                if (one.status, &one.body) == (other.status, &other.body) {
+                    // Every page of a list, by its own cursors.
+                    let next = if one.status == 200 { one.json()["next"].as_str().map(str::to_owned) } else { None };
+                    return next;
+                }
+                // One of them is a block ahead.
+                sleep(Duration::from_millis(200)).await;
+            }
+        };
+        let mut next = match timeout(PATIENCE, both_say_the_same).await {
+            Ok(next) => next,
+            Err(_) => {
+                let (one, other) = (get(one.address, &asked).await, get(other.address, &asked).await);
+                panic!("{asked}: {} and {}", String::from_utf8_lossy(&one.body), String::from_utf8_lossy(&other.body));
+            }
+        };
+        let path = asked.split_once('?').map_or(asked.as_str(), |(path, _)| path);
+        let sort = asked.split('&').find_map(|part| part.find("sort=").and_then(|at| part.get(at..))).unwrap_or("a=b");
+        // Blocks come in all the time; what the story left does not.
+        while let (Some(cursor), false) = (next.take(), path.starts_with("/api/blocks")) {
+            let cursor: String = url::form_urlencoded::byte_serialize(cursor.as_bytes()).collect();
+            let page = format!("{path}?{sort}&limit=1&cursor={cursor}");
+            let (one, other) = tokio::join!(get(one.address, &page), get(other.address, &page));
+            assert_eq!(one.json()["items"].as_array().unwrap().len(), 1, "{page}");
+            assert_eq!(one.json()["next"], other.json()["next"], "{page}");
+            next = one.json()["next"].as_str().map(str::to_owned);
+        }
+    }
+}
+
+/// A server that ends and comes back costs no more than the questions of that time; blocks are followed again.
+pub async fn assert_a_lost_database_is_found_again(gateway: &Gateway, cluster: &mut Cluster) {
+    let newest = async || get(gateway.address, "/api/network").await.json()["index"]["block"].as_u64().unwrap_or(0);
+    let before = newest().await;
+    cluster.stop();
+    let away = get(gateway.address, "/api/datanets").await;
+    assert_eq!((away.status, away.code().as_str()), (503, "index_away"));
+    cluster.run();
+    let followed = async {
+        while newest().await <= before {
+            sleep(Duration::from_millis(200)).await;
+        }
+    };
+    timeout(PATIENCE, followed).await.expect("the gateway follows again");
+}
+
+/// What a gateway is asked: paths of the description with questions of them.
+fn questions() -> Vec<(&'static str, String)> {
+    let alice = Keypair::development("Alice").unwrap().account().to_string();
+    vec![
         ("/api/config", "/api/config".to_owned()),
         ("/api/network", "/api/network".into()),
         ("/api/datanets", "/api/datanets?sort=models&status=active&purpose=research".into()),
@@ -79,7 +199,11 @@ async fn reads(gateway: SocketAddr, description: &Description) {
         ("/api/channels", "/api/channels".into()),
         ("/api/blocks/recent", "/api/blocks/recent?limit=3".into()),
         ("/api/search", "/api/search?q=0".into()),
-    ] {
+    ]
+}
+
+async fn reads(gateway: SocketAddr, description: &Description) {
+    for (path, asked) in questions() {
         let answer = get(gateway, &asked).await;
         assert_eq!(answer.status, 200, "{asked}: {}", String::from_utf8_lossy(&answer.body));
         let faults = description.faults(path, "get", &answer.json());
