@@ -1,11 +1,12 @@
 //! The engine on a thread of its own, and handles to it.
 //!
 //! # Invariants
-//! - The thread alone owns model state, pages and adapters. Others send requests and receive events.
+//! - The thread alone owns model state and pages. Others send requests and receive events.
+//! - A request's adapter begins to come to memory when the request sets out, not when the step is over that the engine computes.
 //! - Whoever drops an [`Answers`] wants no more: the request is cancelled before the next step.
 //! - Nobody can make events pile up: who leaves [`EVENTS_MAX`] of them unread is cancelled with an error.
 
-use crate::adapters::{AdapterDisk, Loader, Notify};
+use crate::adapters::{AdapterDisk, Loader, Notify, SharedAdapters};
 use crate::engine::{Engine, EngineConfig, EngineCounts, EngineError};
 use crate::request::{Event, Request, RequestError, RequestId};
 use std::collections::HashMap;
@@ -44,6 +45,7 @@ pub struct EngineThread(Arc<Handle>);
 /// What all handles share; the last one tells the thread to end.
 struct Handle {
     commands: Sender<Command>,
+    adapters: SharedAdapters,
     config: EngineConfig,
     positions_max: usize,
     thread: Mutex<Option<JoinHandle<Result<(), EngineError>>>>,
@@ -82,7 +84,7 @@ impl EngineThread {
         });
         let loader = Loader::threads(model.clone(), Arc::new(disk), loader_threads.max(1), &notify);
         let engine = Engine::with_loader(model, tokenizer, loader, config)?;
-        let positions_max = engine.positions_max();
+        let (positions_max, adapters) = (engine.positions_max(), engine.adapters());
         let work = move || {
             let mut worker = Worker { engine, inbox, requests: HashMap::new(), stopping: false };
             let result = worker.run();
@@ -93,7 +95,8 @@ impl EngineThread {
             result
         };
         let thread = thread::Builder::new().name("engine".into()).spawn(work).map_err(EngineError::Thread)?;
-        Ok(Self(Arc::new(Handle { commands, config, positions_max, thread: Mutex::new(Some(thread)) })))
+        let thread = Mutex::new(Some(thread));
+        Ok(Self(Arc::new(Handle { commands, adapters, config, positions_max, thread })))
     }
 
     /// Hands a request to the engine.
@@ -102,6 +105,9 @@ impl EngineThread {
     pub async fn submit(&self, request: Request) -> Result<Answers, RequestError> {
         let (reply, answer) = oneshot::channel();
         let open = request.choices;
+        if let Some(adapter) = &request.adapter {
+            self.0.adapters.lock().set_out(adapter);
+        }
         self.send(Command::Submit { request: Box::new(request), reply })?;
         let events = answer.await.map_err(|_| stopped())??;
         Ok(Answers { events, commands: self.0.commands.clone(), open })
@@ -213,6 +219,9 @@ impl Worker {
             }
             Command::Submit { request, reply } => {
                 let answers = request.choices;
+                if let Some(adapter) = &request.adapter {
+                    self.engine.adapters().lock().arrived(adapter);
+                }
                 let submitted = self.engine.submit(*request).map(|id| {
                     let (events, received) = mpsc::channel(EVENTS_MAX + 1);
                     self.requests.insert(id, Open { events, answers });

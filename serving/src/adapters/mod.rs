@@ -7,8 +7,8 @@ mod cache;
 mod disk;
 mod loader;
 
-pub(crate) use cache::AdapterCache;
 pub use cache::AdapterCounts;
+pub(crate) use cache::{AdapterCache, SharedAdapters};
 pub use disk::{AdapterDisk, DiskError};
 pub(crate) use loader::{Loader, Notify};
 use std::path::Path;

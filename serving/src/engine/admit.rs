@@ -53,7 +53,7 @@ impl Engine {
         let before: Vec<SequenceId> = order.iter().take_while(|id| **id != admitted).copied().collect();
         let overtaken = before.into_iter().find(|id| {
             let adapter = self.queue.get_mut(*id).and_then(|sequence| sequence.adapter);
-            adapter.is_some_and(|adapter| self.adapters.lacks_room(&adapter))
+            adapter.is_some_and(|adapter| self.adapters.lock().lacks_room(&adapter))
         });
         self.passed = match (overtaken, self.passed) {
             (Some(id), Some((passed, count))) if id == passed => Some((id, count + 1)),
@@ -72,7 +72,8 @@ impl Engine {
             let adapter = self.queue.get_mut(*id).and_then(|sequence| sequence.adapter);
             wanted.extend(adapter.filter(|adapter| !wanted.contains(adapter)));
         }
-        for failure in self.adapters.want(&wanted) {
+        let failures = self.adapters.lock().want(&wanted);
+        for failure in failures {
             let adapter = *failure.adapter();
             self.fail_adapter(&adapter, failure, events);
         }
@@ -86,10 +87,13 @@ impl Engine {
         let Some(sequence) = self.queue.get_mut(id) else { return Admission::NotReady };
         let served = match sequence.adapter {
             None => None,
-            Some(adapter) => match self.adapters.get(&adapter) {
-                Some(served) => Some(served),
-                None => return Admission::NotReady,
-            },
+            Some(adapter) => {
+                let served = self.adapters.lock().get(&adapter);
+                if served.is_none() {
+                    return Admission::NotReady;
+                }
+                served
+            }
         };
         // The last token is always computed: its logits are what is wanted.
         let (tokens, whole) = (sequence.tokens.len(), (sequence.tokens.len() - 1) / PagePool::POSITIONS);

@@ -15,7 +15,7 @@ mod plan;
 mod queue;
 mod sequence;
 
-use crate::adapters::{AdapterCache, AdapterCounts, AdapterDisk, AdapterFailure, Loader};
+use crate::adapters::{AdapterCache, AdapterCounts, AdapterDisk, AdapterFailure, Loader, SharedAdapters};
 use crate::prefix::PrefixCache;
 use crate::request::{Event, Request, RequestError, RequestId};
 use queue::Queue;
@@ -119,7 +119,7 @@ pub struct Engine {
     config: EngineConfig,
     pool: PagePool,
     prefix: PrefixCache,
-    adapters: AdapterCache,
+    adapters: SharedAdapters,
     queue: Queue,
     /// In the order in which they came.
     running: Vec<Sequence>,
@@ -167,7 +167,7 @@ impl Engine {
         Ok(Self {
             pool: PagePool::new(&model, pages)?,
             prefix: PrefixCache::default(),
-            adapters: AdapterCache::new(loader, config.adapter_bytes),
+            adapters: SharedAdapters::new(AdapterCache::new(loader, config.adapter_bytes, config.prefetch.max(1))),
             queue: Queue::default(),
             running: Vec::new(),
             requests: 0,
@@ -185,6 +185,11 @@ impl Engine {
     /// Longest prompt and answer together: what the model sees, or what all pages hold.
     pub fn positions_max(&self) -> usize {
         self.model.config().positions_max.min(self.pool.pages() * PagePool::POSITIONS)
+    }
+
+    /// Its adapters, for those who send requests from other threads.
+    pub(crate) fn adapters(&self) -> SharedAdapters {
+        self.adapters.clone()
     }
 
     /// Takes up a request.
@@ -245,7 +250,8 @@ impl Engine {
     /// Errors: the model cannot compute; the engine is of no use then.
     pub fn step(&mut self) -> Result<Vec<(RequestId, Event)>, EngineError> {
         let mut events = Vec::new();
-        for (adapter, failure) in self.adapters.poll() {
+        let failures = self.adapters.lock().poll();
+        for (adapter, failure) in failures {
             self.fail_adapter(&adapter, failure, &mut events);
         }
         self.admit(&mut events);
@@ -339,7 +345,7 @@ impl Engine {
 
     /// Whether all who are here wait for adapters, so that a step does nothing until one is there.
     pub fn is_waiting_for_adapters(&self) -> bool {
-        self.running.is_empty() && self.queue.len() > 0 && self.adapters.is_busy()
+        self.running.is_empty() && self.queue.len() > 0 && self.adapters.lock().is_busy()
     }
 
     /// How much is going on.
@@ -352,7 +358,7 @@ impl Engine {
             suspended: self.suspended,
             pages: self.pool.pages(),
             pages_idle: self.pool.free_pages() + self.prefix.idle(&self.pool),
-            adapters: self.adapters.counts(),
+            adapters: self.adapters.lock().counts(),
         }
     }
 }
