@@ -1,6 +1,7 @@
-//! Compares what a run was estimated to take with what it takes, on five shapes:
-//! `cargo run --release -p tributary-lora --example estimate -- [SHAPE]`
+//! Compares what a run was estimated to take with what it takes, on five shapes, in turns:
+//! `cargo run --release -p tributary-lora --example estimate -- [SHAPE|all] [ROUNDS]`
 //!
+//! The last table has the medians of all rounds: a machine that others use too changes its speed between a measurement and the run.
 //! Each run is a process of its own, which loads its base from a folder and trains by a session; its peak is what the
 //! system says the process had at most. Seconds are those on a processor, summed over threads: with `RAYON_NUM_THREADS=1`
 //! they do not depend on what else the machine does.
@@ -129,45 +130,96 @@ fn main() -> Fallible<()> {
             println!("{}", serde_json::to_string(&MachineSpeed::measure_by(&mut cpu_seconds)?)?);
             Ok(())
         }
-        _ => compare(number(0)?),
+        Some("all") => compare(None, number(1)?.unwrap_or(5)),
+        _ => compare(number(0)?, number(1)?.unwrap_or(1)),
     }
 }
 
-fn compare(only: Option<usize>) -> Fallible<()> {
+/// What was estimated, and what came of it.
+struct Compared {
+    estimate: Estimate,
+    speed: MachineSpeed,
+    measured: Measured,
+}
+
+impl Compared {
+    /// Estimated bytes of memory, and those of the process.
+    fn memory(&self) -> (f64, f64) {
+        (self.estimate.memory.peak() as f64, self.measured.peak_bytes as f64)
+    }
+
+    fn seconds(&self) -> (f64, f64) {
+        (self.estimate.seconds(&self.speed), self.measured.cpu_seconds)
+    }
+
+    fn disk(&self) -> (f64, f64) {
+        (self.estimate.disk.folder() as f64, self.measured.folder_bytes as f64)
+    }
+}
+
+fn error((estimate, real): (f64, f64)) -> f64 {
+    (estimate / real - 1.0) * 100.0
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn compare(only: Option<usize>, rounds: usize) -> Fallible<()> {
+    let shapes = shapes();
+    let chosen: Vec<usize> = (0..shapes.len()).filter(|index| only.is_none_or(|only| only == *index)).collect();
+    let mut all: Vec<Vec<Compared>> = shapes.iter().map(|_| Vec::new()).collect();
     println!(
         "{:<70} {:>22} {:>26} {:>20}",
         "shape", "peak MB: est real err", "seconds: est cpu err wall", "disk MB: est real"
     );
-    for (index, shape) in shapes().iter().enumerate().filter(|(index, _)| only.is_none_or(|only| only == *index)) {
-        let dir = tempfile::tempdir()?;
-        let folder = dir.path().to_string_lossy().into_owned();
-        child(&["prepare", &index.to_string(), &folder])?;
-        let speed: MachineSpeed = serde_json::from_str(&child(&["speed"])?)?;
-        let dataset = dataset(shape)?;
-        let mut plan = Plan::new(&shape.model, shape.precision, &shape.lora, &shape.train, &dataset);
-        plan.is_bf16 = true;
-        let estimate = Estimate::new(&plan)?;
-        let measured: Measured = serde_json::from_str(&child(&["run", &index.to_string(), &folder])?)?;
-        let (bytes, seconds) = (estimate.memory.peak(), estimate.seconds(&speed));
-        let error = |estimate: f64, real: f64| (estimate / real - 1.0) * 100.0;
-        println!(
-            "{:<70} {:>6} {:>6} {:>+6.1}% {:>7.2} {:>6.2} {:>+6.1}% {:>6.2} {:>8.1} {:>8.1}",
-            shape.name,
-            bytes >> 20,
-            measured.peak_bytes >> 20,
-            error(bytes as f64, measured.peak_bytes as f64),
-            seconds,
-            measured.cpu_seconds,
-            error(seconds, measured.cpu_seconds),
-            measured.wall_seconds,
-            estimate.disk.folder() as f64 / 1e6,
-            measured.folder_bytes as f64 / 1e6,
-        );
-        if only.is_some() {
-            println!("{:#?}\n{:#?}\n{speed:#?}", estimate.memory, estimate.work);
+    for _ in 0..rounds {
+        for &index in &chosen {
+            let compared = once(&shapes[index], index)?;
+            let ((bytes, peak), (seconds, cpu), (disk, folder)) =
+                (compared.memory(), compared.seconds(), compared.disk());
+            println!(
+                "{:<70} {:>6.0} {:>6.0} {:>+6.1}% {:>7.2} {:>6.2} {:>+6.1}% {:>6.2} {:>8.1} {:>8.1}",
+                shapes[index].name,
+                bytes / f64::from(1 << 20),
+                peak / f64::from(1 << 20),
+                error((bytes, peak)),
+                seconds,
+                cpu,
+                error((seconds, cpu)),
+                compared.measured.wall_seconds,
+                disk / 1e6,
+                folder / 1e6,
+            );
+            if only.is_some() && rounds == 1 {
+                println!("{:#?}\n{:#?}\n{:#?}", compared.estimate.memory, compared.estimate.work, compared.speed);
+            }
+            all[index].push(compared);
+        }
+    }
+    if rounds > 1 {
+        println!("{:<70} {:>8} {:>8} {:>8}", format!("median error of {rounds}"), "memory", "time", "disk");
+        for &index in &chosen {
+            let of = |what: fn(&Compared) -> (f64, f64)| median(all[index].iter().map(what).map(error).collect());
+            let (memory, time, disk) = (of(Compared::memory), of(Compared::seconds), of(Compared::disk));
+            println!("{:<70} {memory:>+7.1}% {time:>+7.1}% {disk:>+7.1}%", shapes[index].name);
         }
     }
     Ok(())
+}
+
+fn once(shape: &Shape, index: usize) -> Fallible<Compared> {
+    let dir = tempfile::tempdir()?;
+    let folder = dir.path().to_string_lossy().into_owned();
+    child(&["prepare", &index.to_string(), &folder])?;
+    let speed: MachineSpeed = serde_json::from_str(&child(&["speed"])?)?;
+    let dataset = dataset(shape)?;
+    let mut plan = Plan::new(&shape.model, shape.precision, &shape.lora, &shape.train, &dataset);
+    plan.is_bf16 = true;
+    let estimate = Estimate::new(&plan)?;
+    let measured: Measured = serde_json::from_str(&child(&["run", &index.to_string(), &folder])?)?;
+    Ok(Compared { estimate, speed, measured })
 }
 
 /// Runs this program again and returns what it printed last.

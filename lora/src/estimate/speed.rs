@@ -32,11 +32,13 @@ pub struct MachineSpeed {
 const ROWS: usize = 256;
 const WIDE: usize = 768;
 const RANK: usize = 16;
-/// The best of so many counts: other work on the machine only ever makes it slower.
-const REPEATS: usize = 8;
+/// The best of so many counts within a round: what was interrupted says nothing.
+const REPEATS: usize = 3;
+/// The median of so many rounds counts: a processor that others use too is now faster, now slower, for seconds on end.
+const ROUNDS: usize = 5;
 
 impl MachineSpeed {
-    /// Measures the speed with the threads that a run would use. Cost: about half a second on a machine without other work.
+    /// Measures the speed with the threads that a run would use. Cost: about a second on a machine without other work.
     pub fn measure() -> Result<Self> {
         let began = Instant::now();
         Self::measure_by(&mut || began.elapsed().as_secs_f64())
@@ -44,6 +46,26 @@ impl MachineSpeed {
 
     /// As [`MachineSpeed::measure`], by another clock in seconds, such as that of the time which the process really ran.
     pub fn measure_by(clock: &mut dyn FnMut() -> f64) -> Result<Self> {
+        let rounds = (0..ROUNDS).map(|_| Self::round(clock)).collect::<Result<Vec<Self>>>()?;
+        let median = |of: fn(&Self) -> f64| {
+            let mut values: Vec<f64> = rounds.iter().map(of).collect();
+            values.sort_by(f64::total_cmp);
+            values[ROUNDS / 2]
+        };
+        Ok(Self {
+            products: median(|speed| speed.products),
+            narrow_products: median(|speed| speed.narrow_products),
+            attention_forward: median(|speed| speed.attention_forward),
+            attention_backward: median(|speed| speed.attention_backward),
+            head: median(|speed| speed.head),
+            elements: median(|speed| speed.elements),
+            unpacked: median(|speed| speed.unpacked),
+            random: median(|speed| speed.random),
+            moved: median(|speed| speed.moved),
+        })
+    }
+
+    fn round(clock: &mut dyn FnMut() -> f64) -> Result<Self> {
         let mut per_second =
             |amount: f64, work: &mut dyn FnMut() -> Result<Option<Tensor>>| per_second(clock, amount, work);
         let values = |count: usize| (0..count).map(|i| ((i * 7919) % 1009) as f32 / 1009.0 - 0.5).collect::<Vec<_>>();
