@@ -150,12 +150,13 @@ class Dattri:
             try:
                 attributor.cache(self.training)
                 scores = attributor.attribute(self.asked).T
-                suspicion = attributor.self_attribute()
             except torch.linalg.LinAlgError as error:
                 print(f"dattri TRAK with damping {name}: {error}")
                 continue
             if scores.isfinite().all():
                 found[f"dattri TRAK;damping {name};{note}"] = scores
                 if name.startswith("0.1"):
-                    found["suspicion;dattri TRAK;"] = suspicion.flatten()[: len(self.run.samples)]
+                    # It looks at its argument before it asks whether there is one, so one that has cached cannot be asked.
+                    anew = TRAKAttributor(self.odds, probability, dict(project), regularization=damping)
+                    found["suspicion;dattri TRAK;"] = anew.self_attribute(self.training).flatten()[: len(self.run.samples)]
         return found
