@@ -123,6 +123,13 @@ impl Receipt {
     pub fn settled(&self) -> Result<(JobId, ModelId), EventsUnreadable> {
         self.expect("Jobs", "JobSettled")
     }
+
+    /// By [`crate::calls::jobs::stop`]: what the trainer got, and what returned.
+    pub fn stopped(&self) -> Result<(Amount, Amount), EventsUnreadable> {
+        let (_, _, _, paid, returned): (JobId, [u8; 32], [u8; 32], Amount, Amount) =
+            self.expect("Jobs", "JobStopped")?;
+        Ok((paid, returned))
+    }
 }
 
 #[cfg(test)]
@@ -142,6 +149,7 @@ mod tests {
             ("Channels", "ChannelOpened", &["ChannelId"]),
             ("Jobs", "JobPosted", &["JobId"]),
             ("Jobs", "JobSettled", &["JobId", "ModelId"]),
+            ("Jobs", "JobStopped", &["JobId", "AccountId32", "AccountId32", "u128", "u128"]),
             ("TransactionPayment", "TransactionFeePaid", &["AccountId32", "u128"]),
         ];
         for (pallet, event, fields) in expected {

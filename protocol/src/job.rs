@@ -109,6 +109,20 @@ pub struct Progress {
     pub steps: u32,
 }
 
+impl Progress {
+    /// The part of `price` that so much of the work is worth, rounded down: nothing while the number of steps is not known.
+    ///
+    /// Cannot overflow: splits `price` at the number of steps before multiplying.
+    pub fn part_of(self, price: Amount) -> Amount {
+        let (step, steps) = (Amount::from(self.step.min(self.steps)), Amount::from(self.steps));
+        let whole = price.checked_div(steps).unwrap_or(0);
+        let rest = price.checked_rem(steps).unwrap_or(0);
+        // Neither sum nor products are larger than the price: the step is none of more than there are.
+        let rest = rest.saturating_mul(step).checked_div(steps).unwrap_or(0);
+        whole.saturating_mul(step).saturating_add(rest)
+    }
+}
+
 /// Where a job stands. Each stage carries what only it needs.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 #[cfg_attr(feature = "std", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
@@ -157,8 +171,8 @@ pub enum JobState<AccountId> {
         /// The model.
         model: ModelId,
     },
-    /// The requester took it back before a trainer claimed it or won a dispute, or a grant that it needs covers it no
-    /// longer; the escrow was returned.
+    /// The requester took it back before a trainer claimed it, stopped it or won a dispute, or a grant that it needs covers it
+    /// no longer; what was not paid of the escrow was returned.
     Cancelled,
     /// Its deadline passed unreported; the escrow was returned.
     Expired,
@@ -203,6 +217,8 @@ pub enum Transition {
     Expire,
     /// A grant that it needs covers it no longer.
     Revoke,
+    /// The requester takes back a job in work, and pays for what was done.
+    Stop,
 }
 
 impl Stage {
@@ -218,7 +234,7 @@ impl Stage {
             (Self::Reported, T::Dispute) => Self::Disputed,
             (Self::Open, T::Cancel) | (Self::Disputed, T::Overturn) => Self::Cancelled,
             (Self::Open, T::Expire) => Self::Expired,
-            (Self::Open | Self::Leased, T::Revoke) => Self::Cancelled,
+            (Self::Open | Self::Leased, T::Revoke) | (Self::Leased, T::Stop) => Self::Cancelled,
             _ => return None,
         })
     }
@@ -333,7 +349,7 @@ mod tests {
         Stage::Cancelled,
         Stage::Expired,
     ];
-    const TRANSITIONS: [Transition; 11] = [
+    const TRANSITIONS: [Transition; 12] = [
         Transition::Claim,
         Transition::Heartbeat,
         Transition::Lapse,
@@ -345,6 +361,7 @@ mod tests {
         Transition::Cancel,
         Transition::Expire,
         Transition::Revoke,
+        Transition::Stop,
     ];
 
     #[test]
@@ -353,6 +370,22 @@ mod tests {
             let exits = TRANSITIONS.iter().filter(|t| stage.after(**t).is_some()).count();
             assert_eq!(exits == 0, stage.is_final(), "{stage}");
         }
+    }
+
+    #[test]
+    fn a_part_of_the_work_is_worth_that_part_of_the_price() {
+        let part = |step, steps, price| Progress { step, steps }.part_of(price);
+        assert_eq!(part(1, 3, 100), 33);
+        assert_eq!(part(3, 3, 100), 100);
+        assert_eq!(part(0, 3, 100), 0);
+        assert_eq!(part(0, 0, 100), 0);
+        // More than all is all.
+        assert_eq!(part(9, 3, 100), 100);
+        assert_eq!(part(u32::MAX, u32::MAX, Amount::MAX), Amount::MAX);
+        assert_eq!(
+            part(u32::MAX - 1, u32::MAX, Amount::MAX),
+            Amount::MAX / Amount::from(u32::MAX) * Amount::from(u32::MAX - 1)
+        );
     }
 
     #[test]

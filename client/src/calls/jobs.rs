@@ -58,6 +58,11 @@ pub fn cancel(job: JobId) -> Call {
     Call::new(PALLET, "cancel").with(job)
 }
 
+/// Takes back a job that a trainer works on, and pays it for what was done: at most `pay_max`.
+pub fn stop(job: JobId, pay_max: Amount) -> Call {
+    Call::new(PALLET, "stop").with(job).with(pay_max)
+}
+
 /// Applies a lapsed lease or a passed deadline; anyone may.
 pub fn expire(job: JobId) -> Call {
     Call::new(PALLET, "expire").with(job)

@@ -124,6 +124,7 @@ mod tests {
             jobs::dispute(job, ContentHash([3; 32])),
             jobs::settle(job),
             jobs::cancel(job),
+            jobs::stop(job, 1),
             jobs::expire(job),
             jobs::resolve(job, &Verdict::Uphold),
             jobs::forget(job),

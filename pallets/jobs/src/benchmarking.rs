@@ -261,6 +261,15 @@ mod benches {
         assert_eq!(stage::<T>(id), Stage::Cancelled);
     }
 
+    /// The trainer gets a part that is not all, so that the rest returns too.
+    #[benchmark]
+    fn stop() {
+        let (requester, _, id) = leased::<T>(0);
+        #[extrinsic_call]
+        _(RawOrigin::Signed(requester), id, Amount::MAX);
+        assert_eq!(stage::<T>(id), Stage::Cancelled);
+    }
+
     /// Lease and deadline have passed.
     #[benchmark]
     fn expire() {

@@ -29,6 +29,7 @@
 //! | [`dispute`](Pallet::dispute) | the requester, within the window | Reported -> Disputed |
 //! | [`settle`](Pallet::settle) | anyone, after the window | Reported -> Settled |
 //! | [`cancel`](Pallet::cancel) | the requester; anyone where a grant no longer covers | Open, or Leased -> Cancelled |
+//! | [`stop`](Pallet::stop) | the requester, while somebody works on the job | Leased -> Cancelled |
 //! | [`expire`](Pallet::expire) | anyone, when lease or deadline has passed | Leased -> Open; Open, Leased -> Expired |
 //! | [`resolve`](Pallet::resolve) | [`Config::DisputeOrigin`] | Disputed -> Settled or Cancelled |
 //! | [`forget`](Pallet::forget) | the requester | Cancelled, Expired -> no record |
@@ -49,8 +50,11 @@
 //!   without loss. A grant that the requester itself renounced frees only the trainer who asks for it: a requester cannot
 //!   escape a running job that way. A report within the lease stands even if a grant has been revoked since the last
 //!   heartbeat: the work was done under a valid one, and the model's lineage shows what became of it.
-//! - **Partial work is not paid.** Progress is recorded in the lease and in [`Event::HeartbeatRecorded`], and ends with the
-//!   lease. Paying for it would need proof of work done, which a heartbeat is not.
+//! - **Partial work is paid by who wants no more of it, and by nobody else.** Progress is recorded in the lease and in
+//!   [`Event::HeartbeatRecorded`], and ends with the lease: paying for it would need proof of work done, which a heartbeat is
+//!   not. A requester who stops a running job needs none: it pays what the lease holder itself said, at least
+//!   [`Config::StopPartMin`] of the price and at most what it consents to. Who says more than it did gains nothing by it,
+//!   since only the requester can bring such a payment about.
 //! - **A lapsed lease costs** [`Config::LapseSlash`] of what the claim put at risk; it goes to the requester for the delay.
 //!   Nothing is taken where a grant no longer covers, since that is not the trainer's fault.
 //! - **Automatic settlement** runs in `on_initialize`, at most [`Config::MaxSettlementsPerBlock`] jobs in a block. A job
@@ -161,6 +165,10 @@ pub mod pallet {
         /// The part of what is at risk that a lapsed lease costs.
         #[pallet::constant]
         type LapseSlash: Get<Ppm>;
+
+        /// The least part of its price that a lease holder gets for a job that the requester stops: it fetched data for it.
+        #[pallet::constant]
+        type StopPartMin: Get<Ppm>;
 
         /// What a dispute costs the requester if it is lost, in units. At least the existential deposit.
         #[pallet::constant]
@@ -381,6 +389,19 @@ pub mod pallet {
             /// How much.
             escrow: Amount,
         },
+        /// A requester stopped a job in work: the lease holder was paid for what it said it had done, the rest was returned.
+        JobStopped {
+            /// The job.
+            job: JobId,
+            /// Who got the rest of the escrow back.
+            requester: T::AccountId,
+            /// Who worked on it.
+            trainer: T::AccountId,
+            /// What the trainer got of the price.
+            paid: Amount,
+            /// What returned of the escrow.
+            escrow: Amount,
+        },
         /// A job's deadline passed unreported; the escrow was returned.
         JobExpired {
             /// The job.
@@ -416,6 +437,8 @@ pub mod pallet {
         NotDisputed,
         /// The job's record must stay: it is running, or a model came of it.
         RecordNeeded,
+        /// More of the job is done than the requester wants to pay for. Look up its progress, and allow that.
+        StopCostsMore,
         /// Only the job's requester may do this.
         NotRequester,
         /// Only the trainer who holds the job may do this.
@@ -843,6 +866,33 @@ pub mod pallet {
             let deposit = Self::do_forget(job, entry)?;
             Self::deposit_event(Event::JobForgotten { job, requester, deposit });
             Ok(())
+        }
+
+        /// Takes back a job that somebody works on, and pays for what was done.
+        ///
+        /// Origin: signed, the requester.
+        ///
+        /// Details: the lease holder gets the part of the price that it last said it had done, and at least
+        /// [`Config::StopPartMin`] of it; what its account cannot take in stays with the requester. The rest of the escrow
+        /// returns, with all data fees; uses of grants are given back, and the lease holder is freed without loss. `pay_max`
+        /// bounds what is paid: a heartbeat may come before the call does.
+        ///
+        /// Errors: [`Error::JobUnknown`], [`Error::NotRequester`], [`Error::NotLeased`], [`Error::LeaseLapsed`],
+        /// [`Error::StopCostsMore`].
+        ///
+        /// Events: [`Event::JobStopped`].
+        ///
+        /// Complexity: O(v) in the job's versions, O(a) in the trainer's active jobs; weighed at the most of both.
+        #[pallet::call_index(13)]
+        #[pallet::weight(T::WeightInfo::stop())]
+        pub fn stop(origin: OriginFor<T>, job: JobId, pay_max: Amount) -> DispatchResult {
+            let requester = ensure_signed(origin)?;
+            let entry = Self::entry(job)?;
+            ensure!(requester == entry.requester, Error::<T>::NotRequester);
+            let lease = Self::lease(&entry)?;
+            ensure!(!Self::has_lapsed(&entry), Error::<T>::LeaseLapsed);
+            ensure!(Self::worth_of(&entry, &lease) <= pay_max, Error::<T>::StopCostsMore);
+            Self::do_stop(job, entry, lease)
         }
     }
 }

@@ -25,7 +25,9 @@ impl<T: Config> Pallet<T> {
             legal,
             match transition {
                 Transition::Claim | Transition::Cancel | Transition::Expire | Transition::Revoke => Error::<T>::NotOpen,
-                Transition::Heartbeat | Transition::Lapse | Transition::Report => Error::<T>::NotLeased,
+                Transition::Heartbeat | Transition::Lapse | Transition::Report | Transition::Stop => {
+                    Error::<T>::NotLeased
+                }
                 Transition::Settle | Transition::Dispute => Error::<T>::NotReported,
                 Transition::Uphold | Transition::Overturn => Error::<T>::NotDisputed,
             }
@@ -269,6 +271,29 @@ impl<T: Config> Pallet<T> {
         let escrow = Self::close(&mut job, transition, JobState::Cancelled)?;
         Jobs::<T>::insert(id, &job);
         Self::deposit_event(Event::JobCancelled { job: id, requester: job.requester, escrow });
+        Ok(())
+    }
+
+    /// What the holder of a live lease gets for a job that is stopped now.
+    pub(crate) fn worth_of(job: &JobOf<T>, lease: &Lease<T::AccountId>) -> Amount {
+        let price = job.spec.price;
+        lease.progress.part_of(price).max(T::StopPartMin::get().of(price))
+    }
+
+    /// Ends a job that somebody works on, and pays for what was done.
+    pub(crate) fn do_stop(id: JobId, mut job: JobOf<T>, lease: Lease<T::AccountId>) -> DispatchResult {
+        let worth = Self::worth_of(&job, &lease);
+        let paid = Self::pay_part(&mut job, &lease.trainer, worth)?;
+        Self::disengage(id, &lease.trainer, lease.at_risk, 0, Ending::Released)?;
+        let escrow = Self::close(&mut job, Transition::Stop, JobState::Cancelled)?;
+        Jobs::<T>::insert(id, &job);
+        Self::deposit_event(Event::JobStopped {
+            job: id,
+            requester: job.requester,
+            trainer: lease.trainer,
+            paid,
+            escrow,
+        });
         Ok(())
     }
 

@@ -104,6 +104,7 @@ impl pallet_balances::Config for Test {
 parameter_types! {
     pub const BondPart: Ppm = Ppm::from_percent(50);
     pub const LapseSlash: Ppm = Ppm::from_percent(10);
+    pub const StopPartMin: Ppm = Ppm::from_percent(5);
     /// How many jobs settle by themselves in a block.
     pub static SettlementsMax: u32 = 2;
 
@@ -130,6 +131,7 @@ impl pallet_jobs::Config for Test {
     type BondMin = ConstU128<{ 10 * UNIT }>;
     type BondPart = BondPart;
     type LapseSlash = LapseSlash;
+    type StopPartMin = StopPartMin;
     type DisputeDeposit = ConstU128<{ 5 * UNIT }>;
     type DepositBase = ConstU128<UNIT>;
     type DepositPerByte = ConstU128<ED>;

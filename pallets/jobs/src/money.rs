@@ -128,6 +128,20 @@ impl<T: Config> Pallet<T> {
         Ok(paid)
     }
 
+    /// Pays a part of a job's price from its escrow, and says how much: nothing where the trainer's account cannot take it in.
+    pub(crate) fn pay_part(
+        job: &mut JobOf<T>,
+        trainer: &T::AccountId,
+        amount: Amount,
+    ) -> Result<Amount, DispatchError> {
+        if !Self::can_take_in(trainer, amount) {
+            return Ok(0);
+        }
+        job.escrow = minus(job.escrow, amount)?;
+        Self::pay_held(HoldReason::Escrow, &job.requester, trainer, amount)?;
+        Ok(amount)
+    }
+
     fn owner_of(version: VersionRef) -> Option<T::AccountId> {
         T::Datanets::datanet(version.datanet).map(|datanet| datanet.owner)
     }

@@ -1,4 +1,4 @@
-//! Weights of `pallet_jobs`, measured.
+//! Weights of `pallet_jobs`, measured but for `stop`, which is set above `cancel` and a payment of `accept` until it is measured.
 //!
 //! Written by `scripts/weights` with frame-omni-bencher (64.0.0); do not edit.
 //! DATE: 2026-11-21, STEPS: `50`, REPEAT: `20`, LOW RANGE: `[]`, HIGH RANGE: `[]`
@@ -25,6 +25,7 @@ pub trait WeightInfo {
 	fn dispute() -> Weight;
 	fn settle() -> Weight;
 	fn cancel() -> Weight;
+	fn stop() -> Weight;
 	fn expire() -> Weight;
 	fn resolve_uphold() -> Weight;
 	fn resolve_overturn() -> Weight;
@@ -263,6 +264,11 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 			.saturating_add(T::DbWeight::get().reads(15_u64))
 			.saturating_add(T::DbWeight::get().writes(15_u64))
 	}
+	fn stop() -> Weight {
+		Weight::from_parts(400_000_000, 31414)
+			.saturating_add(T::DbWeight::get().reads(28_u64))
+			.saturating_add(T::DbWeight::get().writes(28_u64))
+	}
 	/// Storage: `Jobs::Jobs` (r:1 w:1)
 	/// Proof: `Jobs::Jobs` (`max_values`: None, `max_size`: Some(733), added: 3208, mode: `MaxEncodedLen`)
 	/// Storage: `Grants::Grants` (r:8 w:8)
@@ -463,6 +469,11 @@ impl WeightInfo for () {
 		Weight::from_parts(275_494_000, 25702)
 			.saturating_add(ParityDbWeight::get().reads(15_u64))
 			.saturating_add(ParityDbWeight::get().writes(15_u64))
+	}
+	fn stop() -> Weight {
+		Weight::from_parts(400_000_000, 31414)
+			.saturating_add(ParityDbWeight::get().reads(28_u64))
+			.saturating_add(ParityDbWeight::get().writes(28_u64))
 	}
 	fn expire() -> Weight {
 		Weight::from_parts(259_233_000, 25702)

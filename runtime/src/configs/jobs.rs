@@ -19,6 +19,7 @@ parameter_types! {
     /// A silent trainer loses a tenth of what it put at risk: enough to make it give up jobs it cannot do, and little
     /// enough that a power cut does not ruin it.
     pub const LapseSlash: Ppm = Ppm::from_percent(10);
+    pub const StopPartMin: Ppm = Ppm::from_percent(5);
     /// What a lost dispute costs: the trainer has waited and has had its bond frozen.
     pub const DisputeDeposit: Balance = 10 * TRIB;
     /// A job's record beside its specification: its row, its entry in the agenda and the way there, and some 300 bytes of
@@ -55,6 +56,7 @@ impl pallet_jobs::Config for Runtime {
     type BondMin = BondMin;
     type BondPart = BondPart;
     type LapseSlash = LapseSlash;
+    type StopPartMin = StopPartMin;
     type DisputeDeposit = DisputeDeposit;
     type DepositBase = JobDeposit;
     type DepositPerByte = JobByteDeposit;
@@ -80,6 +82,7 @@ pub fn job_of(event: &Event<Runtime>) -> Option<JobId> {
         | Event::JobDisputed { job, .. }
         | Event::DisputeResolved { job, .. }
         | Event::JobCancelled { job, .. }
+        | Event::JobStopped { job, .. }
         | Event::JobExpired { job, .. }
         | Event::JobForgotten { job, .. } => Some(*job),
         Event::Bonded { .. } | Event::Unbonded { .. } | Event::__Ignore(..) => None,

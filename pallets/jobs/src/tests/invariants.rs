@@ -74,7 +74,7 @@ fn action(draw: Draw, ledger: &Ledger) -> Action {
     let requester = |job| by(ledger.jobs.get(&job).map(|entry| entry.requester));
     let trainer = |job| by(ledger.jobs.get(&job).and_then(|entry| entry.state.trainer()));
     let (open, leased, reported, disputed) = (Stage::Open, Stage::Leased, Stage::Reported, Stage::Disputed);
-    match draw.kind % 24 {
+    match draw.kind % 26 {
         0 => Action::Call(who, Call::bond { amount: (size % 400) * UNIT }),
         2 => Action::Call(who, Call::unbond { amount: (size % 200) * UNIT }),
         3 | 4 => {
@@ -135,6 +135,11 @@ fn action(draw: Draw, ledger: &Ledger) -> Action {
             Action::Call(requester(job), Call::forget { job })
         }
         22 => Action::Wait(1 + u32::from(draw.size) % 25),
+        23 => {
+            let job = pick(&[leased]);
+            // Now and then less than it costs.
+            Action::Call(requester(job), Call::stop { job, pay_max: (size % 300) * UNIT })
+        }
         _ => match draw.size % 16 {
             0 => Action::Revoke(GrantId(who)),
             1 => Action::Renounce(GrantId(who)),
@@ -456,6 +461,18 @@ impl Ledger {
                 self.jobs.insert(*job, entry);
                 Some(())
             }
+            Call::stop { job, pay_max } => {
+                let mut entry = self.jobs.get(job)?.clone();
+                let State::Leased { trainer, until, step, .. } = entry.state else { return None };
+                let worth = entry.price / 100 * Amount::from(step.max(5));
+                (who == entry.requester && until >= self.now && worth <= *pay_max).then_some(())?;
+                entry.state = State::Cancelled;
+                self.refund(&entry);
+                self.purse(entry.requester).free -= worth;
+                self.purse(trainer).free += worth;
+                self.jobs.insert(*job, entry);
+                Some(())
+            }
             Call::expire { job } => {
                 let mut entry = self.jobs.get(job)?.clone();
                 matches!(entry.state, State::Open | State::Leased { .. }).then_some(())?;
@@ -603,7 +620,7 @@ fn the_chain_agrees_with_the_ledger() {
 }
 
 /// How many kinds of events there are.
-const EVENTS: usize = 14;
+const EVENTS: usize = 15;
 
 fn name(event: &Event<Test>) -> &'static str {
     match event {
@@ -619,6 +636,7 @@ fn name(event: &Event<Test>) -> &'static str {
         Event::JobDisputed { .. } => "JobDisputed",
         Event::DisputeResolved { .. } => "DisputeResolved",
         Event::JobCancelled { .. } => "JobCancelled",
+        Event::JobStopped { .. } => "JobStopped",
         Event::JobExpired { .. } => "JobExpired",
         Event::JobForgotten { .. } => "JobForgotten",
         Event::__Ignore(..) => unreachable!("no such event is made"),

@@ -11,6 +11,7 @@ mod post;
 mod reads;
 mod report;
 mod settle;
+mod stop;
 mod story;
 
 use crate::{Call, Jobs, Trainers, mock::*};
@@ -68,6 +69,10 @@ fn settle(who: AccountId, job: JobId) -> DispatchResult {
 
 fn cancel(who: AccountId, job: JobId) -> DispatchResult {
     send(who, Call::cancel { job })
+}
+
+fn stop(who: AccountId, job: JobId, pay_max: Amount) -> DispatchResult {
+    send(who, Call::stop { job, pay_max })
 }
 
 fn expire(who: AccountId, job: JobId) -> DispatchResult {
