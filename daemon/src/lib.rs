@@ -4,8 +4,8 @@
 //! # Reading order
 //! [`Recipe`] (what a job asked for, as settings of a run), [`Bundle`] (what a job made, as one file) and [`Shares`] (who is
 //! paid for it), [`verify_bundle`] (whether it is what was reported), [`ChainGrants`] and [`KeySigner`] (the chain as the
-//! exchange wants it), [`recover`] (what was being submitted), [`contribution_of`] (rows as samples), [`files`] (files that
-//! are whole or absent), [`http`] (what trainers and operators show).
+//! exchange wants it), [`recover`] (what was being submitted), [`contribution_of`] (rows as samples), [`RunOrder`]
+//! (what a requester tells its trainer), [`files`] (files that are whole or absent), [`http`] (what trainers and operators show).
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod bundle;
@@ -14,6 +14,7 @@ mod grants;
 pub mod http;
 mod recipe;
 mod recover;
+mod run_order;
 mod samples;
 mod signals;
 
@@ -25,5 +26,6 @@ pub use files::FileError;
 pub use grants::{ChainGrants, KeySigner, chain_scope, exchange_scope};
 pub use recipe::{Recipe, micro};
 pub use recover::recover;
+pub use run_order::{RunOrder, RunOrderError, RunWish};
 pub use samples::{Accepted, RowsError, WrongRows, contribution_of};
 pub use signals::shutdown_on_signals;

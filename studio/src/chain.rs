@@ -5,9 +5,9 @@ use codec::{DecodeAll, MaxEncodedLen as _};
 use serde::Serialize;
 use tributary_client::{Account, ChainClient, ChainError, Contribution};
 use tributary_protocol::{
-    Amount, BlockNumber,
+    Amount, BlockNumber, Ppm,
     datanet::{NAME_BYTES_MAX, TEXT_BYTES_MAX},
-    job::JOB_VERSIONS_MAX,
+    job::{JOB_VERSIONS_MAX, Progress},
 };
 
 /// What the chain holds while a record is there.
@@ -36,6 +36,9 @@ pub struct Limits {
     deadline_blocks_max: BlockNumber,
     acceptance_blocks_min: BlockNumber,
     acceptance_blocks_max: BlockNumber,
+    /// The least part of its price that stopping a job in work costs.
+    #[serde(skip)]
+    stop_part_min: Ppm,
     lease_blocks: BlockNumber,
     fund_min: Money,
     bond_min: Money,
@@ -84,6 +87,7 @@ impl Constants {
                 deadline_blocks_max: blocks("DeadlineBlocksMax").await?,
                 acceptance_blocks_min: blocks("AcceptanceBlocksMin").await?,
                 acceptance_blocks_max: blocks("AcceptanceBlocksMax").await?,
+                stop_part_min: get(client, "Jobs", "StopPartMin").await?,
                 lease_blocks: blocks("LeaseBlocks").await?,
                 fund_min: Money(amount("Attribution", "FundMin").await?),
                 bond_min: Money(amount("Jobs", "BondMin").await?),
@@ -92,6 +96,11 @@ impl Constants {
                 text_bytes_max: TEXT_BYTES_MAX,
             },
         })
+    }
+
+    /// What stopping a job of this price costs when so much of it is done.
+    pub fn stop_cost(&self, price: Amount, progress: Progress) -> Amount {
+        progress.part_of(price).max(self.limits.stop_part_min.of(price))
     }
 
     /// What submitting a contribution of so many bytes holds.

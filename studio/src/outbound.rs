@@ -121,6 +121,26 @@ impl Outbound {
         timeout(ANSWER_TIME, exchange).await.map_err(|_| silent(url))?
     }
 
+    /// Sends a small JSON body, and returns the answer whatever its status.
+    pub async fn post(
+        &self,
+        url: &Url,
+        body: Vec<u8>,
+        bytes_max: usize,
+    ) -> Result<(StatusCode, Vec<u8>), OutboundError> {
+        let request = Request::post(url.as_str())
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from(body))
+            .map_err(|error| malformed(url, &error))?;
+        let exchange = async {
+            let response = self.send(request).await?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), bytes_max).collect().await;
+            Ok((status, body.map_err(|error| malformed(url, &error))?.to_bytes().to_vec()))
+        };
+        timeout(ANSWER_TIME, exchange).await.map_err(|_| silent(url))?
+    }
+
     /// A small answer as JSON.
     pub async fn json<T: serde::de::DeserializeOwned>(&self, url: &Url, bytes_max: usize) -> Result<T, OutboundError> {
         serde_json::from_slice(&self.get(url, bytes_max).await?).map_err(|error| malformed(url, &error))

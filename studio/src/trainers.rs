@@ -39,6 +39,11 @@ pub struct Live {
 }
 
 impl Live {
+    /// Whether it keeps a job's run waiting at its requester's word.
+    pub fn pauses(&self, job: JobId) -> bool {
+        self.job == Some(job.0) && self.phase == "pause"
+    }
+
     /// Where its bundles can be fetched.
     pub fn exchange(&self) -> &[String] {
         &self.exchange

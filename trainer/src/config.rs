@@ -37,6 +37,9 @@ pub struct TrainerConfig {
     /// given up: until then the requester waits for nothing.
     #[serde(default = "defaults::patience_seconds")]
     pub patience_seconds: u64,
+    /// For how many seconds in all a job's requester may pause its run; 0 for never. The trainer takes no other job meanwhile.
+    #[serde(default = "defaults::pause_seconds")]
+    pub pause_seconds: u64,
 }
 
 /// When to write a checkpoint: whichever comes first. What is lost by a kill is at most that much work.
@@ -69,11 +72,16 @@ impl TrainerConfig {
             store_bytes: defaults::store_bytes(),
             checkpoints: Cadence::default(),
             patience_seconds: defaults::patience_seconds(),
+            pause_seconds: defaults::pause_seconds(),
         }
     }
 
     pub(crate) fn patience(&self) -> Duration {
         Duration::from_secs(self.patience_seconds)
+    }
+
+    pub(crate) fn pause(&self) -> Duration {
+        Duration::from_secs(self.pause_seconds)
     }
 }
 
@@ -86,6 +94,11 @@ mod defaults {
     /// Ten minutes: a provider's restart, not its loss.
     pub(super) fn patience_seconds() -> u64 {
         600
+    }
+
+    /// Half an hour: to look at a curve, not to keep a trainer from earning.
+    pub(super) fn pause_seconds() -> u64 {
+        1_800
     }
 }
 

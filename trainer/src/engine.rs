@@ -17,6 +17,7 @@ use crate::{
     events,
     lease::{Lease, Loss},
     metrics::{Ending, Metrics, Phase},
+    pauses::Pauses,
     phase::{
         Activity,
         claim::{Market, Wishes},
@@ -30,7 +31,10 @@ use std::{
     fs,
     ops::ControlFlow,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tokio::time::sleep;
@@ -60,6 +64,7 @@ pub(crate) struct Parts {
     pub node: Node,
     pub bases: Bases,
     pub metrics: Arc<Metrics>,
+    pub pauses: Arc<Pauses>,
     pub config: TrainerConfig,
     pub shutdown: CancellationToken,
 }
@@ -175,7 +180,9 @@ impl Engine {
         let stop = self.parts.shutdown.child_token();
         let lease = Lease::keep(self.parts.chain.clone(), id, stop.clone());
         self.parts.metrics.set_job(Some(id.0));
+        self.parts.pauses.begin(id, job.requester);
         let result = self.phases(&held, &lease, &stop).await;
+        self.parts.pauses.end();
         let loss = lease.loss();
         drop(lease);
         let ended = match (result, loss) {
@@ -254,7 +261,8 @@ impl Engine {
         Ok(look.map_err(|error| WorkError::Thread { reason: error.to_string() })??)
     }
 
-    /// Trains, scores and bundles, in a thread of its own.
+    /// Trains, scores and bundles, in a thread of its own; where the requester pauses the run, the thread ends, and another
+    /// goes on from the checkpoint.
     async fn make(
         &self,
         held: &Held,
@@ -263,7 +271,7 @@ impl Engine {
         stop: &CancellationToken,
         folder: PathBuf,
     ) -> Result<Report, Fault> {
-        let Parts { chain, bases, metrics, config, .. } = &self.parts;
+        let Parts { chain, bases, metrics, pauses, config, .. } = &self.parts;
         let spec = &held.job.spec;
         let no_base = || Fault::NoBase { base: spec.base };
         let base = chain.base_model(spec.base).await?.ok_or_else(no_base)?;
@@ -272,8 +280,11 @@ impl Engine {
         let domain = Domain { genesis: chain.genesis(), job: held.id };
         let (recipe, cadence) = (Recipe::from(spec), config.checkpoints);
 
-        let (corpus, metrics, stop, say) = (corpus.clone(), metrics.clone(), stop.clone(), lease.reporter());
+        let paused = Arc::new(AtomicBool::new(false));
+        let (told, said, asked, say) = (metrics.clone(), stop.clone(), pauses.clone(), lease.reporter());
+        let pausing = paused.clone();
         let observe = move |activity: Activity| {
+            let metrics = &told;
             match activity {
                 Activity::Training(Event::Step(event)) => {
                     metrics.record_step(&event);
@@ -293,9 +304,12 @@ impl Engine {
                     metrics.record_attribution(done, total);
                 }
             }
-            if stop.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            let pauses = asked.is_paused();
+            pausing.fetch_or(pauses, Ordering::Relaxed);
+            if pauses || said.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let work = move || -> Result<Report, WorkError> {
+        let corpus = corpus.clone();
+        let work = Arc::new(move || -> Result<Report, WorkError> {
             let order = Order {
                 base: &base_folder,
                 base_name: &base_name,
@@ -306,10 +320,20 @@ impl Engine {
             };
             let trained = train::train(&order, &observe)?;
             Ok(report::assemble(&order, &trained, &domain, &observe)?.report)
-        };
-        match tokio::task::spawn_blocking(work).await {
-            Ok(result) => Ok(result?),
-            Err(error) => Err(WorkError::Thread { reason: error.to_string() }.into()),
+        });
+        loop {
+            if pauses.is_paused() {
+                tracing::info!(job = %held.id, "paused at the requester's word");
+                metrics.set_phase(Phase::Pause);
+                stop.run_until_cancelled(pauses.resumed()).await.ok_or(Fault::Stopped)?;
+                metrics.set_phase(Phase::Train);
+            }
+            let work = work.clone();
+            let made = tokio::task::spawn_blocking(move || work()).await;
+            match made.map_err(|error| WorkError::Thread { reason: error.to_string() })? {
+                Err(WorkError::Stopped) if paused.swap(false, Ordering::Relaxed) && !stop.is_cancelled() => {}
+                result => return Ok(result?),
+            }
         }
     }
 

@@ -1,35 +1,43 @@
 //! The trainer's window for operators, requesters and contributors: metrics, health, how a run goes, and who shaped its
-//! models. Read only.
+//! models. All it takes in is what a job's requester signed: pause, go on.
 
 use crate::{
     error::TrainerError,
     events::{Line, Tail},
     metrics::Metrics,
+    pauses::{PauseError, Pauses},
     state::shares_file,
 };
 use axum::{
     Json, Router,
-    extract::{Path, Query, State},
+    extract::{DefaultBodyLimit, Path, Query, State},
     http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
     response::{
         IntoResponse, Response,
         sse::{self, KeepAlive, Sse},
     },
-    routing::get,
+    routing::{get, post},
 };
 use futures::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
-use std::{convert::Infallible, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 use tokio::{net::TcpListener, time::sleep};
 use tokio_util::sync::CancellationToken;
 use tributary_client::Account;
-use tributary_daemon::{FileError, files::read_if_there};
+use tributary_daemon::{FileError, RunOrder, RunOrderError, files::read_if_there};
 use tributary_protocol::JobId;
 
 /// What the pages show.
 #[derive(Clone)]
 pub(crate) struct Window {
     pub metrics: Arc<Metrics>,
+    pub pauses: Arc<Pauses>,
     pub account: Account,
     pub addresses: Vec<String>,
     pub state_dir: PathBuf,
@@ -60,6 +68,7 @@ pub(crate) async fn serve(
         .route("/healthz", get(health))
         .route("/jobs/{id}/shares", get(shares))
         .route("/jobs/{id}/events", get(events))
+        .route("/jobs/{id}/orders", post(order).layer(DefaultBodyLimit::max(ORDER_BYTES_MAX)))
         .route(
             "/jobs/{id}/events/stream",
             get({
@@ -74,7 +83,7 @@ pub(crate) async fn serve(
             tracing::error!("the metrics server ended: {error}");
         }
     });
-    tracing::info!(address = %bound, "serving /metrics, /healthz, /jobs/ID/events and /jobs/ID/shares");
+    tracing::info!(address = %bound, "serving /metrics, /healthz, and of jobs: events, orders, shares");
     Ok(bound)
 }
 
@@ -104,6 +113,27 @@ async fn shares(State(window): State<Window>, Path(id): Path<u64>) -> Response {
         Err(error) => {
             tracing::error!("{error}");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+/// Longest order: a signature and a little beside it.
+const ORDER_BYTES_MAX: usize = 4 << 10;
+
+/// What a job's requester wants of its run.
+async fn order(State(window): State<Window>, Path(id): Path<u64>, Json(order): Json<RunOrder>) -> Response {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+    match window.pauses.follow(JobId(id), &order, now) {
+        Ok(standing) => Json(standing).into_response(),
+        Err(error) => {
+            let status = match error {
+                PauseError::Order(RunOrderError::Malformed) => StatusCode::BAD_REQUEST,
+                PauseError::Order(_) => StatusCode::FORBIDDEN,
+                PauseError::NotInWork(_) => StatusCode::NOT_FOUND,
+                PauseError::Repeated | PauseError::UsedUp { .. } => StatusCode::CONFLICT,
+            };
+            (status, format!("{error}\n")).into_response()
         }
     }
 }
@@ -196,8 +226,16 @@ mod tests {
     };
 
     async fn page(address: SocketAddr, path: &str) -> String {
+        ask(address, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")).await
+    }
+
+    async fn send(address: SocketAddr, path: &str, body: &str) -> String {
+        let head = "Host: localhost\r\nConnection: close\r\nContent-Type: application/json";
+        ask(address, &format!("POST {path} HTTP/1.1\r\n{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len())).await
+    }
+
+    async fn ask(address: SocketAddr, request: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
@@ -208,13 +246,17 @@ mod tests {
     async fn pages_show_what_the_engine_measures_and_what_was_reported() {
         let folder = tempfile::tempdir().unwrap();
         tributary_daemon::files::write_atomically(&shares_file(folder.path(), JobId(7)), b"[1]").unwrap();
+        let key = tributary_client::Keypair::development("Alice").unwrap();
         let window = Window {
             metrics: Arc::default(),
+            pauses: Arc::new(Pauses::new([7; 32], Duration::from_millis(60_900))),
             account: Account([1; 32]),
             addresses: vec!["/ip4/127.0.0.1/tcp/1".into()],
             state_dir: folder.path().into(),
         };
         window.metrics.set_job(Some(3));
+        window.pauses.begin(JobId(3), key.account());
+        let pauses = window.pauses.clone();
         let shutdown = CancellationToken::new();
         let address = serve("127.0.0.1:0".parse().unwrap(), window, shutdown.clone()).await.unwrap();
         assert!(page(address, "/metrics").await.contains("tributary_trainer_job 3"));
@@ -239,6 +281,19 @@ mod tests {
         assert!(stream.contains("id: 3\n") && !stream.contains("id: 2\n"), "{stream}");
         assert!(page(address, "/jobs/8/events/stream").await.starts_with("HTTP/1.1 404"));
         assert!(page(address, "/jobs/7/events?after=x").await.starts_with("HTTP/1.1 400"));
+
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+        let pause = RunOrder::sign(&key, tributary_daemon::RunWish::Pause, JobId(3), &[7; 32], now);
+        let pause = serde_json::to_string(&pause).unwrap();
+        let answer = send(address, "/jobs/3/orders", &pause).await;
+        assert!(answer.ends_with("{\"paused\":true,\"left_seconds\":60}"), "{answer}");
+        assert!(pauses.is_paused());
+        assert!(send(address, "/jobs/3/orders", &pause).await.starts_with("HTTP/1.1 409"));
+        assert!(send(address, "/jobs/4/orders", &pause).await.starts_with("HTTP/1.1 404"));
+        let foreign = pause.replace("pause", "resume");
+        assert!(send(address, "/jobs/3/orders", &foreign).await.starts_with("HTTP/1.1 403"));
+        assert!(send(address, "/jobs/3/orders", "{}").await.starts_with("HTTP/1.1 422"));
+        assert!(send(address, "/jobs/3/orders", &" ".repeat(5000)).await.starts_with("HTTP/1.1 413"));
         shutdown.cancel();
     }
 }

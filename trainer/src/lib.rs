@@ -22,6 +22,7 @@ mod http;
 mod lease;
 mod local;
 mod metrics;
+mod pauses;
 mod phase;
 mod repeat;
 mod state;
@@ -44,6 +45,7 @@ use chain::{JobChain, LiveChain};
 use engine::{Engine, Parts};
 use http::Window;
 use metrics::Metrics;
+use pauses::Pauses;
 use state::State;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -88,9 +90,11 @@ impl Trainer {
         files::write_atomically(&config.state_dir.join("addresses"), text.as_bytes())?;
 
         let metrics = Arc::new(Metrics::default());
+        let pauses = Arc::new(Pauses::new(chain.genesis(), config.pause()));
         if let Some(address) = config.http {
             let window = Window {
                 metrics: metrics.clone(),
+                pauses: pauses.clone(),
                 account: chain.account(),
                 addresses,
                 state_dir: config.state_dir.clone(),
@@ -108,7 +112,7 @@ impl Trainer {
                 }
             }
         });
-        let parts = Parts { chain, node: node.clone(), bases, metrics, config, shutdown };
+        let parts = Parts { chain, node: node.clone(), bases, metrics, pauses, config, shutdown };
         let result = Engine::new(parts, state).run().await;
         recovering.abort();
         node.shutdown().await;

@@ -17,17 +17,19 @@ pub(crate) enum Phase {
     Claim,
     Fetch,
     Train,
+    Pause,
     Report,
 }
 
 impl Phase {
-    const ALL: [Self; 4] = [Self::Claim, Self::Fetch, Self::Train, Self::Report];
+    const ALL: [Self; 5] = [Self::Claim, Self::Fetch, Self::Train, Self::Pause, Self::Report];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Claim => "claim",
             Self::Fetch => "fetch",
             Self::Train => "train",
+            Self::Pause => "pause",
             Self::Report => "report",
         }
     }

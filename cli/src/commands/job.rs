@@ -12,16 +12,22 @@ use crate::{
 use anyhow::Context as _;
 use clap::Subcommand;
 use futures::StreamExt as _;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::path::PathBuf;
-use tributary_client::{Call, ChainClient, calls::jobs};
+use std::{
+    path::PathBuf,
+    time::{SystemTime, UNIX_EPOCH},
+};
+use tributary_client::{Call, ChainClient, JobState, calls::jobs};
+use tributary_daemon::{RunOrder, RunWish, http};
 use tributary_protocol::{
-    BaseModelId, ContentHash, JobId,
+    BaseModelId, ContentHash, JobId, Ppm,
     datanet::Purpose,
     job::{JobSpec, Stage},
     model::DataUse,
     stream::Split,
 };
+use url::Url;
 
 /// Commands on jobs.
 #[derive(Debug, Subcommand)]
@@ -97,6 +103,33 @@ pub enum Command {
         #[arg(value_parser = parse::job)]
         job: JobId,
     },
+    /// Take back a job that a trainer works on: it is paid for what was done, the rest returns
+    Stop {
+        /// Its number
+        #[arg(value_parser = parse::job)]
+        job: JobId,
+        /// What stopping may cost; what it costs now, if left out
+        #[arg(long, value_name = "AMOUNT")]
+        pay_max: Option<Money>,
+    },
+    /// Ask the trainer of your job to pause the run: it keeps a checkpoint, and waits as long as it allows
+    Pause {
+        /// Its number
+        #[arg(value_parser = parse::job)]
+        job: JobId,
+        /// The trainer's window, such as http://127.0.0.1:9955
+        #[arg(long, value_name = "URL")]
+        trainer: Url,
+    },
+    /// Ask the trainer of your job to go on with a paused run
+    Resume {
+        /// Its number
+        #[arg(value_parser = parse::job)]
+        job: JobId,
+        /// The trainer's window, such as http://127.0.0.1:9955
+        #[arg(long, value_name = "URL")]
+        trainer: Url,
+    },
     /// Apply a lapsed lease or a passed deadline; anyone may
     Expire {
         /// Its number
@@ -154,6 +187,9 @@ impl Command {
             }
             Self::Settle { job } => change(context, job, "settled", jobs::settle).await,
             Self::Cancel { job } => change(context, job, "cancelled", jobs::cancel).await,
+            Self::Stop { job, pay_max } => stop(context, job, pay_max).await,
+            Self::Pause { job, trainer } => order(context, job, &trainer, RunWish::Pause).await,
+            Self::Resume { job, trainer } => order(context, job, &trainer, RunWish::Resume).await,
             Self::Expire { job } => change(context, job, "expired", jobs::expire).await,
             Self::Forget { job } => change(context, job, "forgot", jobs::forget).await,
         }
@@ -174,6 +210,59 @@ async fn change(
         sentence = format!("{sentence}: model {model} is recorded");
     }
     Ok(done(&receipt, json!({ "job": job, "model": model }), sentence))
+}
+
+/// Stops a job in work for what its trainer last said it had done, or for no more than the caller allows.
+async fn stop(context: &Context, job: JobId, pay_max: Option<Money>) -> anyhow::Result<Output> {
+    let signer: Signer = context.signer().await?;
+    let pay_max = match pay_max {
+        Some(amount) => amount.0,
+        None => {
+            let found = signer.client().latest().job(job).await?;
+            let found = found.with_context(|| format!("there is no job {job}; hint: tributary job list"))?;
+            let JobState::Leased { progress, .. } = found.state else {
+                let stage = found.state.stage();
+                anyhow::bail!(
+                    "job {job} is {stage}: nobody works on it; hint: tributary job cancel {job}, if it is open"
+                );
+            };
+            let least: Ppm = signer.client().constant("Jobs", "StopPartMin").await?;
+            progress.part_of(found.spec.price).max(least.of(found.spec.price))
+        }
+    };
+    let receipt = signer.submit(&jobs::stop(job, pay_max)).await?;
+    let (paid, returned) = receipt.stopped()?;
+    let sentence = format!("stopped job {job}: the trainer got {}, {} returned", Money(paid), Money(returned));
+    Ok(done(&receipt, json!({ "job": job, "paid": paid.to_string(), "returned": returned.to_string() }), sentence))
+}
+
+/// How a run stands after an order, as trainers say it.
+#[derive(Deserialize, Serialize)]
+struct Standing {
+    paused: bool,
+    left_seconds: u64,
+}
+
+/// Tells the trainer of a job what its requester wants of the run.
+async fn order(context: &Context, job: JobId, trainer: &Url, wish: RunWish) -> anyhow::Result<Output> {
+    let client = context.client().await?;
+    let key = context.key_for(&client)?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    let order = RunOrder::sign(&key, wish, job, &client.genesis().0, u64::try_from(now.as_millis())?);
+    let url = format!("{}/jobs/{job}/orders", trainer.as_str().trim_end_matches('/'));
+    let answer = http::post(&url, &[], &serde_json::to_vec(&order)?).await?;
+    if answer.status != 200 {
+        anyhow::bail!("{}", String::from_utf8_lossy(&answer.body).trim_end());
+    }
+    let Standing { paused, left_seconds } =
+        serde_json::from_slice(&answer.body).with_context(|| format!("{url} answers something else"))?;
+    let sentence = match paused {
+        true => format!(
+            "job {job} pauses, for at most {left_seconds} s; hint: tributary job resume {job} --trainer {trainer}"
+        ),
+        false => format!("job {job} goes on"),
+    };
+    Ok(Output::new(&json!({ "job": job, "paused": paused, "left_seconds": left_seconds }), sentence))
 }
 
 async fn find(client: &ChainClient, id: JobId) -> anyhow::Result<JobView> {

@@ -192,7 +192,7 @@ async fn look_up(view: &View, key: Key) -> Result<Record, FactsError> {
 }
 
 fn ended(event: &Event) -> Option<JobId> {
-    let ended = event.is("Jobs", "JobCancelled") || event.is("Jobs", "JobExpired");
+    let ended = ["JobCancelled", "JobStopped", "JobExpired"].iter().any(|name| event.is("Jobs", name));
     if ended { event.first().ok() } else { None }
 }
 

@@ -156,6 +156,13 @@ impl At<'_> {
                 let word = if name == "JobCancelled" { "cancelled" } else { "expired" };
                 self.step(job, &Step { event: word, stage: word, amount: Some(escrow), ..by(requester) })
             }
+            "JobStopped" => {
+                let (job, requester, trainer, paid): (JobId, Account, Account, Amount) = fields(event)?;
+                let step = Step { event: "stopped", stage: "cancelled", amount: Some(paid), ..by(requester) };
+                self.step(job, &step)?;
+                let payout = Payout { reason: "job", job: Some(job), payer: Some(requester), ..Payout::default() };
+                self.payout(&Payout { account: Some(trainer), role: "job_trainer", amount: paid, ..payout })
+            }
             "JobForgotten" => {
                 let (job, requester, deposit): (JobId, Account, Amount) = fields(event)?;
                 let find = "SELECT stage FROM jobs WHERE id = ?";

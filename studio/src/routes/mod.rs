@@ -51,6 +51,7 @@ pub fn table() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/api/jobs", get(jobs::jobs)),
         ("/api/jobs/{id}", get(jobs::job)),
         ("/api/jobs/{id}/events", get(jobs::events)),
+        ("/api/jobs/{id}/orders", post(jobs::orders)),
         ("/api/models", get(models::models)),
         ("/api/models/{id}", get(models::model)),
         ("/api/models/{id}/bundle", get(models::bundle)),

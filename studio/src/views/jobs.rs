@@ -15,7 +15,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use tributary_client::{Account, BaseModel, Job, JobState};
 use tributary_protocol::{
-    BaseModelId, DatanetId, GrantId, JobId, ModelId,
+    Amount, BaseModelId, DatanetId, GrantId, JobId, ModelId,
     datanet::Purpose,
     job::{Progress, Stage},
     model::{DataUse, ModelFamily},
@@ -125,6 +125,17 @@ impl JobView {
     pub fn trainer(&self) -> Option<Account> {
         self.trainer
     }
+
+    /// Who wants it.
+    pub fn requester(&self) -> Account {
+        self.requester
+    }
+
+    /// How far it is while somebody works on it, and what all of it costs.
+    pub fn in_work(&self) -> Option<(Progress, Amount)> {
+        let progress = self.progress.filter(|_| self.stage == Stage::Leased);
+        progress.map(|progress| (progress, self.price.0))
+    }
 }
 
 /// A step of a job's life.
@@ -147,6 +158,8 @@ pub struct RunSource {
     pub trainer_url: Option<String>,
     /// Whether more will come.
     pub is_live: bool,
+    /// Whether the trainer keeps it waiting at the requester's word.
+    pub is_paused: bool,
 }
 
 /// A job with its history.
@@ -158,6 +171,8 @@ pub struct JobDetail {
     pub history: Vec<JobEvent>,
     /// Where its run can be watched.
     pub run: RunSource,
+    /// What the requester pays to stop it now; `None` if nobody works on it.
+    pub stop_cost: Option<Money>,
 }
 
 /// Which jobs.

@@ -16,7 +16,7 @@ use tributary_studio::Index;
 
 /// Processes that are killed on the way, in a file and at a server.
 const KILLS: usize = 20;
-const SERVER_KILLS: usize = 6;
+const SERVER_KILLS: usize = 12;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_gateway_tells_is_what_the_chain_says() {

@@ -142,6 +142,15 @@ test("a run is watched to its end, over a reload, and accepted", async ({ page }
     await expect(page.getByText(/Step \d+ of \d+/).first()).toBeVisible({ timeout: 240_000 });
     await page.reload();
     await expect(page.getByText(/Step \d+ of \d+/).first()).toBeVisible();
+    // Its requester has the trainer wait; the state that it saved is where it goes on.
+    await page.getByRole("button", { name: "Pause", exact: true }).click();
+    await expect(page.getByText("The run is paused")).toBeVisible();
+    const paused = page.getByText(/Paused at step \d+/);
+    await expect(paused).toBeVisible();
+    const step = Number(/\d+/.exec(await paused.innerText())?.[0]);
+    await page.getByRole("button", { name: "Go on", exact: true }).click();
+    await expect(page.getByText(`Resumed after step ${step}`)).toBeVisible();
+    await expect(page.getByText("The run is under way")).toBeVisible();
     await expect(page.getByRole("button", { name: "Accept and pay" })).toBeVisible({ timeout: 300_000 });
     await page.getByRole("button", { name: "Accept and pay" }).click();
     await sign(page, "Accept and pay");
@@ -149,6 +158,21 @@ test("a run is watched to its end, over a reload, and accepted", async ({ page }
     await page.getByRole("link", { name: "Open the model" }).click();
     await expect(page.getByText("Who shaped it")).toBeVisible();
     model = Number(/\/models\/(\d+)/.exec(page.url())?.[1]);
+});
+
+test("a run in work is stopped by its requester, who pays for what was done", async ({ page }) => {
+    test.setTimeout(300_000);
+    await install(page, "Requester");
+    await page.goto(`/build?datanet=${datanet}`);
+    await review(page);
+    await post(page);
+    await expect(page.getByText(/Step \d+ of \d+/).first()).toBeVisible({ timeout: 240_000 });
+    await page.getByRole("button", { name: "Stop the run", exact: true }).click();
+    await expect(page.getByRole("dialog").getByText("It costs now:")).toBeVisible();
+    await signAndClose(page, "Stop the run");
+    await expect(page.getByText("Stopped, and paid for what was done")).toBeVisible();
+    await expect(page.getByText("Cancelled", { exact: true }).first()).toBeVisible();
+    await expect(page.getByRole("button", { name: "Stop the run" })).toHaveCount(0);
 });
 
 test("its owner publishes a model with prices, changes them, and withdraws it", async ({ page }) => {

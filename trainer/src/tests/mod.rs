@@ -13,7 +13,7 @@ use std::{ops::ControlFlow, time::Duration};
 use tokio_util::sync::CancellationToken;
 use tributary_attribution::{AnswerEvidence, Comparison, Corpus, ExplainedModel};
 use tributary_client::JobState;
-use tributary_daemon::{BundleMismatch, Recipe, verify_bundle};
+use tributary_daemon::{BundleMismatch, Recipe, RunWish, verify_bundle};
 use tributary_exchange::{FetchRequest, Scope};
 use tributary_lora::{Adapter, Dataset, Event, Model, Tokenizer, data::CheckConfig};
 use tributary_protocol::{
@@ -159,6 +159,39 @@ async fn stopped_at_any_moment_it_reports_once_and_the_same() {
             .await;
     }
     world.run_until(TRAINER, async |chain| is_reported(chain)).await;
+    assert_eq!(world.reported(), expected);
+    assert_eq!((world.chain.deeds(Deed::Claim), world.chain.deeds(Deed::Report)), (1, 1));
+}
+
+#[tokio::test]
+async fn paused_and_resumed_it_reports_the_same() {
+    let Some(world) = World::new().await else { return };
+    world.run_until(TRAINER, async |chain| is_reported(chain)).await;
+    let expected = world.reported();
+
+    let Some(world) = World::new().await else { return };
+    let mut said = 0;
+    world
+        .run_until(TRAINER, async |chain| {
+            match said {
+                0 if world.has_checkpoint(TRAINER) => {
+                    assert_eq!(world.order(RunWish::Pause, 1), Ok(true));
+                    said = 1;
+                }
+                // It waits, with a checkpoint of the step that it came to.
+                1 if world.events(TRAINER).contains("\"paused\"") => {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    assert!(!world.events(TRAINER).contains("\"resumed\""));
+                    assert!(!is_reported(chain));
+                    assert_eq!(world.order(RunWish::Resume, 2), Ok(false));
+                    said = 2;
+                }
+                _ => {}
+            }
+            is_reported(chain)
+        })
+        .await;
+    assert_eq!(said, 2, "the run was over before it could be paused");
     assert_eq!(world.reported(), expected);
     assert_eq!((world.chain.deeds(Deed::Claim), world.chain.deeds(Deed::Report)), (1, 1));
 }

@@ -1,19 +1,24 @@
 //! What a test needs around a trainer: a chain, a data provider, a base model, folders.
 
-use super::chain::{Gate, MemoryChain, Seat};
+use super::{
+    JOB,
+    chain::{Gate, MemoryChain, Seat},
+};
 use crate::{
     bases::Bases,
     config::{Cadence, TrainerConfig},
     engine::Parts,
     metrics::Metrics,
+    pauses::{PauseError, Pauses},
 };
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tributary_attribution::ContributionSamples;
 use tributary_client::{Account, BaseModel, Job, JobState};
+use tributary_daemon::{RunOrder, RunWish};
 use tributary_exchange::{AccountSigner, Identity, Multiaddr, Node, NodeConfig, Reader, Sr25519Signer, Store};
-use tributary_lora::{CHECKPOINT_FILE, base_model_hash};
+use tributary_lora::{CHECKPOINT_FILE, EVENTS_FILE, base_model_hash};
 use tributary_protocol::{
     BaseModelId, ContentHash, ContributionId, DatanetId, GrantId, Ppm, VersionRef,
     datanet::{Purpose, SampleCommitment, VersionEntry},
@@ -43,6 +48,8 @@ pub const REQUESTER: u8 = 77;
 pub struct World {
     pub chain: Arc<MemoryChain>,
     pub base: PathBuf,
+    /// What the requester says to every trainer of this world.
+    pub pauses: Arc<Pauses>,
     /// Changes what every trainer of this world is told.
     pub adjust: fn(&mut TrainerConfig),
     provider: Node,
@@ -102,7 +109,8 @@ impl World {
         config.listen = vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()];
         config.grants = Some(Arc::new(Gate(chain.clone())));
         let provider = Node::spawn(config).await.unwrap();
-        Some(Self { chain, base, adjust: |_| (), provider, folder })
+        let pauses = Arc::new(Pauses::new(chain.genesis, Duration::from_secs(1_000)));
+        Some(Self { chain, base, pauses, adjust: |_| (), provider, folder })
     }
 
     /// The samples as the chain's entries name them.
@@ -119,6 +127,13 @@ impl World {
         self.folder.path().join(format!("trainer-{seed}"))
     }
 
+    /// The requester says something of the job.
+    pub fn order(&self, wish: RunWish, at: u64) -> Result<bool, PauseError> {
+        let signature = signer(REQUESTER).sign(RunOrder::text(wish, JOB, &self.chain.genesis, at).as_bytes());
+        let order = RunOrder { wish, signed_at: at, signature: hex::encode(signature) };
+        self.pauses.follow(JOB, &order, at).map(|standing| standing.paused)
+    }
+
     pub fn state_text(&self, seed: u8) -> String {
         std::fs::read_to_string(self.state_dir(seed).join("state.json")).unwrap_or_default()
     }
@@ -131,6 +146,11 @@ impl World {
 
     pub fn has_checkpoint(&self, seed: u8) -> bool {
         self.state_dir(seed).join("jobs/0").join(CHECKPOINT_FILE).is_file()
+    }
+
+    /// The events of the job's run, as they stand in the file.
+    pub fn events(&self, seed: u8) -> String {
+        std::fs::read_to_string(self.state_dir(seed).join("jobs/0").join(EVENTS_FILE)).unwrap_or_default()
     }
 
     pub async fn store(&self, seed: u8) -> Store {
@@ -164,6 +184,7 @@ impl World {
             node,
             bases: Bases::hash(std::slice::from_ref(&self.base)).unwrap(),
             metrics: Arc::new(Metrics::default()),
+            pauses: self.pauses.clone(),
             config,
             shutdown,
         }

@@ -247,6 +247,12 @@ export const cancelJob =
     (api) =>
         api.tx.Jobs.cancel({ job: BigInt(job) });
 
+/** Pays what the trainer has done of it, and no more than `payMax`. */
+export const stopJob =
+    (job: number, payMax: bigint): MakeTransaction =>
+    (api) =>
+        api.tx.Jobs.stop({ job: BigInt(job), pay_max: payMax });
+
 export const acceptJob =
     (job: number): MakeTransaction =>
     (api) =>

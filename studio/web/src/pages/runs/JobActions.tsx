@@ -1,21 +1,21 @@
 import { useState } from "react";
 import type { Job } from "../../api/client";
 import { live } from "../../api/live";
-import { acceptJob, cancelJob, disputeJob, expireJob, settleJob, type MakeTransaction } from "../../chain/calls";
+import { acceptJob, cancelJob, disputeJob, expireJob, settleJob, stopJob, type MakeTransaction } from "../../chain/calls";
 import { toHex } from "../../lib/bytes";
 import { useStore } from "../../lib/store";
 import { t } from "../../strings/en";
 import { TransactionDialog } from "../../transactions/TransactionDialog";
 import { Button } from "../../ui/Button";
-import { When } from "../../ui/data";
+import { Amount, When } from "../../ui/data";
 import { Notice } from "../../ui/feedback";
 import { TextField } from "../../ui/fields";
 import { useAddress } from "../../wallet/useWallet";
 
-type Action = "accept" | "dispute" | "cancel" | "settle" | "expire";
+type Action = "accept" | "dispute" | "cancel" | "stop" | "settle" | "expire";
 
 /** What this person can do about this job now, with why they might. */
-export function JobActions({ job }: { job: Job }) {
+export function JobActions({ job, stopCost }: { job: Job; stopCost: string | null }) {
     const address = useAddress();
     const head = useStore(live).head?.number ?? 0;
     const [action, setAction] = useState<Action | null>(null);
@@ -24,6 +24,7 @@ export function JobActions({ job }: { job: Job }) {
     const windowOver = job.until !== null && head > job.until.block;
     const possible: Action[] = [];
     if (job.stage === "open" && isRequester) possible.push("cancel");
+    if (job.stage === "leased" && isRequester && !windowOver && stopCost !== null) possible.push("stop");
     if (job.stage === "reported" && isRequester && !windowOver) possible.push("accept", "dispute");
     if (job.stage === "reported" && windowOver) possible.push("settle");
     if ((job.stage === "leased" && windowOver) || (job.stage === "open" && head > job.deadline.block)) possible.push("expire");
@@ -31,6 +32,8 @@ export function JobActions({ job }: { job: Job }) {
     const make: Record<Action, () => Promise<MakeTransaction>> = {
         accept: () => Promise.resolve(acceptJob(job.id)),
         cancel: () => Promise.resolve(cancelJob(job.id)),
+        // The trainer may be a step further when the chain reads this: a twentieth of the price more is allowed for.
+        stop: () => Promise.resolve(stopJob(job.id, BigInt(stopCost ?? 0) + BigInt(job.price) / 20n)),
         settle: () => Promise.resolve(settleJob(job.id)),
         expire: () => Promise.resolve(expireJob(job.id)),
         // The chain takes 32 bytes that commit to the evidence; the text itself goes to who decides.
@@ -49,7 +52,7 @@ export function JobActions({ job }: { job: Job }) {
                     <Button
                         key={one}
                         size="small"
-                        kind={one === "accept" || one === "settle" ? "primary" : one === "dispute" || one === "cancel" ? "danger" : "secondary"}
+                        kind={one === "accept" || one === "settle" ? "primary" : one === "dispute" || one === "cancel" || one === "stop" ? "danger" : "secondary"}
                         onPress={() => setAction(one)}
                     >
                         {text[one].button}
@@ -64,7 +67,7 @@ export function JobActions({ job }: { job: Job }) {
                     make={action === "dispute" && evidence.trim() === "" ? null : make[action]}
                     feeKey={[job.id, action]}
                     confirm={text[action].button}
-                    tone={action === "dispute" || action === "cancel" ? "danger" : "primary"}
+                    tone={action === "dispute" || action === "cancel" || action === "stop" ? "danger" : "primary"}
                     form={
                         action === "dispute" && (
                             <TextField label={text.evidence} help={text.evidenceHelp} rows={4} value={evidence} onChange={setEvidence} />
@@ -72,6 +75,11 @@ export function JobActions({ job }: { job: Job }) {
                     }
                 >
                     <p>{text[action].text}</p>
+                    {action === "stop" && stopCost !== null && (
+                        <p>
+                            {text.stopCosts} <Amount value={stopCost} />
+                        </p>
+                    )}
                 </TransactionDialog>
             )}
         </Notice>

@@ -11,6 +11,7 @@ import { ErrorState, LoadingBlock, Notice, Skeleton } from "../../ui/feedback";
 import { Page, Section } from "../../ui/Page";
 import { JobActions } from "./JobActions";
 import { RecipeFacts } from "./RecipeFacts";
+import { RunControl } from "./RunControl";
 import { RunCharts } from "./RunCharts";
 import { RunLog } from "./RunLog";
 import { useRunEvents } from "./runEvents";
@@ -73,7 +74,8 @@ function Run({ detail }: { detail: JobDetail }) {
     const last = events.steps.at(-1);
     return (
         <>
-            <JobActions job={job} />
+            <JobActions job={job} stopCost={detail.stop_cost} />
+            <RunControl detail={detail} events={events} />
             {job.stage === "open" && (
                 <Notice title={t.runs.queueTitle}>
                     {job.queue_position === null || job.queue_position === 0 ? t.runs.queueFirst : t.runs.queueBehind(job.queue_position)}
