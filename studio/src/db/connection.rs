@@ -87,7 +87,10 @@ impl Connection {
         self.execute(begin, ())?;
         let open = Open(self);
         let value = work(self)?;
-        self.finish("COMMIT")?;
+        match &self.0 {
+            Engine::Sqlite(_) => self.execute("COMMIT", ())?,
+            Engine::Postgres(session) => session.borrow_mut().commit()?,
+        }
         std::mem::forget(open);
         Ok(value)
     }
@@ -100,9 +103,8 @@ impl Connection {
         }
     }
 
-    /// Does a statement and waits for it and all before.
-    fn finish(&self, statement: &str) -> Result<(), WorkError> {
-        self.execute(statement, ())?;
+    fn undo(&self) -> Result<(), WorkError> {
+        self.execute("ROLLBACK", ())?;
         match &self.0 {
             Engine::Sqlite(_) => Ok(()),
             Engine::Postgres(session) => Ok(session.borrow_mut().finish()?),
@@ -118,7 +120,7 @@ impl Drop for Open<'_> {
         if self.0.is_lost() {
             return;
         }
-        if let Err(error) = self.0.finish("ROLLBACK") {
+        if let Err(error) = self.0.undo() {
             tracing::debug!("undoing what was written: {error}");
         }
     }

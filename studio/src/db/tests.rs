@@ -198,6 +198,7 @@ async fn postgres_keeps_what_it_is_given() {
     values_come_back_as_they_went(&database).await;
     words_are_found(&database).await;
     one_writes_and_a_lost_server_is_found_again(&database, &mut cluster).await;
+    a_fault_that_nobody_heeds_is_one_at_the_end(&database).await;
     removed_and_of_a_later_version(&database, &cluster).await;
     those_who_may_not_are_told_why(&cluster).await;
     the_way_is_encrypted_if_asked_for(&cluster).await;
@@ -228,6 +229,20 @@ async fn one_writes_and_a_lost_server_is_found_again(database: &Database, cluste
     assert!(lost.is_err_and(|error| error.passes()));
     db.write(|c| c.execute(CHANGE, params![8_001u32, "1"])).await.unwrap();
     assert_eq!(count(&db).await, kept + 1);
+}
+
+/// PostgreSQL ends a transaction in nothing after a fault, and does not call that one at its end.
+async fn a_fault_that_nobody_heeds_is_one_at_the_end(database: &Database) {
+    let db = Db::open(database).await.unwrap();
+    let before = count(&db).await;
+    let unheeded = db.write(|c| {
+        c.execute(CHANGE, params![8_100u32, "1"])?;
+        let fault = c.rows("SELECT * FROM blocks WHERE number = ? AND nothing = 1", [1u32]);
+        assert!(fault.is_err());
+        Ok(())
+    });
+    assert!(matches!(unheeded.await, Err(DbError::Failed { .. })));
+    assert_eq!(count(&db).await, before);
 }
 
 async fn removed_and_of_a_later_version(database: &Database, cluster: &Cluster) {

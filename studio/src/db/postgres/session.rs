@@ -32,6 +32,8 @@ pub struct Session {
     statements: HashMap<String, Arc<Statement>>,
     named: u64,
     unanswered: usize,
+    /// What the server called the last thing that it did.
+    last: String,
     is_lost: bool,
 }
 
@@ -54,7 +56,8 @@ impl Session {
     pub fn open(address: &Address, settings: &[(&str, &str)]) -> Result<Self, Error> {
         let stream = BufReader::new(Stream::open(address)?);
         let (out, statements) = (Out::default(), HashMap::new());
-        let mut session = Self { stream, out, statements, named: 0, unanswered: 0, is_lost: false };
+        let mut session =
+            Self { stream, out, statements, named: 0, unanswered: 0, last: String::new(), is_lost: false };
         let own = [("user", address.user.as_str()), ("database", address.name.as_str()), ("client_encoding", "UTF8")];
         session.out.startup(&[own.as_slice(), settings].concat());
         session.send()?;
@@ -82,6 +85,16 @@ impl Session {
         }
         self.out.sync();
         self.answers(None).map(drop)
+    }
+
+    /// Ends a transaction with all that it wrote. Errors: also if it failed before and nobody heeded it, for then nothing is written.
+    pub fn commit(&mut self) -> Result<(), Error> {
+        self.execute("COMMIT", &[])?;
+        self.finish()?;
+        match self.last.as_str() {
+            "COMMIT" => Ok(()),
+            other => Err(Error::Unexpected(format!("a transaction that should be written ended in {other}"))),
+        }
     }
 
     /// Asks a query.
@@ -132,18 +145,22 @@ impl Session {
     fn answers(&mut self, query: Option<&Statement>) -> Result<Vec<Row>, Error> {
         self.send()?;
         let before = std::mem::take(&mut self.unanswered);
-        let (mut done, mut rows) = (0, Vec::new());
-        self.until_ready(|message| {
+        let (mut done, mut rows, mut last) = (0, Vec::new(), String::new());
+        let answered = self.until_ready(|message| {
             match (message.letter, query) {
-                (b'C' | b'I', _) => done += 1,
+                (b'C', _) => {
+                    done += 1;
+                    last = message.fields().text()?;
+                }
                 (b'D', Some(query)) if done == before => {
                     rows.push(Row::new(query.columns.clone(), message.values(&query.column_types)?));
                 }
                 _ => {}
             }
             Ok(())
-        })?;
-        Ok(rows)
+        });
+        self.last = last;
+        answered.map(|()| rows)
     }
 
     /// Reads messages until the server is ready for more. Errors: the first that it complained about.
