@@ -122,7 +122,7 @@ impl<'a> Plan<'a> {
 pub struct Estimate {
     /// Memory at its peak.
     pub memory: MemoryEstimate,
-    /// Computations from the first step to the last, evaluations included; not loading and writing.
+    /// Computations from the first step to the last, evaluations and files included; not loading.
     pub work: Work,
     /// Disk.
     pub disk: DiskEstimate,
@@ -163,6 +163,8 @@ impl DiskEstimate {
 const EVENT_BYTES: u64 = 330;
 /// A step in the trace of a checkpoint, as JSON: three numbers and 32 bytes as a list.
 const TRACE_BYTES: u64 = 230;
+/// Steps from one checkpoint to the next, unless time is up before (trainers' usual settings).
+const USUAL_CHECKPOINT_STEPS: u64 = 100;
 
 impl Estimate {
     /// What the run will take on this machine with this number of threads.
@@ -216,7 +218,11 @@ impl Estimate {
             events: EVENT_BYTES * (steps + plan.evaluations() + 8),
             base: 2 * decoder.base_parameters() as u64,
         };
-        Ok(Self { memory, work: work::estimate(plan, &decoder), disk, smaller })
+        let mut work = work::estimate(plan, &decoder);
+        // With each snapshot goes a hash of the whole state, and all but the last two checkpoints are written over.
+        let written_over = disk.writing * (steps / USUAL_CHECKPOINT_STEPS);
+        work.files = (disk.folder() + 2 * disk.snapshots + written_over) as f64;
+        Ok(Self { memory, work, disk, smaller })
     }
 
     /// Seconds that the work takes at this speed.

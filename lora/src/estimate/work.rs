@@ -25,6 +25,8 @@ pub struct Work {
     pub random: f64,
     /// Parameters that the optimiser moves.
     pub moved: f64,
+    /// Bytes that are hashed and written to the run's folder.
+    pub files: f64,
 }
 
 impl Work {
@@ -39,6 +41,7 @@ impl Work {
             (self.unpacked, speed.unpacked),
             (self.random, speed.random),
             (self.moved, speed.moved),
+            (self.files, speed.files),
         ];
         parts.iter().map(|(amount, per_second)| amount / per_second).sum()
     }
@@ -71,6 +74,7 @@ impl Work {
         self.unpacked += times * other.unpacked;
         self.random += times * other.random;
         self.moved += times * other.moved;
+        self.files += times * other.files;
     }
 }
 
