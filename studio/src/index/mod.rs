@@ -2,7 +2,8 @@
 //!
 //! Blocks are taken in one by one from 0, each in one transaction that also moves the cursor. So a process that is killed at
 //! any point goes on where it was, and an index made anew is equal to one that grew. [`facts`] reads a block from the node,
-//! [`apply`] writes its records, [`history`] what its events add, [`leaves`] keeps what trainers show of contribution roots.
+//! [`apply`] writes its records, [`history`] what its events add, [`words`] by what words they are found, and [`leaves`] keeps what
+//! trainers show of contribution roots. [`reader`] is the other side.
 
 pub mod apply;
 pub mod codes;
