@@ -49,14 +49,18 @@ def main():
     print("| row | program | CPU s | wall s | beside the first | tokens |\n|---|---|---|---|---|---|", flush=True)
     for row in given.rows or known:
         if row in SELF:
-            for name, what, settings in SELF[row]:
-                program = Program(name, [given.ours, what, given.model, given.adapters, *settings], given.threads)
-                for _ in range(given.rounds + 1):
+            programs = [Program(name, [given.ours, what, given.model, given.adapters, *settings], given.threads) for name, what, settings in SELF[row]]
+            for _ in range(given.rounds + 1):
+                for program in programs:
                     program.work()
+            first = None
+            for program in programs:
                 program.end()
-                columns = zip(*(map(float, answer.split()) for answer in program.answers[1:]))
-                shown = ", ".join(f"{statistics.median(column):.2f} ms" for column in columns)
-                print(f"| {row} | {name} | {SHOWN[row]}: {shown} | | | |", flush=True)
+                columns = [statistics.median(column) for column in zip(*(map(float, answer.split()) for answer in program.answers[1:]))]
+                shown = ", ".join(f"{column:.2f} ms" for column in columns)
+                first = first or columns[0]
+                beside = f"{columns[-1] / (first if len(columns) == 1 else columns[0]):.2f} x"
+                print(f"| {row} | {program.name} | {SHOWN[row]}: {shown} | | {beside} | |", flush=True)
             continue
         programs = []
         for whose, what, name, settings in PROGRAMS[row]:
