@@ -262,7 +262,7 @@ async fn order(context: &Context, job: JobId, trainer: &Url, wish: RunWish) -> a
         ),
         false => format!("job {job} goes on"),
     };
-    Ok(Output::new(&json!({ "job": job, "paused": paused, "left_seconds": left_seconds }), sentence))
+    Ok(Output::new(json!({ "job": job, "paused": paused, "left_seconds": left_seconds }), sentence))
 }
 
 async fn find(client: &ChainClient, id: JobId) -> anyhow::Result<JobView> {
