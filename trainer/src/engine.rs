@@ -331,7 +331,8 @@ impl Engine {
             let work = work.clone();
             let made = tokio::task::spawn_blocking(move || work()).await;
             match made.map_err(|error| WorkError::Thread { reason: error.to_string() })? {
-                Err(WorkError::Stopped) if paused.swap(false, Ordering::Relaxed) && !stop.is_cancelled() => {}
+                // Each part of the work has an error of its own for being told to stop.
+                Err(_) if paused.swap(false, Ordering::Relaxed) && !stop.is_cancelled() => {}
                 result => return Ok(result?),
             }
         }

@@ -112,7 +112,7 @@ test("a requester without a grant is told so, gets one, and posts a job", async 
     await page.getByText("Non-commercial research").click();
     await expect(forbidden).not.toContainText(conflict);
     await page.getByText("Any commercial use").click();
-    await review(page);
+    await review(page, LONG);
     await post(page);
 });
 
@@ -164,7 +164,7 @@ test("a run in work is stopped by its requester, who pays for what was done", as
     test.setTimeout(300_000);
     await install(page, "Requester");
     await page.goto(`/build?datanet=${datanet}`);
-    await review(page);
+    await review(page, LONG);
     await post(page);
     await expect(page.getByText(/Step \d+ of \d+/).first()).toBeVisible({ timeout: 240_000 });
     await page.getByRole("button", { name: "Stop the run", exact: true }).click();
@@ -216,9 +216,17 @@ test("accounts have their pages", async ({ page }) => {
 });
 
 /** From chosen data to the last step of the wizard. */
-async function review(page: Page) {
+/** Passes of a run that is long enough to be paused, or stopped. */
+const LONG = 300;
+
+async function review(page: Page, epochs?: number) {
     await page.getByRole("button", { name: "Continue" }).click();
     await page.getByText("A quick taste", { exact: true }).click();
+    if (epochs !== undefined) {
+        await page.getByText("Advanced settings", { exact: true }).click();
+        await page.getByRole("textbox", { name: "Epochs" }).fill(String(epochs));
+        await page.keyboard.press("Tab");
+    }
     await page.getByRole("button", { name: "Continue" }).click();
     await expect(page.getByText("Leaves your free balance now")).toBeVisible();
 }

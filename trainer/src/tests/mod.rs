@@ -197,6 +197,34 @@ async fn paused_and_resumed_it_reports_the_same() {
 }
 
 #[tokio::test]
+async fn paused_while_it_divides_the_credit_it_reports_the_same() {
+    let Some(world) = World::with_tangents().await else { return };
+    world.run_until(TRAINER, async |chain| is_reported(chain)).await;
+    let expected = world.reported();
+
+    let Some(world) = World::with_tangents().await else { return };
+    let mut said = 0;
+    world
+        .run_until(TRAINER, async |chain| {
+            match said {
+                0 if world.events(TRAINER).contains("\"finished\"") => {
+                    assert_eq!(world.order(RunWish::Pause, 1), Ok(true));
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                    assert!(!is_reported(chain));
+                    assert_eq!(world.order(RunWish::Resume, 2), Ok(false));
+                    said = 1;
+                }
+                _ => {}
+            }
+            is_reported(chain)
+        })
+        .await;
+    assert_eq!(said, 1, "the job was reported before it could be paused");
+    assert_eq!(world.reported(), expected);
+    assert_eq!((world.chain.deeds(Deed::Claim), world.chain.deeds(Deed::Report)), (1, 1));
+}
+
+#[tokio::test]
 async fn a_lapsed_lease_goes_to_another_and_the_first_steps_back() {
     let Some(world) = World::new().await else { return };
     // The first trains some steps and dies.
