@@ -1,6 +1,6 @@
-//! Many clients that read streams from one server for long: `soak_streams MODEL FOLDER [clients=200] [minutes=10] [adapters=16]`.
+//! Many clients that read streams from one server for long: `soak_streams MODEL FOLDER [clients=200] [minutes=10] [adapters=16] [room=8]`.
 //!
-//! The adapters are those of `bench_serve adapters MODEL FOLDER`; half of them fit in memory. Each client asks the next model as soon
+//! The adapters are those of `bench_serve adapters MODEL FOLDER`; there is room for some of them in memory. Each client asks the next model as soon
 //! as its stream is over. A stream counts as whole if each line of it is JSON of the right form, its answer ends, and `[DONE]`
 //! follows. Prints a line a minute; fails if a stream was not whole, or if the process takes more memory at the end than after
 //! two minutes, by more than a tenth.
@@ -35,13 +35,14 @@ struct Counts {
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [base, folder, settings @ ..] = arguments.as_slice() else {
-        return Err("soak_streams MODEL FOLDER [clients=200] [minutes=10] [adapters=16]".into());
+        return Err("soak_streams MODEL FOLDER [clients=200] [minutes=10] [adapters=16] [room=8]".into());
     };
     let number = |name: &str, default: usize| -> Result<usize, Failure> {
         let found = settings.iter().find_map(|setting| setting.strip_prefix(name)?.strip_prefix('='));
         Ok(found.map_or(Ok(default), str::parse)?)
     };
-    let (clients, minutes, adapters) = (number("clients", 200)?, number("minutes", 10)?, number("adapters", 16)?);
+    let (clients, minutes) = (number("clients", 200)?, number("minutes", 10)?);
+    let (adapters, room) = (number("adapters", 16)?, number("room", 8)?);
     let (base, folder) = (Path::new(base), Path::new(folder));
     let model = Arc::new(Model::load(base, &Device::Cpu)?);
     let tokenizer = Arc::new(Tokenizer::from_dir(base, model.config())?);
@@ -56,7 +57,7 @@ fn main() -> Result<(), Failure> {
     }
     let config = EngineConfig {
         kv_bytes: 256 << 20,
-        adapter_bytes: largest * adapters.div_ceil(2) as u64 + (1 << 16),
+        adapter_bytes: largest * room as u64 + (1 << 16),
         ..EngineConfig::default()
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
