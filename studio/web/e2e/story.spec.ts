@@ -229,6 +229,8 @@ async function review(page: Page, epochs?: number) {
     }
     await page.getByRole("button", { name: "Continue" }).click();
     await expect(page.getByText("Leaves your free balance now")).toBeVisible();
+    // What a long run usually costs puts more at risk than a trainer here has bonded.
+    if (epochs !== undefined) await page.getByLabel("Price for the trainer").fill("50");
 }
 
 async function post(page: Page) {
