@@ -117,7 +117,7 @@ impl Progress {
         let (step, steps) = (Amount::from(self.step.min(self.steps)), Amount::from(self.steps));
         let whole = price.checked_div(steps).unwrap_or(0);
         let rest = price.checked_rem(steps).unwrap_or(0);
-        // Neither sum nor products are larger than the price: the step is none of more than there are.
+        // Exact: the rest and the step are at most the number of steps, of 32 bits, and the sum is at most the price.
         let rest = rest.saturating_mul(step).checked_div(steps).unwrap_or(0);
         whole.saturating_mul(step).saturating_add(rest)
     }

@@ -24,7 +24,7 @@ pub struct TrainerConfig {
     /// The least price to claim a job for.
     #[serde(default)]
     pub price_min: Amount,
-    /// Where to serve `/metrics`, `/healthz` and `/jobs/ID/shares`; nowhere if absent.
+    /// Where to serve `/metrics`, `/healthz` and what concerns jobs (events, shares, orders); nowhere if absent.
     #[serde(default)]
     pub http: Option<SocketAddr>,
     /// Most bytes that fetched data and finished bundles may take.
