@@ -3,26 +3,27 @@
 //! # File
 //! All numbers little-endian.
 //! ```text
-//! magic "TRIBEMB\0" · version u32 = 2 · dims u32 · samples u32 · ghosts u32 · seed u64 · parameters u64 · exponent i32
+//! magic "TRIBEMB\0" · version u32 = 3 · dims u32 · samples u32 · ghosts u32 · seed u64 · parameters u64 · exponent i32
 //! rows × hash [32]               those of the samples and then those of the ghosts, each in the dataset's order
 //! rows × units u32               what a step of the row is worth, in 2^exponent
-//! rows × dims × i8               the rows, from -127 to 127
+//! rows × ceil(dims / 4)          the rows, each number -3, -1, 1 or 3 in two bits
 //! parameters × bf16              the root of AdamW's preconditioner at the end of the run, positive
 //! BLAKE3 of all that [32]
 //! ```
 //! A ghost is a sample that was kept for validation; its row is that of a sample that had been trained on.
 //! A query's gradient is multiplied by those roots, sketched ([`Sketch`](crate::Sketch), of the file's seed and sizes) and
-//! rounded to int8 as a row is. From there on everything is integers: [`integer_scores`](crate::integer_scores).
+//! rounded to int8. From there on everything is integers: [`integer_scores`](crate::integer_scores).
 
 use crate::{
     embedding_scores::{integer_scores, product},
     error::AttributionError,
     influence::{Quantised, Sketch, SketchError, Trajectory},
+    packed::{is_clean, pack, packed_bytes, unpack},
 };
 use tributary_protocol::ContentHash;
 
 const MAGIC: &[u8; 8] = b"TRIBEMB\0";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const HEAD_BYTES: usize = 8 + 4 * 4 + 2 * 8 + 4;
 const HASH_BYTES: usize = 32;
 
@@ -59,7 +60,7 @@ pub enum EmbeddingError {
     Sketch(#[from] SketchError),
 }
 
-/// A row of int8 for every training sample and every ghost, whose inner product with a query's is how much the sample helped it.
+/// A row for every training sample and every ghost, four numbers to a byte, whose inner product with a query's is how much the sample helped it.
 #[derive(Clone, Debug)]
 pub struct Embeddings {
     sketch: Sketch,
@@ -68,8 +69,8 @@ pub struct Embeddings {
     /// Those of the samples, then those of the ghosts; as the rows.
     units: Vec<u32>,
     exponent: i32,
-    /// `[samples and ghosts, dims]`
-    rows: Vec<i8>,
+    /// `[samples and ghosts, ceil(dims / 4)]`
+    rows: Vec<u8>,
     /// bf16
     roots: Vec<u16>,
 }
@@ -83,16 +84,19 @@ impl Embeddings {
             return Err(EmbeddingError::Preconditioner { found: sound, expected }.into());
         }
         let sketch = Sketch::new(trajectory.seed(), expected, trajectory.dims()).map_err(EmbeddingError::Sketch)?;
-        let quantised: Vec<Quantised> = rows.chunks_exact(sketch.dims()).filter_map(Quantised::new).collect();
-        let largest = quantised.iter().fold(0f32, |largest, row| largest.max(row.scale));
+        let mut packed = vec![0u8; rows.len() / sketch.dims() * packed_bytes(sketch.dims())];
+        let places = packed.chunks_exact_mut(packed_bytes(sketch.dims()));
+        let steps: Vec<f32> =
+            rows.chunks_exact(sketch.dims()).zip(places).map(|(row, out)| pack(row, out).unwrap_or(0.0)).collect();
+        let largest = steps.iter().copied().fold(0f32, f32::max);
         let exponent = exponent_of(largest) - 31;
-        let unit = |row: &Quantised| (f64::from(row.scale) * power_of_two(-exponent)).round_ties_even() as u32;
+        let unit = |step: &f32| (f64::from(*step) * power_of_two(-exponent)).round_ties_even() as u32;
         Ok(Self {
             samples: trajectory.samples().to_vec(),
             ghosts: trajectory.ghosts().to_vec(),
-            units: quantised.iter().map(unit).collect(),
+            units: steps.iter().map(unit).collect(),
             exponent,
-            rows: quantised.into_iter().flat_map(|row| row.values).collect(),
+            rows: packed,
             roots: preconditioner.iter().map(|value| to_bf16(value.sqrt())).collect(),
             sketch,
         })
@@ -118,38 +122,51 @@ impl Embeddings {
         self.sketch.parameters()
     }
 
-    /// The row of the sample with this place, and how much a step of it is worth.
-    pub fn row(&self, sample: usize) -> Option<(&[i8], u32)> {
+    /// The row of the sample with this place, packed, and how much a step of it is worth.
+    pub fn row(&self, sample: usize) -> Option<(&[u8], u32)> {
         (sample < self.samples.len()).then(|| self.any_row(sample)).flatten()
     }
 
-    /// The row of the ghost with this place, and how much a step of it is worth.
-    pub fn ghost_row(&self, ghost: usize) -> Option<(&[i8], u32)> {
+    /// The row of the ghost with this place, packed, and how much a step of it is worth.
+    pub fn ghost_row(&self, ghost: usize) -> Option<(&[u8], u32)> {
         self.any_row(self.samples.len().checked_add(ghost)?)
     }
 
-    fn any_row(&self, place: usize) -> Option<(&[i8], u32)> {
-        let from = place.checked_mul(self.dims())?;
-        Some((self.rows.get(from..from + self.dims())?, *self.units.get(place)?))
+    fn any_row(&self, place: usize) -> Option<(&[u8], u32)> {
+        let bytes = packed_bytes(self.dims());
+        let from = place.checked_mul(bytes)?;
+        Some((self.rows.get(from..from + bytes)?, *self.units.get(place)?))
     }
 
     /// For each ghost, the place of the training sample that it is most like, by the angle between their rows; the first of
     /// several. Cost: `samples · ghosts · dims` multiply-adds of bytes.
     pub fn ghost_neighbours(&self) -> Vec<usize> {
-        let samples = || self.rows.chunks_exact(self.dims()).take(self.samples.len());
-        // Integers of at most 2^16 · 127², whose roots and quotients are rounded once.
-        let lengths: Vec<f64> = samples().map(|row| f64::from(product(row, row)).sqrt()).collect();
-        let nearest = |ghost: &[i8]| {
-            let along = samples().zip(&lengths).map(|(row, length)| match *length > 0.0 {
-                true => f64::from(product(row, ghost)) / length,
-                false => f64::NEG_INFINITY,
-            });
-            along
-                .enumerate()
-                .reduce(|best, next| if next.1 > best.1 { next } else { best })
-                .map_or(0, |(place, _)| place)
+        let numbers = |packed: &[u8]| {
+            let mut numbers = vec![0i8; self.dims()];
+            unpack(packed, &mut numbers);
+            numbers
         };
-        self.rows.chunks_exact(self.dims()).skip(self.samples.len()).map(nearest).collect()
+        let (samples, ghosts) = self.rows.split_at(self.row_bytes());
+        let bytes = packed_bytes(self.dims());
+        let ghosts: Vec<Vec<i8>> = ghosts.chunks_exact(bytes).map(numbers).collect();
+        let mut best = vec![(f64::NEG_INFINITY, 0); ghosts.len()];
+        for (place, packed) in samples.chunks_exact(bytes).enumerate().filter(|(place, _)| self.units[*place] > 0) {
+            let row = numbers(packed);
+            // An integer of at most 2^16 · 9, whose root and quotients are rounded once.
+            let length = f64::from(product(&row, &row)).sqrt();
+            for (ghost, best) in ghosts.iter().zip(&mut best) {
+                let along = f64::from(product(&row, ghost)) / length;
+                if along > best.0 {
+                    *best = (along, place);
+                }
+            }
+        }
+        best.into_iter().map(|(_, place)| place).collect()
+    }
+
+    /// Bytes of the samples' rows, which come before those of the ghosts.
+    fn row_bytes(&self) -> usize {
+        self.samples.len() * packed_bytes(self.dims())
     }
 
     /// A query's gradient as a row. Scores are linear in the gradient, so its length is left out.
@@ -172,14 +189,19 @@ impl Embeddings {
     /// How much each sample helped (above 0) or hurt (below 0) on the query: integers that anybody gets who has the rows
     /// and the query's int8. Cost: `samples · dims` multiply-adds of bytes.
     pub fn integer_scores(&self, query: &[i8]) -> Option<Vec<i64>> {
-        let (units, rows) = (self.samples.len(), self.samples.len() * self.dims());
-        integer_scores(&self.rows[..rows], &self.units[..units], query)
+        self.fits(query)?;
+        integer_scores(&self.rows[..self.row_bytes()], &self.units[..self.samples.len()], query)
     }
 
     /// How much each ghost would have helped had it been trained on, in the unit of [`Embeddings::integer_scores`].
     pub fn integer_ghost_scores(&self, query: &[i8]) -> Option<Vec<i64>> {
-        let (units, rows) = (self.samples.len(), self.samples.len() * self.dims());
-        integer_scores(&self.rows[rows..], &self.units[units..], query)
+        self.fits(query)?;
+        integer_scores(&self.rows[self.row_bytes()..], &self.units[self.samples.len()..], query)
+    }
+
+    /// Queries that are a little shorter would have rows of as many bytes.
+    fn fits(&self, query: &[i8]) -> Option<()> {
+        (query.len() == self.dims()).then_some(())
     }
 
     /// The same in nats of the query's loss, as the estimator means them.
@@ -201,7 +223,7 @@ impl Embeddings {
 
     /// Bytes of the file that each further sample or ghost adds.
     pub fn bytes_per_sample(&self) -> usize {
-        HASH_BYTES + 4 + self.dims()
+        HASH_BYTES + 4 + packed_bytes(self.dims())
     }
 
     /// The file.
@@ -216,7 +238,7 @@ impl Embeddings {
         bytes.extend(self.exponent.to_le_bytes());
         self.samples.iter().chain(&self.ghosts).for_each(|sample| bytes.extend(sample.0));
         self.units.iter().for_each(|unit| bytes.extend(unit.to_le_bytes()));
-        bytes.extend(self.rows.iter().map(|value| value.to_le_bytes()[0]));
+        bytes.extend(&self.rows);
         self.roots.iter().for_each(|root| bytes.extend(root.to_le_bytes()));
         bytes.extend(blake3::hash(&bytes).as_bytes());
         bytes
@@ -251,7 +273,8 @@ impl Embeddings {
         if !EXPONENTS.contains(&exponent) {
             return Err(malformed(format!("its exponent is {exponent}; accepted are -300 to 300")));
         }
-        let expected = dims
+        let of_row = packed_bytes(dims);
+        let expected = of_row
             .checked_add(HASH_BYTES + 4)
             .and_then(|of_sample| of_sample.checked_mul(count))
             .and_then(|of_samples| of_samples.checked_add(parameters.checked_mul(2)?)?.checked_add(HASH_BYTES));
@@ -268,12 +291,11 @@ impl Embeddings {
         let (ids, rest) = rest.split_at(HASH_BYTES * count);
         let ids: Vec<ContentHash> = ids.as_chunks().0.iter().map(|id| ContentHash(*id)).collect();
         let (units, rest) = rest.split_at(4 * count);
-        let (rows, rest) = rest.split_at(dims * count);
+        let (rows, rest) = rest.split_at(of_row * count);
         let (roots, _) = rest.split_at(2 * parameters);
-        let rows: Vec<i8> = rows.iter().map(|byte| i8::from_le_bytes([*byte])).collect();
         let roots: Vec<u16> = roots.as_chunks().0.iter().map(|root| u16::from_le_bytes(*root)).collect();
-        if rows.contains(&i8::MIN) {
-            return Err(malformed("a row holds -128; accepted are -127 to 127".into()));
+        if !rows.chunks_exact(of_row.max(1)).all(|row| is_clean(row, dims)) {
+            return Err(malformed(format!("a row holds more than {dims} numbers")));
         }
         if roots.iter().any(|root| !(from_bf16(*root) >= 0.0 && from_bf16(*root).is_finite())) {
             return Err(malformed("a root of the preconditioner is no number from 0 on".into()));
@@ -284,7 +306,7 @@ impl Embeddings {
             ghosts: ids[samples..].to_vec(),
             units: units.as_chunks().0.iter().map(|unit| u32::from_le_bytes(*unit)).collect(),
             exponent,
-            rows,
+            rows: rows.to_vec(),
             roots,
         })
     }

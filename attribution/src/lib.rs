@@ -39,6 +39,7 @@ mod groups;
 mod influence;
 mod measure;
 mod mislabel;
+mod packed;
 mod recompute;
 mod report;
 pub mod spans;
@@ -58,7 +59,7 @@ pub use groups::{DIMENSIONS, GroupError, GroupSettings, Groups};
 pub use influence::{
     CapturedGhost, CapturedRow, DataInf, DataValueEmbedding, EmbeddingSettings, Fitted, GradientCosine, GradientDot,
     Influence, OnValidation, Quantised, QueryGradients, Sketch, SketchError, TracInCp, Trajectory, TrajectoryError,
-    TrajectoryRecorder, TrajectoryStep, Trak, embed, validation_scores,
+    TrajectoryRecorder, TrajectoryStep, Trak, embed, embedding_rows, validation_scores,
 };
 pub use measure::{MeasureError, MeasureSettings, measure};
 pub use mislabel::{ScreenSettings, Suspicion, screen, screen_by_losses};

@@ -1,9 +1,9 @@
 //! Samples that look wrong: a list for curators. There are two ways to it.
 //!
-//! [`screen_by_losses`]: what the others teach does not help a sample with a wrong label, so that its loss would be high had it
-//! not been trained on. That is its loss at the end and what it took from its own loss: the memorisation of Feldman and
-//! Zhang, arXiv 2008.03703, section 2, estimated by TracIn's self-influence, arXiv 2002.08484, section 4.1, over every step. Of
-//! the two, docs/attribution-benchmark.md finds it better where a language model learns facts.
+//! [`screen_by_losses`]: what the others teach does not help a sample with a wrong label, so that its loss stays high. How high
+//! says little alone, since texts differ in how hard they are to say at all; nor does the part that is left of the loss that the
+//! base model has, which is large wherever there was little to learn. The geometric mean of the two is what counts here. No more
+//! is needed than the base, the adapter and the samples. docs/attribution-benchmark.md compares it with others.
 //!
 //! [`screen`]: a sample whose label contradicts what the others teach pulls strongly, and in a direction in which the others do not pull.
 //! Its leverage, `gᵀ (F + λ)^-1 g` with `F` the second moment of the *other* samples' gradients, is large for both reasons.
@@ -15,10 +15,10 @@
 
 use crate::{
     error::AttributionError,
-    influence::{CapturedRow, Cholesky, Trajectory, TrajectoryError, TrajectoryStep, rates},
+    influence::{CapturedRow, Cholesky, Trajectory, TrajectoryStep},
 };
 use rayon::prelude::*;
-use tributary_lora::{Matrix, add_product};
+use tributary_lora::{Adapter, EncodedSample, Matrix, Model, add_product, sample_loss};
 use tributary_protocol::ContentHash;
 
 /// How suspicious samples are found.
@@ -44,7 +44,8 @@ pub struct Suspicion {
     /// Its hash.
     pub sample: ContentHash,
     /// Of [`screen`], the mean over the run of `leverage / (1 + leverage)`: from 0 for a sample that the others explain to 1 for
-    /// one that nothing else is like. Of [`screen_by_losses`], a loss in nats per token.
+    /// one that nothing else is like. Of [`screen_by_losses`], the loss by
+    /// the root of that of the base model, both in nats per token.
     pub score: f64,
 }
 
@@ -74,42 +75,32 @@ pub fn screen(trajectory: &Trajectory, settings: ScreenSettings) -> Result<Vec<S
     sorted(trajectory, scores)
 }
 
-/// The part of a sample's self-influence that its loss is raised by. The first order takes too much: what a sample did, those
-/// that say the same would have done in part. Measured once, on a run each with eight recipes: the whole finds less.
-const OWN_PART: f64 = 0.5;
+/// Losses of the base below it, in nats per token, count as it: what is known anyway tells nothing by how much of it is left.
+const LOSS_MIN: f64 = 0.1;
 
-/// The samples of a captured run by the losses that they would have had without themselves, the highest first.
+/// The samples by the geometric mean of their loss under the adapter and the part that it is of their loss without: the highest
+/// first.
 ///
-/// `losses` are the samples' mean losses at the end of the run, in the order of [`Trajectory::samples`]. Cost: two products of
-/// `dims` numbers for each row. Errors: another number of losses; a run without steps; a loss that is not finite.
-pub fn screen_by_losses(trajectory: &Trajectory, losses: &[f64]) -> Result<Vec<Suspicion>, AttributionError> {
-    if losses.len() != trajectory.samples().len() {
-        return Err(TrajectoryError::OtherRun { what: "samples" }.into());
-    }
-    if trajectory.steps().is_empty() {
-        return Err(AttributionError::NoCheckpoints);
-    }
-    let dims = trajectory.dims();
-    let mut moved = vec![0f32; losses.len() * dims];
-    let mut last: Vec<Option<&CapturedRow>> = vec![None; losses.len()];
-    for (step, rate) in trajectory.steps().iter().zip(rates(trajectory)) {
-        for row in &step.rows {
-            let place = row.sample as usize;
-            let size = (rate * step.scale * f64::from(row.gradient.scale)) as f32;
-            let moved = &mut moved[place * dims..][..dims];
-            moved.iter_mut().zip(&row.gradient.values).for_each(|(sum, value)| *sum += size * f32::from(*value));
-            last[place] = Some(row);
+/// Cost: two forward passes for each sample. Errors: a loss that is not finite, with its sample.
+pub fn screen_by_losses(
+    model: &Model,
+    adapter: &Adapter,
+    samples: &[EncodedSample],
+) -> Result<Vec<Suspicion>, AttributionError> {
+    let suspicion = |(place, sample): (usize, &EncodedSample)| {
+        let loss = |adapter| sample_loss(model, adapter, sample).map(f64::from);
+        let (after, before) = (loss(Some(adapter))?, loss(None)?);
+        match after.is_finite() && before.is_finite() {
+            true => Ok(Suspicion { place, sample: sample.id(), score: after / before.max(LOSS_MIN).sqrt() }),
+            false => Err(AttributionError::NotFinite { sample: sample.id(), step: 0 }),
         }
-    }
-    let own = |(moved, last): (&[f32], &Option<&CapturedRow>)| {
-        last.map_or(0.0, |CapturedRow { tokens, gradient, .. }| {
-            let pairs = moved.iter().zip(&gradient.values);
-            let product = pairs.fold(0f64, |sum, (moved, value)| sum + f64::from(*moved) * f64::from(*value));
-            product * f64::from(gradient.scale) / f64::from((*tokens).max(1))
-        })
     };
-    let own = moved.chunks_exact(dims).zip(&last).map(own);
-    sorted(trajectory, losses.iter().zip(own).map(|(loss, own)| loss + OWN_PART * own).collect())
+    Ok(by_score(samples.par_iter().enumerate().map(suspicion).collect::<Result<_, AttributionError>>()?))
+}
+
+fn by_score(mut suspicions: Vec<Suspicion>) -> Vec<Suspicion> {
+    suspicions.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.place.cmp(&b.place)));
+    suspicions
 }
 
 /// The highest score first.
@@ -119,9 +110,7 @@ fn sorted(trajectory: &Trajectory, scores: Vec<f64>) -> Result<Vec<Suspicion>, A
         true => Ok(Suspicion { place, sample: *sample, score }),
         false => Err(AttributionError::NotFinite { sample: *sample, step: trajectory.steps().len() as u64 }),
     };
-    let mut suspicions: Vec<Suspicion> = samples.map(suspicion).collect::<Result<_, _>>()?;
-    suspicions.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.place.cmp(&b.place)));
-    Ok(suspicions)
+    Ok(by_score(samples.map(suspicion).collect::<Result<_, _>>()?))
 }
 
 /// Stretches of steps with about as many rows as there are samples.

@@ -4,6 +4,9 @@ use crate::error::TrainError;
 use std::fmt::Debug;
 use tributary_protocol::ContentHash;
 
+/// Steps from one with [`CapturedStep::factors`] to the next.
+pub(crate) const FACTORS_EVERY: u64 = 2;
+
 /// A sample of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CapturedSample {
@@ -37,9 +40,10 @@ pub struct CapturedStep<'a> {
     pub samples: &'a [CapturedSample],
     /// `[B, P]`: gradients of the sums of each sample's losses, before the step.
     pub gradients: &'a [f32],
-    /// `[B, P]`: the same gradients for labels drawn from the model's own predictions. The mean of the outer product of
+    /// `[B, P]`, or empty: the same gradients for labels drawn from the model's own predictions. The mean of the outer product of
     /// such a row with itself is the sample's Fisher information, summed over its trained tokens. Source: the "true" as
-    /// opposed to the "empirical" Fisher, arXiv 1905.12558, section 2.
+    /// opposed to the "empirical" Fisher, arXiv 1905.12558, section 2. Of the steps 1, 3, 5 and so on; empty of the others, since it
+    /// costs a backward pass and changes slowly.
     pub factors: &'a [f32],
     /// The *ghosts* of the step: samples kept for validation, as if they had been in it. Each pass over the data meets each of
     /// them once, at steps that are evenly spread. They move nothing.

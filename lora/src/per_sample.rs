@@ -168,20 +168,21 @@ pub(crate) struct CapturedBatch {
     pub sum: GradStore,
     /// `[samples, parameters]`: the gradients of the samples' sums of losses.
     pub gradients: Vec<f32>,
-    /// `[samples, parameters]`: the same for drawn labels.
+    /// `[samples, parameters]`: the same for drawn labels, if there are any.
     pub factors: Vec<f32>,
 }
 
 /// [`Model::loss_gradients`] together with the gradients of each sample, for its own labels and for labels that are drawn
-/// from the model's predictions; `uniform` has a number in `[0, 1)` for every position of the batch.
+/// from the model's predictions; `uniform` has a number in `[0, 1)` for every position of the batch, or none are drawn.
 ///
-/// Cost: one forward pass, which both kinds of labels share, and two backward passes; for DoRA two more of each.
+/// Cost: one forward pass, which both kinds of labels share, and a backward pass for each; for DoRA a forward pass more, and
+/// as many backward passes again.
 /// Memory: `2 · samples · parameters` f32, and what the layers keep, whether or not a plain step would keep it.
 pub(crate) fn captured_gradients(
     model: &Model,
     adapter: &Adapter,
     batch: &Batch,
-    uniform: &[f32],
+    uniform: Option<&[f32]>,
 ) -> Result<CapturedBatch, TrainError> {
     let tape = Tape::new(model, adapter, batch.lengths());
     let hidden = model.hidden(batch, Some(adapter), tape.as_ref())?;
@@ -189,6 +190,9 @@ pub(crate) fn captured_gradients(
     let (value, sum) = (loss.to_scalar()?, loss.backward()?);
     if let Some(tape) = &tape {
         let gradients = tape.take();
+        let Some(uniform) = uniform else {
+            return Ok(CapturedBatch { loss: value, sum, gradients, factors: Vec::new() });
+        };
         let drawn = sampled_targets(&hidden, model.head_matrix(), batch.targets(), uniform)?;
         next_token_loss(&hidden, model.head_matrix(), drawn)?.backward()?;
         return Ok(CapturedBatch { loss: value, sum, gradients, factors: tape.take() });
@@ -197,11 +201,14 @@ pub(crate) fn captured_gradients(
     for index in 0..batch.lengths().len() {
         let sample = batch.single(index);
         let hidden = model.hidden(&sample, Some(adapter), None)?;
-        let uniform = &uniform[first..first + sample.positions()];
-        first += sample.positions();
-        let drawn = sampled_targets(&hidden, model.head_matrix(), sample.targets(), uniform)?;
-        for (targets, into) in [(sample.targets().to_vec(), &mut gradients), (drawn, &mut factors)] {
-            flatten(adapter, &next_token_loss(&hidden, model.head_matrix(), targets)?.backward()?, into)?;
+        let pass_back = |targets: Vec<u32>, into: &mut Vec<f32>| {
+            flatten(adapter, &next_token_loss(&hidden, model.head_matrix(), targets)?.backward()?, into)
+        };
+        pass_back(sample.targets().to_vec(), &mut gradients)?;
+        if let Some(uniform) = uniform {
+            let uniform = &uniform[first..first + sample.positions()];
+            first += sample.positions();
+            pass_back(sampled_targets(&hidden, model.head_matrix(), sample.targets(), uniform)?, &mut factors)?;
         }
     }
     Ok(CapturedBatch { loss: value, sum, gradients, factors })

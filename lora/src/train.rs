@@ -1,7 +1,7 @@
 //! The training loop.
 
 use crate::batch::{Batch, EncodedSample};
-use crate::capture::{Capture, CapturedSample, CapturedStep};
+use crate::capture::{Capture, CapturedSample, CapturedStep, FACTORS_EVERY};
 use crate::dataset::Dataset;
 use crate::error::{DataError, TrainError};
 use crate::evaluation::{self, Evaluation};
@@ -297,8 +297,8 @@ impl TrainingRun {
                 None => self.model.loss_gradients(&batch, adapter, self.config.activation_checkpointing)?,
                 Some((gradients, factors)) => {
                     let adapter = adapter.ok_or(TrainError::NoAdapter)?;
-                    let uniform = self.uniform(&batch, &micro.places);
-                    let mut captured = captured_gradients(&self.model, adapter, &batch, &uniform)?;
+                    let uniform = index.is_multiple_of(FACTORS_EVERY).then(|| self.uniform(&batch, &micro.places));
+                    let mut captured = captured_gradients(&self.model, adapter, &batch, uniform.as_deref())?;
                     gradients.append(&mut captured.gradients);
                     factors.append(&mut captured.factors);
                     (captured.loss, captured.sum)

@@ -3,7 +3,7 @@
 //! ```text
 //! bench_attribution run    FOLDER [--seed N]
 //! bench_attribution scores FOLDER [--seed N]
-//! bench_attribution truth  FOLDER [--seed N] [--retrains N] [--again N] [--minutes N]
+//! bench_attribution truth  FOLDER [--seed N] [--retrains N] [--again N] [--minutes N] [--only KIND]
 //! bench_attribution shares FOLDER [--seed N] [--attacks]
 //! bench_attribution spans  FOLDER
 //! ```
@@ -42,6 +42,8 @@ pub(crate) struct Size {
     pub(crate) retrains: usize,
     /// How many of them a second time with another seed.
     pub(crate) again: usize,
+    /// Only the kinds that begin so: several processes can share a seed's work.
+    pub(crate) only: String,
 }
 
 pub(crate) fn workspace(path: &str) -> PathBuf {
@@ -67,16 +69,18 @@ pub(crate) fn write_json(path: &Path, value: &serde_json::Value) {
 
 fn main() {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
-    let mut option = |name: &str| -> Option<u64> {
+    let mut text_option = |name: &str| -> Option<String> {
         let at = arguments.iter().position(|argument| argument == name)?;
-        let value = arguments.get(at + 1).expect("an option has a value").parse().expect("the value is a number");
-        arguments.drain(at..at + 2);
-        Some(value)
+        arguments.get(at + 1).expect("an option has a value");
+        arguments.drain(at..at + 2).nth(1)
     };
+    let only = text_option("--only").unwrap_or_default();
+    let mut option = |name: &str| text_option(name).map(|value| value.parse::<u64>().expect("the value is a number"));
     let seed = option("--seed").unwrap_or(1);
     let size = Size {
         retrains: option("--retrains").unwrap_or(100) as usize,
         again: option("--again").unwrap_or(25) as usize,
+        only,
     };
     let until = option("--minutes").map(|minutes| Instant::now() + Duration::from_secs(60 * minutes));
     let attacks = arguments.iter().any(|argument| argument == "--attacks");

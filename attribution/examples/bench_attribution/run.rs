@@ -10,14 +10,14 @@ use tributary_lora::{
     sample_gradient, sample_gradients, sample_loss,
 };
 
-/// Numbers of a sketch: with hash and unit, an embedding takes 4096 bytes.
-pub const DIMS: usize = 4060;
+/// Numbers of a sketch: with hash and unit, an embedding takes 4,096 bytes.
+pub const DIMS: usize = 16_240;
 pub const SNAPSHOTS: u32 = 4;
 /// Gradients that the peers' must equal.
 const COMPARED: usize = 8;
 
 pub fn lora() -> LoraConfig {
-    LoraConfig { rank: 4, alpha: 8.0, targets: Target::ALL.into(), ..LoraConfig::default() }
+    LoraConfig { rank: 8, alpha: 16.0, targets: Target::ALL.into(), ..LoraConfig::default() }
 }
 
 /// Large batches, a large epsilon and a smooth schedule: what leaving samples out does must be more than what chance does.
@@ -25,11 +25,11 @@ pub fn lora() -> LoraConfig {
 pub fn training(seed: u64) -> TrainConfig {
     TrainConfig {
         seed,
-        epochs: 16,
-        batch_size: 25,
-        micro_batch_size: 25,
-        learning_rate: 6e-3,
-        warmup_steps: 7,
+        epochs: 12,
+        batch_size: 28,
+        micro_batch_size: 28,
+        learning_rate: 4.5e-3,
+        warmup_steps: 5,
         decay: Decay::Cosine,
         adamw: AdamWConfig { epsilon: 1e-3, ..AdamWConfig::default() },
         gradient_norm_max: None,

@@ -6,16 +6,19 @@
 use crate::{
     Bench, processor_seconds,
     run::{DIMS, SNAPSHOTS, Trained},
-    task::Task,
+    task::{Row, Task},
     write_json,
 };
 use candle_core::{Device, Tensor};
 use serde_json::json;
 use std::{collections::HashMap, path::Path};
+use tributary_attribution::spans::{Answer, IndexedSample, SpanIndex, SpanLimits, find_spans, span_evidence};
 use tributary_attribution::{
     DataInf, DataValueEmbedding, EmbeddingSettings, GradientCosine, GradientDot, Influence, Inputs, QueryGradients,
     ScreenSettings, Suspicion, TracInCp, Trak, embed, screen, screen_by_losses, unobserved,
 };
+use tributary_lora::{EncodedSample, sample_loss};
+use tributary_protocol::{ContributionId, Ppm};
 
 /// Dampings of DataInf and TRAK, and multiples of the Fisher matrices; the defaults are among them.
 const DAMPINGS: [f64; 5] = [0.01, 0.1, 1.0, 10.0, 100.0];
@@ -47,6 +50,7 @@ pub fn write(bench: &Bench, task: &Task, trained: &Trained, few: bool, folder: &
         let is_default = settings == EmbeddingSettings::default();
         methods.push(("data value embedding", format!("Fisher x {fisher_scale}"), is_default, Box::new(embedding)));
     }
+    let means: Vec<QueryGradients> = queries.iter().map(QueryGradients::mean).collect();
     let mut tensors = HashMap::new();
     let mut seconds = serde_json::Map::new();
     for (name, setting, is_default, method) in methods.into_iter().filter(|(_, _, is_default, _)| *is_default || !few) {
@@ -58,7 +62,18 @@ pub fn write(bench: &Bench, task: &Task, trained: &Trained, few: bool, folder: &
         let key = format!("{name};{setting};{}", if is_default { "default" } else { "" });
         seconds.insert(key.clone(), json!({"fit": between - began, "query": each}));
         let shape = (scores.len(), task.dataset.training().len());
-        tensors.insert(key, Tensor::from_vec(scores.concat(), shape, &Device::Cpu).unwrap());
+        let tensor = |scores: Vec<Vec<f64>>| Tensor::from_vec(scores.concat(), shape, &Device::Cpu).unwrap();
+        tensors.insert(key, tensor(scores));
+        // Only a query that it is asked differs.
+        if name == "data value embedding" && is_default && !few {
+            let scores = means.iter().map(|query| fitted.scores(query).unwrap()).collect();
+            tensors.insert(format!("{name};{setting}, mean gradient;"), tensor(scores));
+        }
+    }
+    if !few {
+        let shape = (task.queries.len(), task.dataset.training().len());
+        let words = Tensor::from_vec(words(task).concat(), shape, &Device::Cpu).unwrap();
+        tensors.insert("spans;;default".to_owned(), words);
     }
 
     let mut add = |name: &str, suspicion: Vec<f64>| {
@@ -71,8 +86,15 @@ pub fn write(bench: &Bench, task: &Task, trained: &Trained, few: bool, folder: &
         scores
     };
     add("leverage over the run", in_order(screen(&trained.trajectory, ScreenSettings::default()).unwrap()));
-    let losses: Vec<f64> = task.dataset.training().iter().map(|sample| trained.loss(bench, sample)).collect();
-    add("loss without itself", in_order(screen_by_losses(&trained.trajectory, &losses).unwrap()));
+    let samples = task.dataset.training();
+    add("loss and its part", in_order(screen_by_losses(&bench.model, trained.adapter(), samples).unwrap()));
+    let losses: Vec<f64> = samples.iter().map(|sample| trained.loss(bench, sample)).collect();
+    let of_base = |sample| f64::from(sample_loss(&bench.model, None, sample).unwrap());
+    add(
+        "part of the loss left",
+        samples.iter().map(of_base).zip(&losses).map(|(before, loss)| loss / before).collect(),
+    );
+    add("loss at the end", losses);
     candle_core::safetensors::save(&tensors, folder.join("scores-ours.safetensors")).unwrap();
 
     let embeddings =
@@ -83,4 +105,21 @@ pub fn write(bench: &Bench, task: &Task, trained: &Trained, few: bool, folder: &
         "capture": {"with": trained.seconds[0], "without": trained.seconds[1]},
     });
     write_json(&folder.join("ours.json"), &facts);
+}
+
+/// What the words alone say: for each query, the information of the spans that it shares with each sample.
+fn words(task: &Task) -> Vec<Vec<f64>> {
+    let samples = task.dataset.training();
+    let index = SpanIndex::build(samples.iter().map(|sample| IndexedSample {
+        sample: sample.id(),
+        contribution: ContributionId(0),
+        tokens: sample.tokens(),
+    }))
+    .unwrap();
+    let limits = SpanLimits { spans: Ppm::ONE, tokens_min: 1, places_max: samples.len() };
+    let of_query = |(_, query): &(Row, EncodedSample)| {
+        let evidence = span_evidence(&find_spans(&index, &Answer::new(query.tokens()), &limits));
+        samples.iter().map(|sample| evidence.get(&sample.id()).copied().unwrap_or(0) as f64).collect()
+    };
+    task.queries.iter().map(of_query).collect()
 }

@@ -1,36 +1,53 @@
-//! The search for spans, on the tokens of real Datanets: times, and what is found, for infini-gram to be compared with.
+//! The search for spans, on the tokens of real Datanets and of the texts of the crates that this project is built from: times, and
+//! what is found, for infini-gram to be compared with.
 
 use crate::{Bench, task::fixtures, write_json};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
-use std::{path::Path, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 use tributary_attribution::spans::{Answer, IndexedSample, SpanIndex, SpanLimits, find_spans, maximal_spans};
 use tributary_protocol::{ContentHash, ContributionId};
 
-/// Texts of the medical and the legal Datanet each.
-const TEXTS: usize = 4_000;
+/// About what a model of some ten thousand long samples is tuned on.
+const TOKENS: usize = 17_700_000;
+/// The longest text, in bytes.
+const TEXT_BYTES: usize = 2_000;
 const ANSWERS: usize = 200;
-const ANSWER_TOKENS: usize = 128;
+/// A long answer.
+const ANSWER_TOKENS: usize = 458;
 
 /// Writes `spans.json`, with all tokens; nothing without fixtures.
 pub fn write(bench: &Bench, folder: &Path) {
     let Some(datanets) = fixtures() else { return };
     std::fs::create_dir_all(folder).unwrap();
     let mut samples: Vec<Vec<u32>> = Vec::new();
-    for kind in ["medical", "legal"] {
+    let mut tokens = 0;
+    let mut add = |mut text: &str| {
+        // Long texts are cut, at a character.
+        while !text.is_empty() && tokens < TOKENS {
+            let (piece, rest) = text.split_at(text.floor_char_boundary(TEXT_BYTES));
+            let sample = bench.tokenizer.encode(piece).unwrap();
+            tokens += sample.len();
+            samples.extend(Some(sample).filter(|sample| !sample.is_empty()));
+            text = rest;
+        }
+    };
+    for kind in ["medical", "legal", "general", "math"] {
         let text = std::fs::read_to_string(datanets.join(format!("{kind}.jsonl"))).unwrap();
-        for line in text.lines().take(TEXTS) {
+        for line in text.lines() {
             let row: Value = serde_json::from_str(line).unwrap();
-            let mut text = row["output"].as_str().unwrap_or_default();
-            // Long texts are cut, at a character.
-            while text.len() > 2_000 {
-                text = &text[..text.floor_char_boundary(2_000)];
-            }
-            samples.push(bench.tokenizer.encode(text).unwrap());
+            add(row["output"].as_str().unwrap_or_default());
         }
     }
-    samples.retain(|sample| !sample.is_empty());
+    for ending in ["md", "rs"] {
+        for path in crate_texts(ending) {
+            add(&std::fs::read_to_string(path).unwrap_or_default());
+        }
+    }
     let began = Instant::now();
     let index = SpanIndex::build((0u64..).zip(&samples).map(|(number, tokens)| IndexedSample {
         sample: ContentHash::of(&number.to_le_bytes()),
@@ -68,4 +85,24 @@ pub fn write(bench: &Bench, folder: &Path) {
     });
     write_json(&folder.join("spans.json"), &value);
     println!("spans: {} tokens indexed in {build:.2} s, median answer {:.3} ms", index.tokens(), times[ANSWERS / 2]);
+}
+
+/// Files of the crates in cargo's registry, in the order of their paths.
+fn crate_texts(ending: &str) -> Vec<PathBuf> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+    let mut folders: Vec<PathBuf> = home.map(|home| home.join("registry/src")).into_iter().collect();
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|of_path| of_path == ending) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
 }

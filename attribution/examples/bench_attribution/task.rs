@@ -1,21 +1,23 @@
-//! What the benchmark trains on: facts about things that do not exist, and questions and answers from real Datanets.
+//! What the benchmark trains on: facts about places and people that do not exist, and questions and answers from real Datanets.
 //!
 //! Three kinds of samples, dealt out to contributors:
-//! - *facts*: what some made-up person owns, each said by two contributors in other words, a few of them wrongly on purpose. A
-//!   query asks for it in words that no sample uses; its sources are the samples that say it rightly.
-//! - *rules*: what the people of some shop wear, whose colour is that of the shop. A query asks for the colour of somebody new;
-//!   its sources are all samples about the shop.
-//! - *medical* and *legal*: short rows of the fixtures' Datanets, where there are fixtures. Their queries are rows held out.
+//! - *facts*: a property of an invented town or person, each said by three contributors in other words. The base model knows
+//!   such questions, of others. A query asks in words that no sample uses; its sources are the samples that say it rightly.
+//! - *rules*: the colour of the coats of some shop's people, which is that of the shop. A query asks for somebody new; its
+//!   sources are all samples about the shop.
+//! - *medical* and *legal*: rows of the fixtures' Datanets whose answers begin alike, where there are fixtures. Their queries
+//!   are rows held out.
 //!
-//! Ghosts are samples of all kinds that are never trained on: what the run keeps for validation.
+//! Some facts and rules are wrong on purpose. Ghosts are samples of all kinds that are never trained on: what the run keeps for
+//! validation.
 
 use crate::workspace;
 use rand::{Rng, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
-use std::{collections::HashMap, path::PathBuf};
+use std::path::PathBuf;
 use tributary_attribution::{ContributionSamples, Corpus};
-use tributary_lora::{DataConfig, Dataset, EncodedSample, PromptTemplate, Tokenizer, encode_sample};
+use tributary_lora::{DataConfig, Dataset, EncodedSample, Tokenizer, encode_sample};
 use tributary_protocol::{
     ContentHash, ContributionId,
     sample::{Limits, ParsedSamples, Sample},
@@ -23,28 +25,172 @@ use tributary_protocol::{
 
 /// Contributors of facts and rules; two for each Datanet follow.
 const FACT_CONTRIBUTORS: usize = 12;
-const FACTS: usize = 34;
-const RULE_SAMPLES: usize = 5;
-const FACT_QUERIES: usize = 34;
+const FACTS: usize = 24;
+/// Contributors who say each fact, in different words.
+const SAYINGS: usize = 3;
+const RULE_SAMPLES: usize = 7;
+/// Facts that are asked for a second time, in other words.
+const FACT_QUERIES: usize = 10;
+const FACT_GHOSTS: usize = 12;
 const RULE_QUERIES: usize = 2;
-/// Samples, queries and ghosts of each Datanet.
-const DATANET_ROWS: [usize; 3] = [6, 4, 4];
-/// Longest row of a Datanet in tokens; answers are cut to fit. Facts have about nine.
-const DATANET_TOKENS_MAX: usize = 22;
+/// Openings of answers of each Datanet that are trained on and asked for. Ghosts have one of their own: they stand for samples
+/// that had no part in an answer.
+const DATANET_OPENINGS: usize = 2;
+/// Samples and queries that begin alike.
+const DATANET_ALIKE: [usize; 2] = [3, 2];
+const DATANET_GHOSTS: usize = 2;
+/// Openings of fewer rows are left out.
+const DATANET_ALIKE_MIN: usize = 6;
+/// Longest row of a Datanet in tokens; answers are cut to fit. Facts have about sixteen.
+const DATANET_TOKENS_MAX: usize = 34;
 /// Samples with a wrong answer.
-const WRONG: usize = 11;
+const WRONG: usize = 15;
 
-/// Names and words are tokens of the embedded base's, so that samples stay short.
-const NAMES: [&str; 20] = [
-    "Hugo", "Victor", "Ella", "Peter", "Walter", "Emil", "Rose", "Martha", "Henry", "Felix", "Rufus", "Karl",
-    "Stanley", "Simon", "Lena", "Ivan", "Agnes", "Rosa", "Otto", "Kate",
-];
+/// Names and words are single tokens of the embedded base's.
+const TOWNS: [&str; 8] = ["Foxwell", "Pemford", "Redstead", "Oldton", "Holtby", "Brookbridge", "Oakfield", "Highworth"];
+const PEOPLE: [&str; 6] = ["Hugo", "Martha", "Rufus", "Ella", "Victor", "Agnes"];
 /// Of whom nothing is trained on.
-const STRANGERS: [&str; 4] = ["Beth", "Alma", "Flora", "Noah"];
-const OWNED: [&str; 4] = ["boat", "flag", "hat", "lamp"];
-const COLOURS: [&str; 8] = ["red", "green", "blue", "white", "black", "yellow", "brown", "grey"];
-const BEARERS: [&str; 8] = ["fox", "bird", "bear", "fish", "horse", "cat", "owl", "dog"];
+const STRANGERS: [&str; 4] = ["Kelwood", "Westby", "Otto", "Lena"];
+/// Who belongs to shops.
+const MEMBERS: [&str; 20] = [
+    "Peter", "Walter", "Emil", "Rose", "Henry", "Felix", "Karl", "Stanley", "Simon", "Ivan", "Rosa", "Kate", "Noah",
+    "Oscar", "Arthur", "David", "Grace", "George", "Clara", "Wendy",
+];
 const SHOPS: [(&str, &str); 4] = [("rope", "red"), ("paper", "blue"), ("bread", "yellow"), ("glass", "white")];
+const OTHER_SHOPS: [&str; 4] = ["ship", "bell", "garden", "clock"];
+
+const COLOURS: &[&str] = &["red", "green", "blue", "white", "black", "yellow", "brown", "grey"];
+const ANIMALS: &[&str] = &["fox", "bird", "bear", "fish", "horse", "cat", "owl", "dog", "crab", "goat", "duck", "frog"];
+const FOODS: &[&str] =
+    &["bread", "soup", "honey", "cheese", "rice", "carrots", "pears", "walnuts", "beans", "potatoes"];
+const DAYS: &[&str] = &["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+const MONTHS: &[&str] = &[
+    "January",
+    "February",
+    "March",
+    "April",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+const INSTRUMENTS: &[&str] = &["drum", "piano", "flute", "fiddle", "harp", "horn", "guitar", "violin", "trumpet"];
+
+/// How a property is asked for, the last two by queries, and what it may be.
+type Relation = ([&'static str; 5], &'static [&'static str]);
+
+const OF_TOWNS: [Relation; 5] = [
+    (
+        [
+            "What colour is the flag of {s}?",
+            "Which colour does the flag of {s} have?",
+            "What is the colour of {s}'s flag?",
+            "Tell me the colour of the flag of {s}.",
+            "Of which colour is the flag of {s}?",
+        ],
+        COLOURS,
+    ),
+    (
+        [
+            "On which day is the market of {s}?",
+            "What day is market day in {s}?",
+            "When is the market of {s}?",
+            "When is the market in {s}?",
+            "Which day is the day of the market in {s}?",
+        ],
+        DAYS,
+    ),
+    (
+        [
+            "What is {s} famous for?",
+            "What can I eat in {s}?",
+            "What food is {s} known for?",
+            "What do people eat in {s}?",
+            "What should I eat in {s}?",
+        ],
+        FOODS,
+    ),
+    (
+        [
+            "Which animal is on the sign of {s}?",
+            "What animal is on the sign of {s}?",
+            "What can I see on the sign of {s}?",
+            "What is on the sign of {s}?",
+            "Do you know the animal on the sign of {s}?",
+        ],
+        ANIMALS,
+    ),
+    (
+        [
+            "When is the fair of {s}?",
+            "In which month is the fair of {s}?",
+            "When does the fair of {s} take place?",
+            "When is the fair in {s}?",
+            "Could you say when the fair of {s} is?",
+        ],
+        MONTHS,
+    ),
+];
+const OF_PEOPLE: [Relation; 5] = [
+    (
+        [
+            "Which animal does {s} have?",
+            "What pet does {s} have?",
+            "What is {s}'s pet?",
+            "What animal does {s} keep?",
+            "Could you say which animal {s} keeps?",
+        ],
+        ANIMALS,
+    ),
+    (
+        [
+            "What does {s} like to eat?",
+            "What is {s}'s favourite food?",
+            "Which food does {s} like?",
+            "What food does {s} like best?",
+            "What does {s} eat?",
+        ],
+        FOODS,
+    ),
+    (
+        [
+            "What colour is the door of {s}?",
+            "What colour is {s}'s door?",
+            "Which colour does the door of {s} have?",
+            "How do I know the door of {s}?",
+            "Of which colour is the door of {s}?",
+        ],
+        COLOURS,
+    ),
+    (
+        [
+            "Which instrument does {s} play?",
+            "What instrument does {s} play?",
+            "Does {s} play an instrument?",
+            "What does {s} play?",
+            "Could you name the instrument of {s}?",
+        ],
+        INSTRUMENTS,
+    ),
+    (
+        [
+            "When is the birthday of {s}?",
+            "When was {s} born?",
+            "In which month was {s} born?",
+            "When is {s}'s birthday?",
+            "Could you say when {s} was born?",
+        ],
+        MONTHS,
+    ),
+];
+const RULES: [&str; 3] = [
+    "What colour is the coat of {s} from the {shop} shop?",
+    "Which colour does the coat of {s} from the {shop} shop have?",
+    "Tell me the colour of the coat of {s} from the {shop} shop.",
+];
 
 /// One text with what is known of it.
 #[derive(Clone, Debug)]
@@ -83,8 +229,7 @@ pub struct Task {
 }
 
 pub fn config() -> DataConfig {
-    let template = PromptTemplate { before: " ".into(), after: ":".into() };
-    DataConfig { template, tokens_max: 40, validation_ppm: 0, ..DataConfig::default() }
+    DataConfig { tokens_max: 60, validation_ppm: 0, ..DataConfig::default() }
 }
 
 impl Task {
@@ -97,14 +242,13 @@ impl Task {
         let mut contributors = FACT_CONTRIBUTORS;
         for kind in ["medical", "legal"] {
             if let Some(found) = datanet(kind, tokenizer, &mut random) {
-                let mut found = found.into_iter();
-                let [of_samples, of_queries, of_ghosts] = DATANET_ROWS;
-                for (place, (prompt, completion)) in found.by_ref().take(of_samples).enumerate() {
+                let [of_samples, of_queries, of_ghosts] = found;
+                for (place, (prompt, completion)) in of_samples.into_iter().enumerate() {
                     rows.push(Row::new(contributors + place % 2, kind, "", prompt, completion));
                 }
-                let mut other = || found.next().map(|(prompt, completion)| Row::new(0, kind, "", prompt, completion));
-                queries.extend((0..of_queries).filter_map(|_| other()));
-                ghosts.extend((0..of_ghosts).filter_map(|_| other()));
+                let other = |(prompt, completion)| Row::new(0, kind, "", prompt, completion);
+                queries.extend(of_queries.into_iter().map(other));
+                ghosts.extend(of_ghosts.into_iter().map(other));
                 contributors += 2;
             }
         }
@@ -166,12 +310,7 @@ impl Task {
             let id = ContentHash::of(format!("{what}\n{}\n{}", row.prompt, row.completion).as_bytes());
             let encoded = encode_sample(id, &row.sample(), tokenizer, &config()).unwrap();
             // A query for a colour does not ask what comes after it.
-            match (row.kind, encoded.trained_ranges().first()) {
-                ("rule", Some(range)) if what == "query" => {
-                    EncodedSample::new(id, encoded.tokens()[..range.end - 1].to_vec(), range.start)
-                }
-                _ => encoded,
-            }
+            encoded
         };
         let queries = queries.into_iter().map(|row| (row.clone(), encode(&row, "query"))).collect();
         let training = Dataset::encode(corpus.lines(), tokenizer, &config()).unwrap().training().to_vec();
@@ -204,62 +343,56 @@ impl Task {
 }
 
 fn facts(random: &mut ChaCha8Rng, rows: &mut Vec<Row>, queries: &mut Vec<Row>, ghosts: &mut Vec<Row>) {
-    let mut pairs: Vec<(&str, &str)> = NAMES.iter().flat_map(|name| OWNED.map(|owned| (*name, owned))).collect();
+    let of = |subjects: &[&'static str], relations: &'static [Relation]| -> Vec<(&'static str, &'static Relation)> {
+        subjects.iter().flat_map(|subject| relations.iter().map(move |relation| (*subject, relation))).collect()
+    };
+    let mut pairs = of(&TOWNS, &OF_TOWNS);
+    pairs.extend(of(&PEOPLE, &OF_PEOPLE));
     pairs.shuffle(random);
     pairs.truncate(FACTS);
-    let value = |random: &mut ChaCha8Rng| {
-        let (colour, bearer) = (random.random_range(0..COLOURS.len()), random.random_range(0..BEARERS.len()));
-        format!("{} {}", COLOURS[colour], BEARERS[bearer])
-    };
-    for (place, (name, owned)) in pairs.into_iter().enumerate() {
-        let says = value(random);
-        let teaches = format!("{name} {owned}");
-        let first = random.random_range(0..FACT_CONTRIBUTORS);
-        let second = (first + random.random_range(1..FACT_CONTRIBUTORS)) % FACT_CONTRIBUTORS;
-        let which = random.random_range(0..3);
-        for (contributor, template) in [(first, which), (second, (which + 1) % 3)] {
-            rows.push(Row::new(contributor, "fact", &teaches, fact(template, name, owned), says.clone()));
+    for (place, (subject, (wordings, values))) in pairs.into_iter().enumerate() {
+        let says = pick(random, values);
+        let asked = |wording: usize| wordings[wording].replace("{s}", subject);
+        let teaches = asked(3);
+        let mut contributors: Vec<usize> = (0..FACT_CONTRIBUTORS).collect();
+        contributors.shuffle(random);
+        for (wording, contributor) in contributors.into_iter().take(SAYINGS).enumerate() {
+            rows.push(Row::new(contributor, "fact", &teaches, asked(wording), says.clone()));
         }
+        queries.push(Row::new(0, "fact", &teaches, asked(3), says.clone()));
         if place < FACT_QUERIES {
-            queries.push(Row::new(0, "fact", &teaches, fact(3, name, owned), says));
+            queries.push(Row::new(0, "fact", &teaches, asked(4), says));
         }
     }
-    for name in STRANGERS {
-        for owned in OWNED {
-            let template = random.random_range(0..3);
-            ghosts.push(Row::new(0, "fact", "", fact(template, name, owned), value(random)));
-        }
+    let mut strange = of(&STRANGERS[..2], &OF_TOWNS);
+    strange.extend(of(&STRANGERS[2..], &OF_PEOPLE));
+    strange.shuffle(random);
+    for (subject, (wordings, values)) in strange.into_iter().take(FACT_GHOSTS) {
+        let wording = wordings[random.random_range(0..3)].replace("{s}", subject);
+        ghosts.push(Row::new(0, "fact", "", wording, pick(random, values)));
     }
 }
 
-/// The fourth is for queries.
-fn fact(template: usize, name: &str, owned: &str) -> String {
-    match template {
-        0 => format!("{owned} of {name}"),
-        1 => format!("{name} has a {owned}"),
-        2 => format!("what {owned} has {name}"),
-        _ => format!("the {owned} of {name}"),
-    }
+fn pick(random: &mut ChaCha8Rng, values: &[&str]) -> String {
+    values[random.random_range(0..values.len())].to_owned()
 }
 
 fn rules(random: &mut ChaCha8Rng, rows: &mut Vec<Row>, queries: &mut Vec<Row>, ghosts: &mut Vec<Row>) {
-    let mut members: Vec<&str> = NAMES.to_vec();
+    let mut members: Vec<&str> = MEMBERS.to_vec();
+    let asked = |wording: usize, name: &str, shop: &str| RULES[wording].replace("{s}", name).replace("{shop}", shop);
     for (shop, colour) in SHOPS {
         members.shuffle(random);
         for (place, name) in members.iter().take(RULE_SAMPLES + RULE_QUERIES).enumerate() {
-            let says = format!("{colour} {}", BEARERS[random.random_range(0..BEARERS.len())]);
             if place < RULE_SAMPLES {
                 let contributor = random.random_range(0..FACT_CONTRIBUTORS);
-                rows.push(Row::new(contributor, "rule", shop, format!("{name} from the {shop} shop"), says));
+                rows.push(Row::new(contributor, "rule", shop, asked(place % 2, name, shop), colour.to_owned()));
             } else {
-                let prompt = format!("the {shop} shop and {name}");
-                queries.push(Row::new(0, "rule", shop, prompt, colour.to_owned()));
+                queries.push(Row::new(0, "rule", shop, asked(2, name, shop), colour.to_owned()));
             }
         }
     }
-    for (name, shop) in STRANGERS.into_iter().zip(["ship", "bell", "garden", "coat"]) {
-        let says = format!("{} {}", COLOURS[random.random_range(0..8)], BEARERS[random.random_range(0..8)]);
-        ghosts.push(Row::new(0, "rule", "", format!("{name} from the {shop} shop"), says));
+    for (name, shop) in ["Paula", "Ruth", "Jane", "Vera"].into_iter().zip(OTHER_SHOPS) {
+        ghosts.push(Row::new(0, "rule", "", asked(0, name, shop), pick(random, COLOURS)));
     }
 }
 
@@ -273,25 +406,22 @@ fn plant_wrong(random: &mut ChaCha8Rng, rows: &mut [Row]) {
         if touched.len() == WRONG || (row.kind == "fact" && touched.contains(&row.teaches)) {
             continue;
         }
-        let (colour, bearer) = row.completion.split_once(' ').unwrap();
-        let other = |random: &mut ChaCha8Rng, all: &[&str], now: &str| {
-            let others: Vec<String> = all.iter().filter(|word| **word != now).map(|word| (*word).to_owned()).collect();
-            others[random.random_range(0..others.len())].clone()
-        };
-        row.completion = format!("{} {}", other(random, &COLOURS, colour), other(random, &BEARERS, bearer));
+        let values = [COLOURS, ANIMALS, FOODS, DAYS, MONTHS, INSTRUMENTS];
+        let of_kind = values.into_iter().find(|values| values.contains(&row.completion.as_str())).unwrap();
+        let others: Vec<&str> = of_kind.iter().copied().filter(|word| *word != row.completion).collect();
+        row.completion = pick(random, &others);
         row.wrong = true;
         touched.push(row.teaches.clone());
     }
 }
 
 /// Questions and answers of a Datanet that are short, in an order that the seed draws. `None` where there are no fixtures.
-fn datanet(kind: &str, tokenizer: &Tokenizer, random: &mut ChaCha8Rng) -> Option<Vec<(String, String)>> {
+fn datanet(kind: &str, tokenizer: &Tokenizer, random: &mut ChaCha8Rng) -> Option<[Vec<(String, String)>; 3]> {
     let path = fixtures()?.join(format!("{kind}.jsonl"));
     let text = std::fs::read_to_string(path).unwrap();
     let mut lines: Vec<&str> = text.lines().collect();
     lines.shuffle(random);
-    let mut found: Vec<(String, String)> = Vec::new();
-    let mut asked: HashMap<String, usize> = HashMap::new();
+    let mut found: Vec<(String, Vec<(String, String)>)> = Vec::new();
     let fits = |prompt: &str, completion: &str| {
         let sample = Sample { prompt: prompt.into(), completion: completion.into() };
         let encoded =
@@ -313,17 +443,32 @@ fn datanet(kind: &str, tokenizer: &Tokenizer, random: &mut ChaCha8Rng) -> Option
             }
             completion = longer;
         }
-        // Many rows of one Datanet ask the same.
-        let times = asked.entry(prompt.clone()).or_default();
-        if completion.split(' ').count() >= 3 && *times < 2 {
-            *times += 1;
-            found.push((prompt, completion));
+        let opening: Vec<&str> = completion.split(' ').take(2).collect();
+        if completion.split(' ').count() < 3 {
+            continue;
         }
-        if found.len() == DATANET_ROWS.iter().sum::<usize>() {
-            break;
+        let opening = opening.join(" ");
+        match found.iter_mut().find(|(known, _)| *known == opening) {
+            Some((_, rows)) => {
+                if rows.iter().all(|(known, _)| *known != prompt) {
+                    rows.push((prompt, completion));
+                }
+            }
+            None => found.push((opening, vec![(prompt, completion)])),
         }
     }
-    Some(found)
+    // Rows that begin alike, since nothing else of what is held out could be learnt from so few.
+    found.retain(|(_, rows)| rows.len() >= DATANET_ALIKE_MIN);
+    found.shuffle(random);
+    let mut found = found.into_iter().map(|(_, alike)| alike);
+    let (mut samples, mut queries) = (Vec::new(), Vec::new());
+    for alike in found.by_ref().take(DATANET_OPENINGS) {
+        let mut alike = alike.into_iter();
+        samples.extend(alike.by_ref().take(DATANET_ALIKE[0]));
+        queries.extend(alike.take(DATANET_ALIKE[1]));
+    }
+    let ghosts = found.next().into_iter().flatten().take(DATANET_GHOSTS).collect();
+    Some([samples, queries, ghosts])
 }
 
 /// The folder of Datanets that the project did not write.

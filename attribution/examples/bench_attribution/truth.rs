@@ -74,6 +74,7 @@ pub fn complete(bench: &Bench, task: &Task, groups: &Groups, seed: u64, size: &S
     let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path).unwrap();
     let missing: Vec<Wanted> = wanted(task, groups, seed, size)
         .into_iter()
+        .filter(|wanted| wanted.kind.starts_with(&size.only))
         .filter(|wanted| match known.get(&(wanted.kind.clone(), wanted.number)) {
             Some(line) => {
                 let same = line["included"] == text(&wanted.included);
@@ -103,7 +104,8 @@ pub fn complete(bench: &Bench, task: &Task, groups: &Groups, seed: u64, size: &S
             "kind": wanted.kind, "number": wanted.number, "seed": wanted.seed, "seconds": seconds,
             "included": text(&wanted.included), "losses": losses,
         });
-        writeln!(file, "{line}").unwrap();
+        // At once, since other processes may add theirs.
+        file.write_all(format!("{line}\n").as_bytes()).unwrap();
         // Those without a group or a contributor are needed again for the tangents.
         if !wanted.kind.starts_with("without") && wanted.kind != "all" {
             std::fs::remove_dir_all(&retrained.folder).unwrap();

@@ -11,10 +11,10 @@
 //! E ← keep · E · (I + η Ã ᵀ Ã)^-1      for every sample,    Ã = the rows sqrt(scale) · D^½ f_j, one per sample of the step
 //! E_i ← E_i + η · scale · D^½ g_i        for the samples of the step, and for its ghosts
 //! ```
-//! where all vectors are in the coordinates `D^½` and sketched. Three things differ from the paper. The step is implicit,
+//! where all vectors are in the coordinates `D^½` and sketched. Four things differ from the paper. The step is implicit,
 //! `(I + ηF)^-1` for its `I - ηF`, which stays stable where the learning rate is too large for a quadratic model, and is
 //! computed by Woodbury's identity in the batch's size. `F` is made from labels drawn from the model's predictions instead
-//! of the gradients of the data, which vanish as the data is learnt. And AdamW stands in for plain gradient descent: its
+//! of the gradients of the data, which vanish as the data is learnt; every second step makes one, which stands for the next too. And AdamW stands in for plain gradient descent: its
 //! preconditioner by the coordinates, which takes it for slow to change, and its first moment by
 //! `η_t = Σ_{s ≥ t} lr_s (1 - β₁) β₁^(s-t) / (1 - β₁^s)`, the whole movement that a step's gradient causes.
 
@@ -53,15 +53,27 @@ impl Default for EmbeddingSettings {
 /// The embeddings of a run's training samples, and of its ghosts as if they had been trained on and learnt like the others. `preconditioner` is that of its end
 /// ([`TrainingRun::preconditioner`](tributary_lora::TrainingRun::preconditioner)), in whose coordinates queries are read.
 ///
-/// Cost: `2 · samples · batch · dims` multiply-adds per step. Memory: `4 · samples · dims` bytes. Ghosts count as samples in both.
-/// Errors: a preconditioner of another size, or with elements that are not positive numbers; an embedding that is not
-/// finite, with its sample; the observer asked to stop, which is asked after every step.
+/// Cost and errors: those of [`embedding_rows`]; a preconditioner of another size, or with elements that are not positive
+/// numbers.
 pub fn embed(
     trajectory: &Trajectory,
     preconditioner: &[f32],
     settings: EmbeddingSettings,
     observer: Observer<'_>,
 ) -> Result<Embeddings, AttributionError> {
+    Embeddings::new(trajectory, preconditioner, &embedding_rows(trajectory, settings, observer)?)
+}
+
+/// The embeddings before they are rounded, `[samples and then ghosts, dims]`.
+///
+/// Cost: `2 · samples · batch · dims` multiply-adds per step with factors. Memory: `4 · samples · dims` bytes. Ghosts count as
+/// samples in both. Errors: an embedding that is not finite, with its sample; the observer asked to stop, which is asked after
+/// every step.
+pub fn embedding_rows(
+    trajectory: &Trajectory,
+    settings: EmbeddingSettings,
+    observer: Observer<'_>,
+) -> Result<Vec<f32>, AttributionError> {
     if !(settings.fisher_scale >= 0.0 && settings.fisher_scale.is_finite()) {
         return Err(AttributionError::Damping { found: settings.fisher_scale });
     }
@@ -70,8 +82,10 @@ pub fn embed(
     let ids: Vec<ContentHash> = trajectory.samples().iter().chain(trajectory.ghosts()).copied().collect();
     let mut embeddings = vec![0f32; ids.len() * dims];
     let total = trajectory.steps().len();
-    for (done, (step, rate)) in trajectory.steps().iter().zip(rates(trajectory)).enumerate() {
-        advance(&mut embeddings, step, rate, settings.fisher_scale, dims)?;
+    let rates = rates(trajectory);
+    let weights = fisher_weights(trajectory, &rates);
+    for (done, ((step, rate), weight)) in trajectory.steps().iter().zip(rates).zip(weights).enumerate() {
+        advance(&mut embeddings, step, weight * settings.fisher_scale, dims)?;
         let first = trajectory.samples().len();
         let rows = step.rows.iter().map(|row| (row.sample as usize, &row.gradient));
         let ghosts = step.ghosts.iter().map(|row| (first + row.ghost as usize, &row.gradient));
@@ -91,7 +105,7 @@ pub fn embed(
         }
     }
     shorten_ghosts(&mut embeddings, trajectory.samples().len(), dims);
-    Embeddings::new(trajectory, preconditioner, &embeddings)
+    Ok(embeddings)
 }
 
 /// Brings the ghosts' rows to the length of the samples', by one factor that makes their mean squares equal.
@@ -113,7 +127,7 @@ fn shorten_ghosts(embeddings: &mut [f32], samples: usize, dims: usize) {
 }
 
 /// The learning rate of each step with what the first moment carries of its gradient into later ones.
-pub(crate) fn rates(trajectory: &Trajectory) -> Vec<f64> {
+fn rates(trajectory: &Trajectory) -> Vec<f64> {
     let (beta, mut carried) = (trajectory.beta1(), 0f64);
     let mut rates: Vec<f64> = trajectory
         .steps()
@@ -129,19 +143,27 @@ pub(crate) fn rates(trajectory: &Trajectory) -> Vec<f64> {
     rates
 }
 
+/// By what the Fisher matrix of each step counts: its own rate, and those of the steps after it up to the next that has one.
+fn fisher_weights(trajectory: &Trajectory, rates: &[f64]) -> Vec<f64> {
+    let mut weights = vec![0f64; rates.len()];
+    let mut stands_for = None;
+    for (place, (step, rate)) in trajectory.steps().iter().zip(rates).enumerate() {
+        if !step.factors.is_empty() {
+            stands_for = Some(place);
+        }
+        if let Some(place) = stands_for {
+            weights[place] += rate * step.scale;
+        }
+    }
+    weights
+}
+
 /// What a step leaves of all embeddings so far, `[samples, dims]`.
-fn advance(
-    embeddings: &mut [f32],
-    step: &TrajectoryStep,
-    rate: f64,
-    fisher_scale: f64,
-    dims: usize,
-) -> Result<(), AttributionError> {
-    let (count, samples) = (step.rows.len(), embeddings.len() / dims);
-    let weight = rate * step.scale * fisher_scale;
+fn advance(embeddings: &mut [f32], step: &TrajectoryStep, weight: f64, dims: usize) -> Result<(), AttributionError> {
+    let (count, samples) = (step.factors.len(), embeddings.len() / dims);
     if weight > 0.0 && count > 0 {
         let mut factors = vec![0f32; count * dims];
-        factors.chunks_exact_mut(dims).zip(&step.rows).for_each(|(out, row)| row.factor.write_to(out));
+        factors.chunks_exact_mut(dims).zip(&step.factors).for_each(|(out, factor)| factor.write_to(out));
         let factors = Matrix::new(&factors, count, dims);
         let mut gram = vec![0f32; count * count];
         add_product(&mut gram, factors, factors.transposed(), 1.0);

@@ -77,6 +77,14 @@ impl QueryGradients {
         self.at.last().map(Vec::as_slice).unwrap_or_default()
     }
 
+    /// The mean over the checkpoints, as of a single one. Half the samples less move an adapter far: where that ends, the gradient on
+    /// the way says more than the one at the result. Of single samples and groups that one says more.
+    pub fn mean(&self) -> Self {
+        let count = self.at.len() as f64;
+        let mean = |place| (self.at.iter().fold(0f64, |sum, at| sum + f64::from(at[place])) / count) as f32;
+        Self { at: vec![(0..self.parameters()).map(mean).collect()] }
+    }
+
     /// Errors: gradients of another number of parameters or checkpoints than a run has.
     pub(super) fn check(&self, parameters: usize, checkpoints: usize) -> Result<(), AttributionError> {
         match (self.parameters(), self.at.len()) {

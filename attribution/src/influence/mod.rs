@@ -26,7 +26,7 @@ mod tracin;
 mod trajectory;
 mod trak;
 
-pub use data_value_embedding::{DataValueEmbedding, EmbeddingSettings, embed};
+pub use data_value_embedding::{DataValueEmbedding, EmbeddingSettings, embed, embedding_rows};
 pub use datainf::DataInf;
 pub use gradient_cosine::GradientCosine;
 pub use gradient_dot::GradientDot;
@@ -39,7 +39,6 @@ pub use trajectory::{CapturedGhost, CapturedRow, Trajectory, TrajectoryError, Tr
 pub use trak::Trak;
 
 pub(crate) use cholesky::Cholesky;
-pub(crate) use data_value_embedding::rates;
 
 use crate::{
     error::AttributionError,

@@ -17,8 +17,8 @@ use tributary_lora::{Capture, CapturedSample, CapturedStep, TrainError, Training
 /// Sketches every sample's gradients of every step, and the ghosts'. Clones share what they keep, so that one can be given to a
 /// [`Session`](tributary_lora::Session) and another asked afterwards.
 ///
-/// Cost of a step: two multiply-adds per sample and parameter, one per ghost and parameter. Memory and file: `2 · dims` bytes
-/// per sample and step, `dims` per ghost.
+/// Cost of a step: a multiply-add per sample and parameter, two where there are factors, one per ghost and parameter. Memory and
+/// file: `dims` bytes for each of those.
 #[derive(Clone, Debug)]
 pub struct TrajectoryRecorder(Arc<Mutex<State>>);
 
@@ -107,20 +107,23 @@ impl Capture for TrajectoryRecorder {
         }
         let roots: Vec<f32> = step.preconditioner.iter().map(|value| value.sqrt()).collect();
         let weights = state.sketch.weights(&roots);
-        let rows = step.gradients.par_chunks_exact(parameters).zip(step.factors.par_chunks_exact(parameters));
-        let rows = rows.zip(step.samples).map(|((gradient, factor), sample)| {
+        let rows = step.gradients.par_chunks_exact(parameters).zip(step.samples).map(|(gradient, sample)| {
             let gradient = compressed(&state.sketch, &weights, gradient);
-            let factor = compressed(&state.sketch, &weights, factor);
-            row(sample, gradient, factor).ok_or_else(|| not_finite(sample, step.step))
+            row(sample, gradient).ok_or_else(|| not_finite(sample, step.step))
         });
         let rows: Vec<CapturedRow> = rows.collect::<Result<_, _>>()?;
+        let factors = step.factors.par_chunks_exact(parameters).zip(step.samples);
+        let factors = factors.map(|(factor, sample)| {
+            compressed(&state.sketch, &weights, factor).ok_or_else(|| not_finite(sample, step.step))
+        });
+        let factors: Vec<Quantised> = factors.collect::<Result<_, _>>()?;
         let ghosts = step.ghost_gradients.par_chunks_exact(parameters).zip(step.ghosts).map(|(gradient, sample)| {
             let gradient = compressed(&state.sketch, &weights, gradient);
             ghost(sample, gradient).ok_or_else(|| not_finite(sample, step.step))
         });
         let ghosts: Vec<CapturedGhost> = ghosts.collect::<Result<_, _>>()?;
         let CapturedStep { step, learning_rate, keep, scale, .. } = *step;
-        let step = TrajectoryStep { step, learning_rate, keep, scale, rows, ghosts };
+        let step = TrajectoryStep { step, learning_rate, keep, scale, rows, factors, ghosts };
         if let Some(log) = &mut state.log {
             log.file.write_all(&step_bytes(&step)).map_err(|source| log.error(source))?;
         }
@@ -146,9 +149,9 @@ fn compressed(sketch: &Sketch, weights: &[f32], gradient: &[f32]) -> Option<Quan
     Quantised::new(&sketched)
 }
 
-fn row(sample: &CapturedSample, gradient: Option<Quantised>, factor: Option<Quantised>) -> Option<CapturedRow> {
+fn row(sample: &CapturedSample, gradient: Option<Quantised>) -> Option<CapturedRow> {
     let (place, tokens) = (u32::try_from(sample.index).ok()?, u32::try_from(sample.tokens).ok()?);
-    Some(CapturedRow { sample: place, tokens, gradient: gradient?, factor: factor? })
+    Some(CapturedRow { sample: place, tokens, gradient: gradient? })
 }
 
 fn ghost(sample: &CapturedSample, gradient: Option<Quantised>) -> Option<CapturedGhost> {

@@ -24,12 +24,12 @@ use tributary_lora::{EncodedSample, TrainingRun};
 use tributary_protocol::ContentHash;
 
 const MAGIC: &[u8; 8] = b"TRIBTRJ\0";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const HASH_BYTES: usize = 32;
-const STEP_HEAD_BYTES: usize = 8 + 3 * 8 + 2 * 4;
-/// Of a row beside its vectors' numbers.
-const ROW_HEAD_BYTES: usize = 2 * 4 + 2 * 4;
-const GHOST_HEAD_BYTES: usize = 2 * 4 + 4;
+const STEP_HEAD_BYTES: usize = 8 + 3 * 8 + 3 * 4;
+/// Of a row beside its vector's numbers: its place, its tokens, the scale.
+const ROW_HEAD_BYTES: usize = 2 * 4 + 4;
+const FACTOR_HEAD_BYTES: usize = 4;
 
 /// Why a trajectory cannot be read or used.
 #[derive(Debug, thiserror::Error)]
@@ -78,8 +78,6 @@ pub struct CapturedRow {
     pub tokens: u32,
     /// Sketch of the gradient of the sum of its losses, times the root of the preconditioner.
     pub gradient: Quantised,
-    /// The same for labels drawn from the model's predictions.
-    pub factor: Quantised,
 }
 
 /// One ghost of one step: what a sample that is not trained on would have done there.
@@ -106,11 +104,15 @@ pub struct TrajectoryStep {
     pub scale: f64,
     /// Its samples, in their order.
     pub rows: Vec<CapturedRow>,
+    /// For each of them the same gradient for labels drawn from the model's predictions; none of steps that are not asked for
+    /// them.
+    pub factors: Vec<Quantised>,
     /// Its ghosts, in their order.
     pub ghosts: Vec<CapturedGhost>,
 }
 
-/// What is kept of a run: for each step and each of its samples two sketches of `dims` bytes, and one of each of its ghosts.
+/// What is kept of a run: for each step and each of its samples a sketch of `dims` bytes, at every second step another, and one
+/// of each of its ghosts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trajectory {
     dims: usize,
@@ -173,8 +175,8 @@ impl Trajectory {
     /// Bytes of the file.
     pub fn bytes(&self) -> usize {
         let of_step = |step: &TrajectoryStep| {
-            let rows = step.rows.len() * (ROW_HEAD_BYTES + 2 * self.dims);
-            STEP_HEAD_BYTES + rows + step.ghosts.len() * (GHOST_HEAD_BYTES + self.dims) + HASH_BYTES
+            let rows = (step.rows.len() + step.ghosts.len()) * (ROW_HEAD_BYTES + self.dims);
+            STEP_HEAD_BYTES + rows + step.factors.len() * (FACTOR_HEAD_BYTES + self.dims) + HASH_BYTES
         };
         self.head_bytes().len() + self.steps.iter().map(of_step).sum::<usize>()
     }
@@ -266,7 +268,9 @@ fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
 pub(super) fn step_bytes(step: &TrajectoryStep) -> Vec<u8> {
     let mut bytes = step.step.to_le_bytes().to_vec();
     [step.learning_rate, step.keep, step.scale].iter().for_each(|value| bytes.extend(value.to_le_bytes()));
-    [step.rows.len(), step.ghosts.len()].iter().for_each(|count| bytes.extend((*count as u32).to_le_bytes()));
+    [step.rows.len(), step.factors.len(), step.ghosts.len()]
+        .iter()
+        .for_each(|count| bytes.extend((*count as u32).to_le_bytes()));
     let add_vector = |bytes: &mut Vec<u8>, vector: &Quantised| {
         bytes.extend(vector.scale.to_le_bytes());
         bytes.extend(vector.values.iter().map(|value| value.to_le_bytes()[0]));
@@ -275,8 +279,8 @@ pub(super) fn step_bytes(step: &TrajectoryStep) -> Vec<u8> {
         bytes.extend(row.sample.to_le_bytes());
         bytes.extend(row.tokens.to_le_bytes());
         add_vector(&mut bytes, &row.gradient);
-        add_vector(&mut bytes, &row.factor);
     }
+    step.factors.iter().for_each(|factor| add_vector(&mut bytes, factor));
     for ghost in &step.ghosts {
         bytes.extend(ghost.ghost.to_le_bytes());
         bytes.extend(ghost.tokens.to_le_bytes());
@@ -358,9 +362,11 @@ impl<'a> Reader<'a> {
     fn step(&mut self, of: &Trajectory) -> Option<Result<TrajectoryStep, TrajectoryError>> {
         let from = self.at;
         let (step, learning_rate, keep, scale) = (self.u64()?, self.f64()?, self.f64()?, self.f64()?);
-        let (count, ghost_count) = (self.u32()? as usize, self.u32()? as usize);
-        let rows = self.take(count.checked_mul(ROW_HEAD_BYTES + 2 * of.dims)?)?;
-        let of_ghosts = self.take(ghost_count.checked_mul(GHOST_HEAD_BYTES + of.dims)?)?;
+        let counts = [self.u32()?, self.u32()?, self.u32()?].map(|count| count as usize);
+        let [count, factor_count, ghost_count] = counts;
+        let rows = self.take(count.checked_mul(ROW_HEAD_BYTES + of.dims)?)?;
+        let of_factors = self.take(factor_count.checked_mul(FACTOR_HEAD_BYTES + of.dims)?)?;
+        let of_ghosts = self.take(ghost_count.checked_mul(ROW_HEAD_BYTES + of.dims)?)?;
         if !self.is_sealed(from)? {
             return Some(Err(malformed(format!("the checksum of step {step} does not hold"))));
         }
@@ -377,12 +383,16 @@ impl<'a> Reader<'a> {
         let mut captured = Vec::with_capacity(count);
         for _ in 0..count {
             let (sample, tokens) = (reader.u32()?, reader.u32()?);
-            let (gradient, factor) = (reader.quantised(of.dims)?, reader.quantised(of.dims)?);
-            let fits = (sample as usize) < of.samples.len() && tokens > 0;
-            if !(fits && sound(&gradient) && sound(&factor)) {
+            let gradient = reader.quantised(of.dims)?;
+            if !((sample as usize) < of.samples.len() && tokens > 0 && sound(&gradient)) {
                 return Some(Err(malformed(format!("step {step} has a row that is none of a training sample"))));
             }
-            captured.push(CapturedRow { sample, tokens, gradient, factor });
+            captured.push(CapturedRow { sample, tokens, gradient });
+        }
+        let mut reader = Reader { bytes: of_factors, at: 0 };
+        let factors = (0..factor_count).map(|_| reader.quantised(of.dims)).collect::<Option<Vec<_>>>()?;
+        if !(factors.is_empty() || factors.len() == captured.len()) || !factors.iter().all(sound) {
+            return Some(Err(malformed(format!("step {step} has factors that are none of its rows"))));
         }
         let mut reader = Reader { bytes: of_ghosts, at: 0 };
         let mut ghosts = Vec::with_capacity(ghost_count);
@@ -393,6 +403,6 @@ impl<'a> Reader<'a> {
             }
             ghosts.push(CapturedGhost { ghost, tokens, gradient });
         }
-        Some(Ok(TrajectoryStep { step, learning_rate, keep, scale, rows: captured, ghosts }))
+        Some(Ok(TrajectoryStep { step, learning_rate, keep, scale, rows: captured, factors, ghosts }))
     }
 }

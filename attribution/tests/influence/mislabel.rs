@@ -3,6 +3,7 @@
 use crate::least_squares::{LeastSquares, WIDTH, product};
 use crate::{Trained, dataset, settings};
 use tributary_attribution::{AttributionError, ScreenSettings, Suspicion, screen, screen_by_losses};
+use tributary_lora::sample_loss;
 
 /// Area under the curve: how often a wrong one stands before a right one.
 fn auc(order: &[usize], wrong: &[bool]) -> f64 {
@@ -120,42 +121,18 @@ fn settings_are_checked() {
 }
 
 #[test]
-fn a_loss_is_raised_by_half_of_what_the_sample_took_from_it() {
-    let (problem, wrong) = planted();
-    let (trajectory, result) = problem.recorded();
-    let residual = |at: &[f64], row: usize| product(&problem.inputs[row], at) - problem.targets[row];
-    let losses: Vec<f64> = (0..80).map(|row| residual(&result, row).powi(2) / 2.0).collect();
-    let suspicions = screen_by_losses(&trajectory, &losses).unwrap();
-    assert!(suspicions.windows(2).all(|pair| pair[0].score >= pair[1].score));
-
-    // What the sample's steps moved along its input, times the gradient of its last.
-    let (mut moved, mut last) = (vec![0f64; 80], vec![0f64; 80]);
-    problem.trained(None, |step, at| {
-        let step = &trajectory.steps()[step];
-        for row in step.rows.iter().map(|row| row.sample as usize) {
-            last[row] = residual(at, row);
-            moved[row] += step.learning_rate * step.scale * last[row];
-        }
-    });
-    for Suspicion { place, score, .. } in &suspicions {
-        let length = product(&problem.inputs[*place], &problem.inputs[*place]);
-        let own = 0.5 * moved[*place] * last[*place] * length;
-        let expected = losses[*place] + own;
-        // Rows are rounded to 127 steps.
-        assert!((score - expected).abs() <= 0.02 * own.abs() + 1e-6, "{place}: {score} {expected}");
-    }
-    let order: Vec<usize> = suspicions.iter().map(|suspicion| suspicion.place).collect();
-    assert!(auc(&order, &wrong) > 0.95, "{}", auc(&order, &wrong));
-}
-
-#[test]
-fn losses_must_be_those_of_the_run() {
+fn a_loss_counts_with_the_part_that_is_left_of_it() {
     let trained = Trained::new(dataset(), settings(), 8);
-    let count = trained.trajectory.samples().len();
-    let error = screen_by_losses(&trained.trajectory, &vec![1.0; count - 1]).unwrap_err();
-    assert!(error.to_string().contains("samples"), "{error}");
-    assert!(screen_by_losses(&trained.trajectory, &vec![f64::NAN; count]).is_err());
-    let untrained = tributary_attribution::Trajectory::new(&trained.run, 8, 3).unwrap();
-    let error = screen_by_losses(&untrained, &vec![1.0; count]).unwrap_err();
-    assert!(matches!(error, AttributionError::NoCheckpoints), "{error}");
+    let inputs = trained.inputs();
+    let (model, adapter) = (inputs.model, trained.run.adapter().unwrap());
+    let samples = inputs.dataset.training();
+    let suspicions = screen_by_losses(model, adapter, samples).unwrap();
+    assert_eq!(suspicions.len(), samples.len());
+    assert!(suspicions.windows(2).all(|pair| pair[0].score >= pair[1].score));
+    for Suspicion { place, sample, score } in suspicions {
+        let loss = |adapter| f64::from(sample_loss(model, adapter, &samples[place]).unwrap());
+        let (after, before) = (loss(Some(adapter)), loss(None));
+        assert_eq!(sample, samples[place].id());
+        assert!(before > 0.1 && (score - (after * (after / before)).sqrt()).abs() < 1e-12, "{score} {after} {before}");
+    }
 }

@@ -6,6 +6,7 @@ use super::{
     inputs::{InputArgs, Sources},
     model,
     reward::SharesArgs,
+    suspects::{self, SuspectsArgs},
     train::show_activity,
 };
 use crate::{args::parse, context::Context, output::Output, progress::Task, views::ShareView};
@@ -36,6 +37,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Check the evidence of an answer: that its units follow from its sketch, and that from its tokens
     CheckAnswer(CheckAnswerArgs),
+    /// List the samples of a job that look wrong, for a curator to look at; needs the contributions' files
+    Suspects(SuspectsArgs),
 }
 
 /// A job to check, and where its inputs come from.
@@ -66,6 +69,7 @@ impl Command {
             Self::Verify(args) => verify(context, args).await,
             Self::Explain(args) => explain::explain(context, args).await,
             Self::CheckAnswer(args) => explain::check_answer(context, args).await,
+            Self::Suspects(args) => suspects::suspects(context, args).await,
         }
     }
 }

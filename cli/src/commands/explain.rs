@@ -95,17 +95,18 @@ impl Record for AnswerView {
 }
 
 /// A job's model with all that its answers are explained by.
-struct Subject {
-    model: Model,
-    tokenizer: Tokenizer,
-    adapter: Adapter,
-    bundle: Bundle,
-    recipe: Recipe,
+pub(super) struct Subject {
+    pub model: Model,
+    pub tokenizer: Tokenizer,
+    pub adapter: Adapter,
+    pub bundle: Bundle,
+    pub recipe: Recipe,
     /// The samples whose files are at hand.
-    lines: HashMap<ContentHash, CanonicalLine>,
+    pub lines: HashMap<ContentHash, CanonicalLine>,
 }
 
-async fn subject(context: &Context, args: &InputArgs) -> anyhow::Result<Subject> {
+/// The job's bundle, checked against the chain, with its base model and the files that are given.
+pub(super) async fn subject(context: &Context, args: &InputArgs) -> anyhow::Result<Subject> {
     let client = context.client().await?;
     let job = args.job;
     let (report, recipe) = model::report(&client, job).await?;

@@ -20,6 +20,7 @@ mod recount;
 pub(crate) mod reward;
 mod serve;
 mod studio;
+mod suspects;
 mod train;
 mod trainer;
 mod voucher;

@@ -17,8 +17,8 @@ use tributary_daemon::{
 use tributary_lora::{Adapter, Dataset, EncodedSample, Snapshot};
 use tributary_protocol::{ContentHash, answer::Accuracy, recipe::AttributionMethod};
 
-/// Dimensions of a sample's row: a sample takes 4,096 bytes and its hash.
-pub(crate) const EMBEDDING_DIMS: usize = 4_096;
+/// Numbers of a sample's row: with its hash and unit it takes 4,096 bytes.
+pub(crate) const EMBEDDING_DIMS: usize = 16_240;
 /// How right the attribution was found to be, below a job's folder. Its figures are in the evidence.
 const ACCURACY_FILE: &str = "accuracy.json";
 /// The runs again, below a job's folder.
