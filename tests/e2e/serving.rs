@@ -5,7 +5,7 @@ use harness::{Daemon, Node, binary, free_port, get};
 use serde_json::Value;
 use std::{path::Path, process::Command};
 use tributary_client::{JobState, calls};
-use tributary_protocol::{Amount, ChannelId, ModelId, amount::TRIB, model::Prices};
+use tributary_protocol::{Amount, ChannelId, JobId, ModelId, amount::TRIB, model::Prices};
 
 const OPERATOR: &str = "alice";
 const APP: &str = "ferdie";
@@ -46,6 +46,24 @@ fn amount(value: &Value) -> Amount {
     value.as_str().unwrap().parse().unwrap()
 }
 
+/// What a curator sees who has one of the job's files, or another.
+fn look_for_wrong_samples(node: &Node, job: JobId, trainer: &str) {
+    let of = |name: &str| harness::repository().join(name).to_str().unwrap().to_owned();
+    let suspects = |data: &str| {
+        let (job, base, data) = (job.to_string(), of("models/tributary-tiny"), of(data));
+        let arguments = ["--top=3", "--base", &base, "--provider", trainer, "--data", &data];
+        tributary(node, "charlie", &[&["attribution", "suspects", &job][..], &arguments].concat())
+    };
+    let found = suspects("cli/demo-data/harbour-a.jsonl").unwrap();
+    let scores: Vec<f64> =
+        found["suspects"].as_array().unwrap().iter().map(|one| one["score"].as_f64().unwrap()).collect();
+    assert!(scores.len() == 3 && scores.is_sorted_by(|a, b| a >= b), "{found}");
+    assert!(found["screened"].as_u64().unwrap() < found["trained_on"].as_u64().unwrap(), "{found}");
+    assert!(found["suspects"][0]["prompt"].as_str().unwrap().contains("Saltmere"), "{found}");
+    let error = suspects("cli/demo-data/harbour-c.jsonl").unwrap_err();
+    assert!(error.contains("none of the given files") && error.contains("hint"), "{error}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_is_asked_paid_kept_over_a_kill_and_redeemed_until_the_grant_is_revoked() {
     let node = Node::start().unwrap();
@@ -62,6 +80,7 @@ async fn an_answer_is_asked_paid_kept_over_a_kill_and_redeemed_until_the_grant_i
 
     let health = get(scene.trainer_port, "/healthz").unwrap();
     let trainer = health["exchange"][0].as_str().unwrap().to_owned();
+    look_for_wrong_samples(&node, job, &trainer);
     let (port, folder) = (free_port().unwrap(), scene.folder.path().to_owned());
     scene.daemons.push(start(&node, model, &trainer, port, &folder));
     let operator = wait_for("the operator", &mut scene.daemons, async || get(port, "/v1/operator").ok()).await;

@@ -6,19 +6,17 @@
 use crate::{
     Bench, processor_seconds,
     run::{DIMS, SNAPSHOTS, Trained},
-    task::{Row, Task},
+    task::Task,
     write_json,
 };
 use candle_core::{Device, Tensor};
 use serde_json::json;
 use std::{collections::HashMap, path::Path};
-use tributary_attribution::spans::{Answer, IndexedSample, SpanIndex, SpanLimits, find_spans, span_evidence};
 use tributary_attribution::{
     DataInf, DataValueEmbedding, EmbeddingSettings, GradientCosine, GradientDot, Influence, Inputs, QueryGradients,
     ScreenSettings, Suspicion, TracInCp, Trak, embed, screen, screen_by_losses, unobserved,
 };
-use tributary_lora::{EncodedSample, sample_loss};
-use tributary_protocol::{ContributionId, Ppm};
+use tributary_lora::sample_loss;
 
 /// Dampings of DataInf and TRAK, and multiples of the Fisher matrices; the defaults are among them.
 const DAMPINGS: [f64; 5] = [0.01, 0.1, 1.0, 10.0, 100.0];
@@ -72,8 +70,8 @@ pub fn write(bench: &Bench, task: &Task, trained: &Trained, few: bool, folder: &
     }
     if !few {
         let shape = (task.queries.len(), task.dataset.training().len());
-        let words = Tensor::from_vec(words(task).concat(), shape, &Device::Cpu).unwrap();
-        tensors.insert("spans;;default".to_owned(), words);
+        let scores = Tensor::from_vec(mean_cosines(&inputs, &queries).concat(), shape, &Device::Cpu).unwrap();
+        tensors.insert("gradient cosine;mean over checkpoints;".to_owned(), scores);
     }
 
     let mut add = |name: &str, suspicion: Vec<f64>| {
@@ -107,19 +105,17 @@ pub fn write(bench: &Bench, task: &Task, trained: &Trained, few: bool, folder: &
     write_json(&folder.join("ours.json"), &facts);
 }
 
-/// What the words alone say: for each query, the information of the spans that it shares with each sample.
-fn words(task: &Task) -> Vec<Vec<f64>> {
-    let samples = task.dataset.training();
-    let index = SpanIndex::build(samples.iter().map(|sample| IndexedSample {
-        sample: sample.id(),
-        contribution: ContributionId(0),
-        tokens: sample.tokens(),
-    }))
-    .unwrap();
-    let limits = SpanLimits { spans: Ppm::ONE, tokens_min: 1, places_max: samples.len() };
-    let of_query = |(_, query): &(Row, EncodedSample)| {
-        let evidence = span_evidence(&find_spans(&index, &Answer::new(query.tokens()), &limits));
-        samples.iter().map(|sample| evidence.get(&sample.id()).copied().unwrap_or(0) as f64).collect()
-    };
-    task.queries.iter().map(of_query).collect()
+/// The cosine of gradients at every checkpoint, on average.
+fn mean_cosines(inputs: &Inputs<'_>, queries: &[QueryGradients]) -> Vec<Vec<f64>> {
+    let mut sums = vec![vec![0f64; inputs.dataset.training().len()]; queries.len()];
+    for place in 0..inputs.snapshots.len() {
+        let snapshots = &inputs.snapshots[place..=place];
+        let fitted = GradientCosine.fit(&Inputs { snapshots, ..*inputs }, &unobserved).unwrap();
+        for (sums, query) in sums.iter_mut().zip(queries) {
+            let query = QueryGradients::new(vec![query.at(place).unwrap().to_vec()]).unwrap();
+            let scores = fitted.scores(&query).unwrap();
+            sums.iter_mut().zip(scores).for_each(|(sum, score)| *sum += score / inputs.snapshots.len() as f64);
+        }
+    }
+    sums
 }

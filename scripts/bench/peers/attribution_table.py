@@ -58,7 +58,7 @@ class Seed:
                 totals = numpy.array(tangents[way])
                 parts = numpy.where(sums > 0, totals / numpy.where(sums > 0, sums, 1), 0)
                 even = numpy.where(sums > 0, 0, totals / sizes)
-                note = "default" if way == "gradient" else ""
+                note = "default" if way == "loss" else ""
                 self.scores[OURS, f"tangents of {name}", way, note] = positive * (parts @ member.T) + even @ member.T
 
     def retrains(self, kind):

@@ -113,7 +113,8 @@ impl Explaining {
         let of_tangents = tangents.as_ref().map_or(0, |tangents| tangents.groups().count() * tangents.parameters());
         // Rows of bytes, roots of two bytes, and tangents of four at most; the report's lists are smaller.
         let rows = embeddings.samples().len() + embeddings.ghosts().len();
-        let bytes = rows * embeddings.dims() + 2 * embeddings.parameters() + 4 * of_tangents + 8 * weights.len();
+        let bytes =
+            rows * embeddings.bytes_per_sample() + 2 * embeddings.parameters() + 4 * of_tangents + 8 * weights.len();
         Ok(Self { report, embeddings, tangents, model, adapter, places, rule, bytes })
     }
 
