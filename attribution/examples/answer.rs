@@ -1,4 +1,4 @@
-//! What an answer costs once its gradient is there: scores of the groups, units of every sample, sums of the contributions.
+//! What an answer costs once its gradient is there: scores of the groups and of every sample, units, sums of the contributions.
 //!
 //! ```text
 //! cargo run --release -p tributary-attribution --example answer -- [SAMPLES [GROUPS [PARAMETERS]]]
@@ -6,11 +6,13 @@
 #![expect(clippy::unwrap_used, reason = "an example may panic")]
 
 use std::time::Instant;
-use tributary_attribution::{Answer, ContributionHashes, Corpus, SampleScores, Tangent, Tangents};
+use tributary_attribution::{Answer, ContributionHashes, Corpus, SampleScores, Tangent, Tangents, integer_scores};
 use tributary_protocol::{ContentHash, ContributionId, Ppm, answer::Rule};
 
 const ROUNDS: usize = 50;
 const CONTRIBUTIONS: usize = 100;
+/// Numbers of a row, and bytes.
+const DIMS: usize = 16_240;
 
 /// A file of tangents with arbitrary numbers, by the format in docs/protocol/attribution.md.
 fn tangents(ids: &[ContentHash], groups: usize, parameters: usize) -> Tangents {
@@ -51,7 +53,11 @@ fn main() {
     let ghosts: Vec<i64> = (samples..samples + samples / 10).map(|at| noise(at) / 3).collect();
     let gradient: Vec<f32> = (0..parameters).map(|at| ((at * 37) % 101) as f32 / 50.0 - 1.0).collect();
 
-    let mut times: [Vec<f64>; 3] = Default::default();
+    let rows: Vec<u8> = (0..samples * DIMS / 4).map(|at| (at * 31 % 251) as u8).collect();
+    let (units, query) =
+        (vec![1u32; samples], (0..DIMS).map(|at| (at % 255) as i8 ^ 1).map(|one| one.max(-127)).collect::<Vec<i8>>());
+
+    let mut times: [Vec<f64>; 4] = Default::default();
     let mut paid = 0;
     for _ in 0..ROUNDS {
         let began = Instant::now();
@@ -65,10 +71,16 @@ fn main() {
         let began = Instant::now();
         let contributions = answer.by_contribution(&found.shares, &corpus).unwrap();
         times[2].push(began.elapsed().as_secs_f64());
+        let began = Instant::now();
+        assert_eq!(integer_scores(&rows, &units, &query).unwrap().len(), samples);
+        times[3].push(began.elapsed().as_secs_f64());
         paid = contributions.iter().map(|contribution| contribution.units).sum::<u64>();
     }
     println!("{samples} samples, {groups} groups, {parameters} parameters; {paid} units paid");
-    for (what, mut times) in ["scores of the groups", "units of the samples", "contributions"].into_iter().zip(times) {
+    for (what, mut times) in ["scores of the groups", "units of the samples", "contributions", "scores of the samples"]
+        .into_iter()
+        .zip(times)
+    {
         times.sort_unstable_by(f64::total_cmp);
         println!("{what:22} median {:6.2} ms, worst {:6.2} ms", times[ROUNDS / 2] * 1e3, times[ROUNDS - 1] * 1e3);
     }

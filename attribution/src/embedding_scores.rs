@@ -1,6 +1,6 @@
 //! From sketches to scores, in integers.
 
-use crate::packed::{packed_bytes, unpack};
+use crate::packed::{Query, packed_bytes};
 use rayon::prelude::*;
 
 /// Most numbers of a row.
@@ -19,12 +19,9 @@ pub fn integer_scores(rows: &[u8], units: &[u32], query: &[i8]) -> Option<Vec<i6
     if !fits || query.contains(&i8::MIN) {
         return None;
     }
-    let score = |numbers: &mut Vec<i8>, (row, unit): (&[u8], &u32)| {
-        unpack(row, numbers);
-        i64::from(*unit) * i64::from(product(numbers, query))
-    };
-    let rows = rows.par_chunks_exact(bytes).zip(units);
-    Some(rows.map_init(|| vec![0i8; query.len()], score).collect())
+    let query = Query::new(query);
+    let score = |(row, unit): (&[u8], &u32)| i64::from(*unit) * i64::from(query.product(row));
+    Some(rows.par_chunks_exact(bytes).zip(units).map(score).collect())
 }
 
 /// At most 2^16 products of at most 127²: below 2^31.
