@@ -299,7 +299,9 @@ pub fn ghost_units(
         let mut all = samples.to_vec();
         all.extend(posing.iter().map(|ghost| {
             let Ghost { id, group, score, .. } = **ghost;
-            SampleScore { id, cluster: id, similarity: Ppm::ZERO, group, score }
+            // Not its hash: what was held out can be the first sample of a cluster that was trained on in another group.
+            let cluster = ContentHash::of(&[b"posing".as_slice(), &id.0].concat());
+            SampleScore { id, cluster, similarity: Ppm::ZERO, group, score }
         }));
         let shares = share(rule, &Scores { groups, samples: &all, ghosts: &floor })?;
         let (of_samples, of_ghosts) = shares.units.split_at(samples.len());

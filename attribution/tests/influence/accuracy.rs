@@ -171,6 +171,11 @@ fn ghosts_are_paid_as_others_where_scores_cannot_tell_and_nothing_where_they_can
         ghost_share(&rule, &[1, 1, 1, 1], samples, says, ghosts)
     };
     assert_eq!(of(&alike, &said(&alike), &ghosts[..1]).unwrap(), Ppm::ZERO);
+    // Trained on is what paraphrases a ghost, in another group than the ghost's nearest sample.
+    let mut paraphrase = alike.clone();
+    let held_out = ghosts.iter().find(|ghost| ghost.group != paraphrase[0].group).unwrap();
+    (paraphrase[0].cluster, paraphrase[0].similarity) = (held_out.id, Ppm::new(600_000).unwrap());
+    of(&paraphrase, &said(&paraphrase), &ghosts).unwrap();
     assert!(matches!(of(&alike, &[], &ghosts), Err(AccuracyError::Size { found: 0, expected: 200, .. })));
 
     // Ghosts that teach what a paid sample teaches stand for nobody; where that sample is not paid, they do.
