@@ -40,6 +40,7 @@ mod influence;
 mod measure;
 mod mislabel;
 mod packed;
+mod planted;
 mod recompute;
 mod report;
 pub mod spans;
@@ -63,6 +64,7 @@ pub use influence::{
 };
 pub use measure::{MeasureError, MeasureSettings, measure};
 pub use mislabel::{ScreenSettings, Suspicion, screen, screen_by_losses};
+pub use planted::Planted;
 pub use recompute::{Comparison, UNITS_TOLERANCE, recompute};
 pub use report::{
     AttributionReport, CheckpointEvidence, ContributionEvidence, SampleEvidence, TRAINING_RULE, attribute,

@@ -7,6 +7,8 @@ use crate::{
     error::AttributionError,
     explain::{AnswerScores, ExplainError, answer_groups, answer_scores},
     groups::Groups,
+    mislabel::screen_by_losses,
+    planted::Planted,
     tangents::{RetrainObserver, Retrainer, TangentError, Tangents, random_coalitions},
 };
 use std::collections::HashMap;
@@ -33,11 +35,13 @@ pub struct MeasureSettings {
     /// Whether every contributor is left out once as well, a run for each, so that the record says how right any sum of
     /// single effects could be. Of groups it is known anyway.
     pub ceiling: bool,
+    /// Whether a run is trained with planted wrong labels, to see whether the screen finds them.
+    pub mislabel: bool,
 }
 
 impl Default for MeasureSettings {
     fn default() -> Self {
-        Self { coalitions: 16, seed: 0, way: TangentWay::default(), ceiling: false }
+        Self { coalitions: 16, seed: 0, way: TangentWay::default(), ceiling: false, mislabel: true }
     }
 }
 
@@ -79,7 +83,7 @@ pub enum MeasureError {
     /// A loss could not be computed.
     #[error(transparent)]
     Loss(#[from] TrainError),
-    /// A training sample belongs to no contribution.
+    /// A training sample belongs to no contribution, or has a loss that is no number under planted labels.
     #[error(transparent)]
     Owner(#[from] AttributionError),
     /// The predictions could not be compared with the losses.
@@ -149,16 +153,38 @@ impl Members {
     }
 }
 
+/// What the screen says of samples of which some have wrong labels, and which these are. `None` if too few can have one.
+#[expect(clippy::type_complexity, reason = "two lists")]
+fn screened(
+    retrainer: &Retrainer<'_>,
+    groups: &Groups,
+    seed: u64,
+    observer: RetrainObserver<'_>,
+) -> Result<Option<(Vec<f64>, Vec<bool>)>, MeasureError> {
+    let training = retrainer.dataset().training();
+    let Some(Planted { samples, is_wrong }) = Planted::new(training, groups.of_sample(), seed) else { return Ok(None) };
+    let planted = retrainer.with_samples(samples)?;
+    let mut scores = vec![0f64; is_wrong.len()];
+    for retrained in planted.run(&[vec![true; is_wrong.len()]], observer)? {
+        let adapter = retrained.load(retrainer.model())?;
+        for suspicion in screen_by_losses(retrainer.model(), &adapter, planted.dataset().training())? {
+            scores[suspicion.place] = suspicion.score;
+        }
+    }
+    Ok(Some((scores, is_wrong)))
+}
+
 /// Measures how accurate the attribution of a job is: the record that stands on chain beside its payouts.
 ///
 /// Trains random coalitions of 80 % of the contributors (of the groups, with fewer than five), asks the
 /// run's validation samples as queries, and compares their losses with what the coalitions' members are predicted to do:
-/// the scores of groups, divided inside each as units are ([`share`]). The same queries say what ghosts would be paid.
+/// the scores of groups, divided inside each as units are ([`share`]). The same queries say what ghosts would be paid. One more
+/// run, with wrong labels, says how many of them the screen finds.
 /// `clusters` are those of the training samples ([`Corpus::standings`]), and `result` the adapter that tangents and
 /// embeddings are of.
 ///
 /// A function of its inputs: the same are measured the same. What was trained is kept in the retrainer's folder, so that a
-/// process that is killed goes on. Cost: the coalitions, and an explained answer for each query.
+/// process that is killed goes on. Cost: the coalitions, a run, and an explained answer for each query.
 #[expect(clippy::too_many_arguments, reason = "each is a thing of its own that a job has")]
 pub fn measure(
     retrainer: &Retrainer<'_>,
@@ -185,7 +211,7 @@ pub fn measure(
     let groups = answer_groups(tangents, embeddings)?;
     let members = Members::new(corpus, &groups)?;
 
-    let MeasureSettings { coalitions, seed, way, ceiling } = settings;
+    let MeasureSettings { coalitions, seed, way, ceiling, mislabel } = settings;
     let coalitions = random_coalitions(members.count, members.count * 4 / 5, coalitions.into(), seed);
     let mut runs: Vec<Vec<bool>> = coalitions.iter().map(|is_in| members.included(is_in)).collect();
     if ceiling && !members.are_groups {
@@ -234,11 +260,12 @@ pub fn measure(
             _ => Vec::new(),
         });
     }
+    let screened = if mislabel { screened(retrainer, &groups, seed, observer)? } else { None };
     let exact = (ceiling || members.are_groups).then(|| Predictions::sums(&exact, &coalitions));
     let measurement = Measurement {
         coalitions: Predictions { predicted: &Predictions::sums(&effects, &coalitions), losses: &losses },
         exact: exact.as_deref(),
-        mislabel: None,
+        mislabel: screened.as_ref().map(|(scores, is_wrong)| (scores.as_slice(), is_wrong.as_slice())),
         ghost_share: of_ghosts.share(),
         seed,
     };

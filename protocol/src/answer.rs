@@ -16,9 +16,9 @@ use scale_info::TypeInfo;
 
 /// Most groups.
 pub const GROUPS_MAX: u16 = 64;
-/// A group counts from this part of the best group's score on, 1 / 10: what is left out and was not needed moves losses too, since
+/// A group counts from this part of the best group's score on, 1 / 2: what is left out and was not needed moves losses too, since
 /// every retrain ends somewhere else.
-pub const GROUP_PART: u128 = 10;
+pub const GROUP_PART: u128 = 2;
 /// Most samples, ghosts counted too: 2^24, as many as a contribution root has leaves.
 pub const SAMPLES_MAX: usize = 1 << 24;
 
@@ -55,11 +55,11 @@ pub struct Rule {
 impl Rule {
     /// The rule for a model whose attribution was measured to be so accurate.
     ///
-    /// Ghosts up to the 90th percentile earn nothing: those held out from the same data may say what a sample says, and the
-    /// highest of them would take the floor above the sample. A sample gets at most half, so that no single estimate decides
+    /// Ghosts up to the 95th percentile earn nothing: of twenty all but one, since one held out from the same data may say what a
+    /// sample says, and would take the floor above it. A sample gets at most half, so that no single estimate decides
     /// all.
     pub const fn new(attributed: Ppm) -> Self {
-        Self { floor_quantile: Ppm::from_percent(90), sample_max: Ppm::from_percent(50), attributed }
+        Self { floor_quantile: Ppm::from_percent(95), sample_max: Ppm::from_percent(50), attributed }
     }
 }
 
@@ -155,7 +155,7 @@ impl core::error::Error for AnswerError {}
 
 /// Divides [`SHARE_UNITS`] among the samples and the base pool.
 ///
-/// 1. A group's weight is what its score has above a tenth of the highest ([`GROUP_PART`]); at or below, it is 0. The attributed
+/// 1. A group's weight is what its score has above half of the highest ([`GROUP_PART`]); at or below, it is 0. The attributed
 ///    units, [`Rule::attributed`] of all, are apportioned to the groups by their weights.
 /// 2. The floor is the ghosts' score at [`Rule::floor_quantile`] (nearest rank), and not below 0. In a group with more than half
 ///    of all weights it is not above half the highest score of its samples. What a sample has above the floor of its group is its
@@ -310,7 +310,7 @@ fn floor_of(ghosts: &[i64], quantile: Ppm) -> i64 {
     at.copied().unwrap_or(0).max(0)
 }
 
-/// What each group's score has above a tenth of the highest, in tenths.
+/// What each group's score has above half of the highest, twice.
 fn group_weights(scores: &[i64]) -> Option<Vec<u128>> {
     let best = scores.iter().map(|score| positive(*score)).max().unwrap_or(0);
     let weight = |score: &i64| Some(positive(*score).checked_mul(GROUP_PART)?.saturating_sub(best));

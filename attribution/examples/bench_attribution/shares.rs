@@ -20,13 +20,13 @@ use tributary_attribution::{
 use tributary_lora::{Adapter, EncodedSample, sample_gradient};
 use tributary_protocol::{
     ContentHash, Ppm,
-    answer::{Rule, by_owner},
+    answer::{GROUPS_MAX, Rule, by_owner},
     recipe::TangentWay,
     stream::SHARE_UNITS,
 };
 
-/// Groups by content.
-pub const GROUPS: u16 = 16;
+/// Groups by content: as many as can be.
+pub const GROUPS: u16 = GROUPS_MAX;
 /// Accounts that hand in the attacker's samples again, and accounts that one contributor is split into.
 const FOLD: usize = 8;
 /// The contributor who attacks.
@@ -205,8 +205,9 @@ fn copies(bench: &Bench, task: &Task, honest: f64, seed: u64, folder: &Path) {
     };
     let exact = copied(&|_, row| (row.prompt.clone(), row.completion.clone()));
     let near = copied(&|account, row| changed(account, row));
+    let other_words = copied(&|account, row| (reworded(account, &row.prompt), row.completion.clone()));
     let mut written = serde_json::Map::new();
-    for (name, more) in [("exact", exact), ("near", near)] {
+    for (name, more) in [("exact", exact), ("near", near), ("reworded", other_words)] {
         let attacked = task.with(&bench.tokenizer, &more, false);
         let folder_of = folder.join(format!("copies-{name}"));
         let trained = Trained::new(bench, &attacked, seed, &folder_of);
@@ -223,6 +224,9 @@ fn copies(bench: &Bench, task: &Task, honest: f64, seed: u64, folder: &Path) {
             "gain": income / honest,
         });
         written.insert(name.to_owned(), value);
+        if name == "reworded" {
+            continue;
+        }
 
         // Without any defence: all of them trained on, for every method to score.
         let plain = task.with(&bench.tokenizer, &more, true);
@@ -233,7 +237,26 @@ fn copies(bench: &Bench, task: &Task, honest: f64, seed: u64, folder: &Path) {
     write_json(&folder.join("attacks.json"), &Value::Object(written));
 }
 
-/// What somebody does who knows that copies are looked for.
+/// Words of questions, each with another that asks the same. Every account has one of its own.
+const OTHER_WORDS: [(&str, &str); FOLD] = [
+    ("What", "Which"),
+    ("Which", "What"),
+    ("When", "What time"),
+    (" is ", " would be "),
+    (" does ", " may "),
+    (" the ", " that "),
+    (" of ", " at "),
+    ("colour", "shade"),
+];
+
+/// What somebody does who knows how copies are looked for: another word for one of the question's, or where it has none, a
+/// question about the question.
+fn reworded(account: usize, prompt: &str) -> String {
+    let (word, other) = OTHER_WORDS[account];
+    if prompt.contains(word) { prompt.replace(word, other) } else { format!("Answer this number {account}: {prompt}") }
+}
+
+/// What somebody does who hopes that copies are not looked for.
 fn changed(account: usize, row: &Row) -> (String, String) {
     let Row { prompt, completion, .. } = row;
     match account {

@@ -6,7 +6,8 @@
 //!
 //! In four steps: texts become sets of shingles ([`SampleSets`]); sets become signatures ([`MinHash`]); signatures that agree
 //! in a band are candidates; and a candidate counts by exact Jaccard similarity, the smaller of that of the shingles and
-//! that of the answers' words. All of it is arithmetic of integers.
+//! that of the answers' words. Short texts that are an earlier one with a few words put in are looked for by themselves. All of it
+//! is arithmetic of integers.
 //!
 //! # What it does not find
 //! - A text whose similarity in words is below [`PARAPHRASE`]: to rewrite every seventh word is enough, or most of a short
@@ -14,16 +15,19 @@
 //! - A few of those above it: candidates are found with the probability that [`BANDS`] and [`ROWS`] give (87 % at 0.5,
 //!   98.8 % at 0.6, all but one in 10^7 at 0.8), and more rarely where somebody, who knows the seed, picks words to avoid it.
 
+mod added;
 mod cluster;
 mod lsh;
 mod minhash;
 mod shingle;
 
+pub use added::{ANSWER_ADDED, PROMPT_ADDED};
 pub use cluster::Member;
 pub use lsh::{BANDS, BUCKET_MAX, ROWS};
 pub use minhash::{MinHash, PERMUTATIONS, SEED};
-pub use shingle::{SHINGLE_WORDS, SampleSets};
+pub use shingle::{SHINGLE_WORDS, SHORT_WORDS, SampleSets};
 
+use added::ShortTexts;
 use cluster::UnionFind;
 use lsh::Buckets;
 use rayon::prelude::*;
@@ -45,11 +49,12 @@ pub enum Verdict {
         /// The sample that it copies.
         of: usize,
     },
-    /// At least as similar as [`COPY`]: not trained on.
+    /// At least as similar as [`COPY`], or a short text that is an earlier one with at most [`PROMPT_ADDED`] and [`ANSWER_ADDED`]
+    /// words put in: not trained on.
     NearCopy {
         /// The most similar kept sample, the first of several.
         of: usize,
-        /// How similar.
+        /// How similar; of a text with words put in, how much of its words the other has.
         similarity: Ppm,
     },
     /// At least as similar as [`PARAPHRASE`]: trained on, in the cluster of what it resembles.
@@ -109,14 +114,15 @@ pub fn find_duplicates<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Dup
     }
     drop(seen);
     let family = MinHash::new();
-    let (sets, signatures): (Vec<SampleSets>, Vec<_>) = distinct
+    let ((sets, short), signatures): ((Vec<SampleSets>, Vec<_>), Vec<_>) = distinct
         .par_iter()
         .map(|(_, sample)| {
-            let sets = SampleSets::of(sample);
+            let (sets, short) = shingle::read(sample);
             let signature = (!sets.shingles.is_empty()).then(|| Box::new(family.signature(&sets.shingles)));
-            (sets, signature)
+            ((sets, short), signature)
         })
         .unzip();
+    let short = ShortTexts::new(short);
     let mut buckets = Buckets::new(&signatures);
     drop(signatures);
 
@@ -130,19 +136,22 @@ pub fn find_duplicates<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Dup
             .filter_map(|other| Some((sets[index].similarity(&sets[other], PARAPHRASE.parts())?, other)))
             .collect();
         // The first of the most similar: `max_by` would take the last.
-        let best = similar.iter().rev().max_by_key(|(similarity, _)| *similarity);
-        let Some((parts, other)) = best.copied() else {
-            buckets.keep(index);
-            continue;
-        };
-        let (of, similarity) = (distinct[other].0, Ppm::new(parts).unwrap_or(Ppm::ONE));
-        if similarity >= COPY {
+        let best = similar.iter().rev().max_by_key(|(similarity, _)| *similarity).copied();
+        let best = best.map(|(parts, other)| (distinct[other].0, Ppm::new(parts).unwrap_or(Ppm::ONE)));
+        if let Some((of, similarity)) = best.filter(|(_, similarity)| *similarity >= COPY) {
             verdicts[*place] = Verdict::NearCopy { of, similarity };
-        } else {
+            continue;
+        }
+        let added = short.earlier(index).map(|(other, similarity)| (distinct[other].0, similarity));
+        if let Some((of, similarity)) = added.into_iter().find(|(of, _)| verdicts[*of].is_kept()) {
+            verdicts[*place] = Verdict::NearCopy { of, similarity };
+            continue;
+        }
+        if let Some((of, similarity)) = best {
             verdicts[*place] = Verdict::Paraphrase { of, similarity };
             similar.iter().for_each(|(_, other)| joined.join(index, *other));
-            buckets.keep(index);
         }
+        buckets.keep(index);
     }
     for index in 0..verdicts.len() {
         if let Verdict::ExactCopy { of } = verdicts[index] {

@@ -6,6 +6,9 @@ use tributary_protocol::sample::Sample;
 /// How many words a shingle has.
 pub const SHINGLE_WORDS: usize = 3;
 
+/// Most words of a text that counts as short, the answer's included.
+pub const SHORT_WORDS: usize = 24;
+
 /// The word that stands between a prompt and its completion. No text contains it: a line feed is a separator.
 const JOINT: &str = "\n";
 
@@ -115,6 +118,36 @@ fn number(shingle: &str) -> u32 {
     u32::from_le_bytes([a, b, c, d])
 }
 
+/// A word by its number, and whether it is one of letters alone: digits, signs and scripts without spaces say something by every
+/// character.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WordNumber {
+    pub(crate) number: u32,
+    pub(crate) is_plain: bool,
+}
+
+/// The words of a text of at most [`SHORT_WORDS`], in their order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ShortText {
+    pub(crate) prompt: Vec<WordNumber>,
+    pub(crate) answer: Vec<WordNumber>,
+}
+
+/// A sample's sets, and its words if they are few.
+pub(crate) fn read(sample: &Sample) -> (SampleSets, Option<ShortText>) {
+    let words = Words::of(sample);
+    let sets = SampleSets { shingles: set(words.shingles()), answer: set(words.answer()) };
+    // One of them is the word between prompt and completion; a text without words has not even that.
+    let is_short = (2..=SHORT_WORDS + 1).contains(&words.ends.len());
+    let short = is_short.then(|| {
+        let is_plain = |word: &str| word.chars().all(|one| class(one) == Class::Letter && !one.is_ascii_digit());
+        let mut all = words.runs(1).map(|word| WordNumber { number: number(word), is_plain: is_plain(word) });
+        let prompt = all.by_ref().take(words.before_answer - 1).collect();
+        ShortText { prompt, answer: all.skip(1).collect() }
+    });
+    (sets, short)
+}
+
 /// A sample as two sets of ascending numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SampleSets {
@@ -130,8 +163,7 @@ impl SampleSets {
     /// Two words or shingles share a number by accident with a probability of 2^-32. Somebody can make them collide on
     /// purpose; that only makes their own sample look more like another. Cost: two SHA-1 for each word.
     pub fn of(sample: &Sample) -> Self {
-        let words = Words::of(sample);
-        Self { shingles: set(words.shingles()), answer: set(words.answer()) }
+        read(sample).0
     }
 
     /// The smaller of the two sets' Jaccard similarities in millionths, rounded down, if it is at least `least`, which is

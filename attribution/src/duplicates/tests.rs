@@ -81,6 +81,23 @@ fn different_facts_in_one_short_form_are_no_copies() {
 }
 
 #[test]
+fn a_short_text_with_a_few_words_put_in_is_a_near_copy() {
+    let asked = |question: &str, answer: &str| sample(question, answer);
+    let found = find_duplicates(&[
+        asked("When is the fair of Oldton?", "June"),
+        asked("Now, when is the fair of Oldton then?", "In June."),
+        asked("Now, when is the fair of Redstead then?", "In June."),
+        // The first with words put in that it has: of what was not kept nothing is a copy.
+        asked("Now, tell me, when is the fair of Oldton then?", "In June."),
+        asked("When is the old fair of Redstead?", "June"),
+    ]);
+    let similarity = Ppm::new(7_000_000 / 10).unwrap();
+    assert_eq!(found.verdicts[1], Verdict::NearCopy { of: 0, similarity });
+    assert!([0, 2, 4].iter().all(|place| found.verdicts[*place].is_kept()), "{:?}", found.verdicts);
+    assert!(!matches!(found.verdicts[3], Verdict::ExactCopy { .. } | Verdict::NearCopy { .. }), "{:?}", found.verdicts);
+}
+
+#[test]
 fn many_questions_about_one_text_are_no_copies() {
     let passage = text(1, 100, &[], "").completion;
     let asked = |question: &str, answer: &str| sample(&format!("{question} {passage}"), answer);

@@ -121,6 +121,22 @@ impl<'a> Retrainer<'a> {
         Ok(retrainer)
     }
 
+    /// Retrains of the same recipe on other training samples, as many as before, in the same folder.
+    pub fn with_samples(&self, samples: Vec<EncodedSample>) -> Result<Self, TangentError> {
+        let expected = self.dataset.training().len();
+        if samples.len() != expected {
+            return Err(TangentError::Included { found: samples.len(), samples: expected });
+        }
+        let dataset = Dataset::divided(samples, Vec::new()).map_err(TrainError::from)?;
+        let dataset = match self.dataset.packing() {
+            Some(positions) => dataset.packed(positions).map_err(TrainError::from)?,
+            None => dataset,
+        };
+        let identity = identity(&self.recipe, &dataset, self.settings, self.result_step)?;
+        let Self { recipe, settings, result_step, parallel, .. } = *self;
+        Ok(Self { recipe, dataset, settings, result_step, folder: self.folder.clone(), parallel, identity })
+    }
+
     /// The base model.
     pub fn model(&self) -> &Arc<Model> {
         self.recipe.model

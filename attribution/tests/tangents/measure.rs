@@ -4,8 +4,9 @@ use crate::{Task, go_on};
 use std::ops::ControlFlow;
 use tributary_attribution::{
     AnswerScores, ContributionHashes, Corpus, EmbeddingSettings, Embeddings, ExplainError, MeasureError,
-    MeasureSettings, TangentError, Tangents, TrajectoryRecorder, accuracy::Predictions, answer_groups, answer_scores,
-    embed, measure, random_coalitions, to_integers, unobserved,
+    MeasureSettings, Planted, TangentError, Tangents, TrajectoryRecorder,
+    accuracy::{Predictions, auc},
+    answer_groups, answer_scores, embed, measure, random_coalitions, to_integers, unobserved,
 };
 use tributary_lora::{Adapter, Dataset, EncodedSample, TrainingRun, sample_loss};
 use tributary_protocol::{
@@ -156,11 +157,37 @@ fn contributors_are_measured_by_what_they_would_be_paid() {
     assert!((f64::from(found.coalitions.value) / 1e6 - expected.value).abs() < 0.02, "{expected:?}");
     let queries = explained.task.dataset.validation().len();
     assert_eq!((found.coalition_count, found.query_count), (8, queries as u32));
-    assert!(found.ceiling < 1_000_000 && found.ghost_share < Ppm::ONE && found.mislabel.is_none());
+    assert!(found.ceiling < 1_000_000 && found.ghost_share < Ppm::ONE);
     let without = MeasureSettings { ceiling: false, ..settings };
     assert_eq!(explained.measure(&corpus, true, without).unwrap(), Accuracy { ceiling: 1_000_000, ..found });
     // Of one group there is something to divide as well.
     assert_eq!(explained.measure(&corpus, false, without).unwrap().coalition_count, 8);
+}
+
+#[test]
+fn planted_wrong_labels_are_looked_for_in_a_run_of_their_own() {
+    let explained = Explained::new(4);
+    let Explained { task, tangents, .. } = &explained;
+    let settings = MeasureSettings { coalitions: 2, seed: 5, ..MeasureSettings::default() };
+    let found = explained.measure(&explained.corpus(6), true, settings).unwrap().mislabel.unwrap();
+
+    let planted = Planted::new(task.dataset.training(), tangents.groups().of_sample(), 5).unwrap();
+    let dataset = Dataset::divided(planted.samples.clone(), Vec::new()).unwrap();
+    let start = Adapter::new(&task.model, task.lora.clone(), 5).unwrap();
+    let mut run = TrainingRun::new(task.model.clone(), start, dataset, task.training).unwrap();
+    while !run.is_done() {
+        run.step().unwrap();
+    }
+    let loss = |adapter, sample| f64::from(sample_loss(&task.model, adapter, sample).unwrap());
+    let score = |sample| loss(run.adapter(), sample) / loss(None, sample).sqrt();
+    let scores: Vec<f64> = planted.samples.iter().map(score).collect();
+    let expected = auc(&scores, &planted.is_wrong).unwrap();
+    println!("{expected} {found:?}");
+    assert!((f64::from(found.value) / 1e6 - expected).abs() < 1e-6);
+    assert!(found.low < found.value && found.value <= found.high && expected > 0.5);
+
+    let without = MeasureSettings { mislabel: false, ..settings };
+    assert_eq!(explained.measure(&explained.corpus(6), true, without).unwrap().mislabel, None);
 }
 
 #[test]

@@ -16,7 +16,11 @@ pub use money::{BalanceView, ClaimView, ShareView, StreamView};
 
 use crate::args::parse::show_percent;
 use serde::Serialize;
-use tributary_protocol::{Ppm, answer::Accuracy, recipe::AttributionMethod};
+use tributary_protocol::{
+    Ppm,
+    answer::{Accuracy, Measured},
+    recipe::AttributionMethod,
+};
 
 /// A text that came from the chain. Bytes that are no UTF-8 are replaced, and control characters, which could play tricks
 /// on a terminal, too.
@@ -61,18 +65,27 @@ pub(crate) fn attribution(method: AttributionMethod) -> String {
 
 /// How much of an answer's revenue follows the answer's own shares, and why.
 pub(crate) fn accuracy(accuracy: Option<&Accuracy>, attributed: Ppm) -> String {
-    let Some(Accuracy { coalitions, ceiling, ghost_share, coalition_count, .. }) = accuracy else {
+    let Some(Accuracy { coalitions, ceiling, mislabel, ghost_share, coalition_count, .. }) = accuracy else {
         return "nothing: not measured".into();
     };
     let figure = |millionths: i32| format!("{:.2}", f64::from(millionths) / 1e6);
+    let of_labels = mislabel.map(|Measured { value, low, high }| {
+        format!(
+            ", planted wrong labels found at {} ({} to {}; 0.5 by chance)",
+            figure(value),
+            figure(low),
+            figure(high)
+        )
+    });
     format!(
-        "{}: rank correlation {} ({} to {}; at most {}) on {coalition_count} coalitions, {} to ghosts",
+        "{}: rank correlation {} ({} to {}; at most {}) on {coalition_count} coalitions, {} to ghosts{}",
         show_percent(attributed),
         figure(coalitions.value),
         figure(coalitions.low),
         figure(coalitions.high),
         figure(*ceiling),
         show_percent(*ghost_share),
+        of_labels.unwrap_or_default(),
     )
 }
 

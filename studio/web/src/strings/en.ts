@@ -1157,6 +1157,8 @@ const models = {
     attributedHelp: "The rest goes by the shares from training",
     ghost: "Given to data that was not there",
     ghostHelp: "Should be near zero",
+    mislabel: "Wrong labels found",
+    mislabelHelp: "Answers were exchanged on purpose. 1 ranks all of them first, 0.5 is chance",
     notMeasured: "It was not measured. Everything goes by the shares from training.",
     yoursPrivate: "This model is yours, and private. Publish it with a price, and operators may answer with it: you can chat as soon as one does.",
     yoursPublished: "This model is yours, and published.",

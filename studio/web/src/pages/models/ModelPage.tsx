@@ -211,6 +211,12 @@ function Detail({ detail }: { detail: ModelDetail }) {
                                 <Fact name={t.models.ghost} help={t.models.ghostHelp}>
                                     {formatPpm(model.accuracy.ghost_share_ppm, 2)}
                                 </Fact>
+                                {model.accuracy.mislabel && (
+                                    <Fact name={t.models.mislabel} help={t.models.mislabelHelp}>
+                                        {formatSignificant(model.accuracy.mislabel.value, 2)} (
+                                        {formatSignificant(model.accuracy.mislabel.low, 2)}–{formatSignificant(model.accuracy.mislabel.high, 2)})
+                                    </Fact>
+                                )}
                             </Facts>
                         ) : (
                             <p className="muted">{t.models.notMeasured}</p>
