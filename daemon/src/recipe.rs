@@ -36,6 +36,26 @@ impl Recipe {
         recipe::check(&self.hyperparameters, &self.attribution)
     }
 
+    /// How many times the plain run is computed in all, training and attribution together, about: what a price and an estimate
+    /// of time follow from.
+    ///
+    /// That every step's gradients are kept makes a run 2.3 times as long (docs/attribution-benchmark.md, a small model).
+    pub fn runs(&self) -> f64 {
+        const CAPTURED: f64 = 2.3;
+        match self.attribution {
+            // A gradient of each sample at each checkpoint: an epoch's work each.
+            AttributionMethod::TracInCp { checkpoints } => {
+                1.0 + f64::from(checkpoints) / f64::from(self.hyperparameters.epochs.max(1))
+            }
+            AttributionMethod::DataValueEmbedding => CAPTURED,
+            AttributionMethod::GroupTangents { groups, halves, coalitions, .. } => {
+                // Coalitions bring the run with planted wrong labels.
+                let measured = if coalitions > 0 { 1.0 + 0.8 * f64::from(coalitions) } else { 0.0 };
+                CAPTURED + f64::from(groups) + f64::from(halves) / 2.0 + measured
+            }
+        }
+    }
+
     /// How the base's linear layers are held.
     pub fn precision(&self) -> Precision {
         match self.method {
@@ -181,6 +201,19 @@ mod tests {
         assert_eq!(config.warmup_steps, 1);
         assert_eq!((config.gradient_norm_max, config.snapshots, config.decay), (None, 5, Decay::Linear));
         assert_eq!(recipe().lora().targets, [Target::Q, Target::Down].into());
+    }
+
+    #[test]
+    fn the_runs_of_a_method_are_counted() {
+        let runs = |attribution| Recipe { attribution, ..recipe() }.runs();
+        let epochs = f64::from(recipe().hyperparameters.epochs);
+        assert_eq!(runs(AttributionMethod::TracInCp { checkpoints: 6 }), 1.0 + 6.0 / epochs);
+        let tangents = |coalitions| {
+            let way = recipe::TangentWay::Loss;
+            runs(AttributionMethod::GroupTangents { groups: 32, halves: 8, coalitions, way })
+        };
+        assert_eq!(tangents(0) - runs(AttributionMethod::DataValueEmbedding), 36.0);
+        assert_eq!(tangents(20) - tangents(0), 17.0);
     }
 
     #[test]

@@ -85,7 +85,7 @@ pub enum AttributionMethod {
     /// Data value embeddings of the whole run (arXiv 2412.09538). Answers can be explained by them.
     DataValueEmbedding,
     /// Groups of samples left out in turn, the run repeated each time, and data value embeddings inside a group. The run is
-    /// paid for `1 + groups + halves / 2 + 0.8 x coalitions` times.
+    /// paid for `1 + groups + halves / 2 + 0.8 x coalitions` times, and once more with coalitions.
     GroupTangents {
         /// Most groups.
         groups: u8,

@@ -5,11 +5,7 @@ use serde::Serialize;
 use std::sync::OnceLock;
 use tributary_daemon::Recipe;
 use tributary_lora::{Dataset, Estimate, MachineSpeed, Plan, SampleLength, data::pack};
-use tributary_protocol::{
-    Amount, DatanetId,
-    recipe::{AttributionMethod, Hyperparameters},
-    sample::CanonicalLine,
-};
+use tributary_protocol::{Amount, DatanetId, sample::CanonicalLine};
 
 /// Tokens that are tried to find out how long a sample is whose text is not at hand.
 const BYTES_PER_TOKEN: f64 = 3.5;
@@ -134,7 +130,7 @@ pub fn estimate(base: &Base, recipe: &Recipe, material: &Material) -> Result<Est
     };
     let found = Estimate::new(&plan).map_err(|error| EstimateError::Data(error.to_string()))?;
     let training_seconds = speed().map_or(0.0, |speed| found.seconds(speed));
-    let runs = runs(&recipe.attribution, &recipe.hyperparameters);
+    let runs = recipe.runs();
     let h = &recipe.hyperparameters;
     let steps = u64::from(h.epochs) * rows.div_ceil(train.batch_size.max(1)) as u64;
     let mut warnings = Vec::new();
@@ -187,18 +183,6 @@ fn alike(
     let sample = SampleLength { positions: tokens - 1, trained: trained.min(tokens - 1) };
     let kept = (samples * u64::from(validation_ppm) / 1_000_000).min(samples - 1) as usize;
     Ok((vec![sample; samples as usize - kept], vec![sample; kept]))
-}
-
-/// How many times the run is computed, training and attribution together, about.
-fn runs(method: &AttributionMethod, h: &Hyperparameters) -> f64 {
-    match method {
-        // A gradient of each sample at each checkpoint: an epoch's work each.
-        AttributionMethod::TracInCp { checkpoints } => 1.0 + f64::from(*checkpoints) / f64::from(h.epochs.max(1)),
-        AttributionMethod::DataValueEmbedding => 2.0,
-        AttributionMethod::GroupTangents { groups, halves, coalitions, .. } => {
-            1.0 + f64::from(*groups) + f64::from(*halves) / 2.0 + 0.8 * f64::from(*coalitions)
-        }
-    }
 }
 
 /// How quick this machine is. Measured once.
