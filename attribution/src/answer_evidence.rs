@@ -18,7 +18,7 @@ use tributary_protocol::{
 };
 
 /// The format of evidence of answers that this program writes and reads.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// A contribution's part of one answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +47,7 @@ pub struct AnswerEvidence {
     pub tokens: Vec<u32>,
     /// Where each part of the answer begins and ends among them.
     pub answered: Vec<(u32, u32)>,
-    /// The gradient of the answer's loss, sketched and rounded to int8, in hexadecimal digits; empty if a score was no
+    /// The answer's [`crate::query_gradient`], sketched and rounded to int8, in hexadecimal digits; empty if a score was no
     /// number.
     pub query: String,
     /// How much each group of samples helped.

@@ -54,17 +54,33 @@ pub struct AnswerScores {
 /// What the integers of one answer follow from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AnswerQuery {
-    /// The gradient of the answer's loss, sketched and rounded: what the samples' rows are multiplied by.
+    /// The answer's [`query_gradient`], sketched and rounded: what the samples' rows are multiplied by.
     pub sketch: Vec<i8>,
     /// How much each group helped; without tangents there is one group, of score 1.
     pub groups: Vec<i64>,
+}
+
+/// The gradient that samples are asked with: the mean of those of the answer's loss at the adapter and half way to it, at the
+/// adapter with half of its update.
+///
+/// What was learnt has a small gradient at the end, and one of chance: on the way, whoever taught it still moves it. The mean over
+/// checkpoints says the same and needs them (docs/attribution-benchmark.md).
+/// `at_result` is the gradient at the adapter ([`sample_gradient`]). Cost: another gradient.
+pub fn query_gradient(
+    model: &Model,
+    adapter: &Adapter,
+    answer: &EncodedSample,
+    at_result: &[f32],
+) -> Result<Vec<f32>, TrainError> {
+    let half_way = sample_gradient(model, &adapter.with_half_update()?, answer)?;
+    Ok(at_result.iter().zip(half_way).map(|(end, half_way)| 0.5 * (end + half_way)).collect())
 }
 
 /// The query of `answer`, of which the trained tokens are what the model said. `None` if a score is no number: such an
 /// answer pays the base pool ([`tributary_protocol::answer::not_finite`]).
 ///
 /// Errors: tangents or embeddings that are not of this model and adapter, as far as they can know.
-/// Cost: a gradient, and what `way` costs.
+/// Cost: two gradients, and what `way` costs.
 pub fn answer_query(
     model: &Model,
     adapter: &Adapter,
@@ -79,7 +95,11 @@ pub fn answer_query(
         return Ok(None);
     }
     let Some(groups) = group_scores(model, adapter, tangents, answer, way, &gradient)? else { return Ok(None) };
-    Ok(Some(AnswerQuery { sketch: embeddings.sketch(&gradient)?.values, groups }))
+    let query = query_gradient(model, adapter, answer, &gradient)?;
+    if query.iter().any(|value| !value.is_finite()) {
+        return Ok(None);
+    }
+    Ok(Some(AnswerQuery { sketch: embeddings.sketch(&query)?.values, groups }))
 }
 
 /// The integers of `answer`: those of [`answer_query`] multiplied by the samples' rows.

@@ -55,7 +55,9 @@ pub use embedding::{EmbeddingError, Embeddings};
 pub use embedding_scores::integer_scores;
 pub use error::{AttributionError, EvidenceError, SpanError};
 pub use estimator::{Estimator, Inputs, Observer, Progress, unobserved};
-pub use explain::{AnswerQuery, AnswerScores, ExplainError, answer_groups, answer_query, answer_scores};
+pub use explain::{
+    AnswerQuery, AnswerScores, ExplainError, answer_groups, answer_query, answer_scores, query_gradient,
+};
 pub use groups::{DIMENSIONS, GroupError, GroupSettings, Groups};
 pub use influence::{
     CapturedGhost, CapturedRow, DataInf, DataValueEmbedding, EmbeddingSettings, Fitted, GradientCosine, GradientDot,

@@ -317,6 +317,17 @@ impl Adapter {
         alpha / rank as f32
     }
 
+    /// The adapter with half of its update: `B` halved, which is exact, `A` and lengths the same variables.
+    pub fn with_half_update(&self) -> Result<Self, AdapterError> {
+        let half = |Adapted { path, pair: Pair { a, b, magnitude } }: &Adapted| {
+            let b = Var::from_tensor(&(b.as_detached_tensor() * 0.5)?)?;
+            let pair = Pair { a: a.clone(), b, magnitude: magnitude.clone() };
+            Ok(Adapted { path: path.clone(), pair })
+        };
+        let layers = self.layers.iter().map(|layer| layer.as_ref().map(half).transpose());
+        Ok(Self { config: self.config.clone(), base: self.base, layers: layers.collect::<Result<_, AdapterError>>()? })
+    }
+
     /// Number of trained parameters.
     pub fn parameter_count(&self) -> usize {
         self.variables().iter().map(|(_, variable)| variable.elem_count()).sum()

@@ -14,9 +14,9 @@ use serde_json::json;
 use std::{collections::HashMap, path::Path};
 use tributary_attribution::{
     DataInf, DataValueEmbedding, EmbeddingSettings, GradientCosine, GradientDot, Influence, Inputs, QueryGradients,
-    ScreenSettings, Suspicion, TracInCp, Trak, embed, screen, screen_by_losses, unobserved,
+    ScreenSettings, Suspicion, TracInCp, Trak, embed, query_gradient, screen, screen_by_losses, unobserved,
 };
-use tributary_lora::sample_loss;
+use tributary_lora::{EncodedSample, sample_loss};
 
 /// Dampings of DataInf and TRAK, and multiples of the Fisher matrices; the defaults are among them.
 const DAMPINGS: [f64; 5] = [0.01, 0.1, 1.0, 10.0, 100.0];
@@ -49,6 +49,12 @@ pub fn write(bench: &Bench, task: &Task, trained: &Trained, few: bool, folder: &
         methods.push(("data value embedding", format!("Fisher x {fisher_scale}"), is_default, Box::new(embedding)));
     }
     let means: Vec<QueryGradients> = queries.iter().map(QueryGradients::mean).collect();
+    // As answers are asked.
+    let half = |((_, sample), query): (&(_, EncodedSample), &QueryGradients)| {
+        let gradient = query_gradient(&bench.model, trained.adapter(), sample, query.last()).unwrap();
+        QueryGradients::new(vec![gradient]).unwrap()
+    };
+    let halves: Vec<QueryGradients> = task.queries.iter().zip(&queries).map(half).collect();
     let mut tensors = HashMap::new();
     let mut seconds = serde_json::Map::new();
     for (name, setting, is_default, method) in methods.into_iter().filter(|(_, _, is_default, _)| *is_default || !few) {
@@ -57,15 +63,22 @@ pub fn write(bench: &Bench, task: &Task, trained: &Trained, few: bool, folder: &
         let between = processor_seconds();
         let scores: Vec<Vec<f64>> = queries.iter().map(|query| fitted.scores(query).unwrap()).collect();
         let each = (processor_seconds() - between) / queries.len() as f64;
-        let key = format!("{name};{setting};{}", if is_default { "default" } else { "" });
+        // An embedding is asked with another gradient by default: below.
+        let is_embedding = name == "data value embedding";
+        let key = match is_embedding {
+            true => format!("{name};{setting}, gradient at the result;"),
+            false => format!("{name};{setting};{}", if is_default { "default" } else { "" }),
+        };
         seconds.insert(key.clone(), json!({"fit": between - began, "query": each}));
         let shape = (scores.len(), task.dataset.training().len());
         let tensor = |scores: Vec<Vec<f64>>| Tensor::from_vec(scores.concat(), shape, &Device::Cpu).unwrap();
         tensors.insert(key, tensor(scores));
-        // Only a query that it is asked differs.
-        if name == "data value embedding" && is_default && !few {
+        // Only the query that it is asked differs.
+        if is_embedding && is_default {
+            let scores = halves.iter().map(|query| fitted.scores(query).unwrap()).collect();
+            tensors.insert(format!("{name};{setting};default"), tensor(scores));
             let scores = means.iter().map(|query| fitted.scores(query).unwrap()).collect();
-            tensors.insert(format!("{name};{setting}, mean gradient;"), tensor(scores));
+            tensors.insert(format!("{name};{setting}, mean over checkpoints;"), tensor(scores));
         }
     }
     if !few {

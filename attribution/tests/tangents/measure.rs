@@ -79,7 +79,10 @@ fn an_answer_has_the_integers_of_tangents_and_embeddings() {
     let Explained { task, result, embeddings, tangents, .. } = &explained;
     let query = &task.queries[1];
     let gradient = tributary_lora::sample_gradient(&task.model, result, query).unwrap();
-    let row = embeddings.sketch(&gradient).unwrap().values;
+    let half_way = tributary_lora::sample_gradient(&task.model, &result.with_half_update().unwrap(), query).unwrap();
+    let mean: Vec<f32> = gradient.iter().zip(&half_way).map(|(end, half_way)| 0.5 * (end + half_way)).collect();
+    assert_eq!(mean, query_gradient(&task.model, result, query, &gradient).unwrap());
+    let row = embeddings.sketch(&mean).unwrap().values;
     for way in [TangentWay::Gradient, TangentWay::Midpoint, TangentWay::Loss] {
         let scores = explained.scores(Some(tangents), query, way);
         let of_groups = tangents.scores_by(way, &task.model, result, query).unwrap();
