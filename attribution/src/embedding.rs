@@ -5,7 +5,7 @@
 //! ```text
 //! magic "TRIBEMB\0" · version u32 = 3 · dims u32 · samples u32 · ghosts u32 · seed u64 · parameters u64 · exponent i32
 //! rows × hash [32]               those of the samples and then those of the ghosts, each in the dataset's order
-//! rows × units u32               what a step of the row is worth, in 2^exponent
+//! rows × units u32               what a step of the row is worth, in 2^exponent, as far as the sample was learnt
 //! rows × ceil(dims / 4)          the rows, each number -3, -1, 1 or 3 in two bits
 //! parameters × bf16              the root of AdamW's preconditioner at the end of the run, positive
 //! BLAKE3 of all that [32]
@@ -55,6 +55,14 @@ pub enum EmbeddingError {
         /// Parameters of the adapter.
         expected: usize,
     },
+    /// Rows are weighed by other samples' parts.
+    #[error("{found} parts for {expected} rows")]
+    Parts {
+        /// How many there are.
+        found: usize,
+        /// Rows of samples and ghosts.
+        expected: usize,
+    },
     /// The sketch has sizes that it cannot have.
     #[error(transparent)]
     Sketch(#[from] SketchError),
@@ -100,6 +108,18 @@ impl Embeddings {
             roots: preconditioner.iter().map(|value| to_bf16(value.sqrt())).collect(),
             sketch,
         })
+    }
+
+    /// The same with every row times its part, those of the samples first, then those of the ghosts; parts are from 0 to 1.
+    pub(crate) fn weighed(mut self, parts: &[f64]) -> Result<Self, EmbeddingError> {
+        let (found, expected) = (parts.len(), self.units.len());
+        if found != expected {
+            return Err(EmbeddingError::Parts { found, expected });
+        }
+        for (unit, part) in self.units.iter_mut().zip(parts) {
+            *unit = (f64::from(*unit) * part.clamp(0.0, 1.0)).round_ties_even() as u32;
+        }
+        Ok(self)
     }
 
     /// Hashes of the training samples, in the order of scores.

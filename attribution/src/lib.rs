@@ -37,6 +37,7 @@ mod exact;
 mod explain;
 mod groups;
 mod influence;
+mod learnt;
 mod measure;
 mod mislabel;
 mod packed;
@@ -64,6 +65,7 @@ pub use influence::{
     Influence, OnValidation, Quantised, QueryGradients, Sketch, SketchError, TracInCp, Trajectory, TrajectoryError,
     TrajectoryRecorder, TrajectoryStep, Trak, embed, embedding_rows, validation_scores,
 };
+pub use learnt::{learnt_parts, weigh_by_learnt};
 pub use measure::{MeasureError, MeasureSettings, measure};
 pub use mislabel::{ScreenSettings, Suspicion, screen, screen_by_losses};
 pub use planted::Planted;

@@ -16,9 +16,10 @@
 use crate::{
     error::AttributionError,
     influence::{CapturedRow, Cholesky, Trajectory, TrajectoryStep},
+    learnt::{LOSS_MIN, losses},
 };
 use rayon::prelude::*;
-use tributary_lora::{Adapter, EncodedSample, Matrix, Model, add_product, sample_loss};
+use tributary_lora::{Adapter, EncodedSample, Matrix, Model, add_product};
 use tributary_protocol::ContentHash;
 
 /// How suspicious samples are found.
@@ -75,9 +76,6 @@ pub fn screen(trajectory: &Trajectory, settings: ScreenSettings) -> Result<Vec<S
     sorted(trajectory, scores)
 }
 
-/// Losses of the base below it, in nats per token, count as it: what is known anyway tells nothing by how much of it is left.
-const LOSS_MIN: f64 = 0.1;
-
 /// The samples by the geometric mean of their loss under the adapter and the part that it is of their loss without: the highest
 /// first.
 ///
@@ -88,12 +86,9 @@ pub fn screen_by_losses(
     samples: &[EncodedSample],
 ) -> Result<Vec<Suspicion>, AttributionError> {
     let suspicion = |(place, sample): (usize, &EncodedSample)| {
-        let loss = |adapter| sample_loss(model, adapter, sample).map(f64::from);
-        let (after, before) = (loss(Some(adapter))?, loss(None)?);
-        match after.is_finite() && before.is_finite() {
-            true => Ok(Suspicion { place, sample: sample.id(), score: after / before.max(LOSS_MIN).sqrt() }),
-            false => Err(AttributionError::NotFinite { sample: sample.id(), step: 0 }),
-        }
+        let (before, after) = losses(model, adapter, sample)?;
+        // What is known anyway tells nothing by how much of it is left.
+        Ok(Suspicion { place, sample: sample.id(), score: after / before.max(LOSS_MIN).sqrt() })
     };
     Ok(by_score(samples.par_iter().enumerate().map(suspicion).collect::<Result<_, AttributionError>>()?))
 }

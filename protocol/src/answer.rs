@@ -16,9 +16,9 @@ use scale_info::TypeInfo;
 
 /// Most groups.
 pub const GROUPS_MAX: u16 = 64;
-/// A group counts from this part of the best group's score on, 1 / 2: what is left out and was not needed moves losses too, since
+/// A group counts from this part of the best group's score on, 1 / 3: what is left out and was not needed moves losses too, since
 /// every retrain ends somewhere else.
-pub const GROUP_PART: u128 = 2;
+pub const GROUP_PART: u128 = 3;
 /// Most samples, ghosts counted too: 2^24, as many as a contribution root has leaves.
 pub const SAMPLES_MAX: usize = 1 << 24;
 
@@ -155,7 +155,7 @@ impl core::error::Error for AnswerError {}
 
 /// Divides [`SHARE_UNITS`] among the samples and the base pool.
 ///
-/// 1. A group's weight is what its score has above half of the highest ([`GROUP_PART`]); at or below, it is 0. The attributed
+/// 1. A group's weight is what its score has above a third of the highest ([`GROUP_PART`]); at or below, it is 0. The attributed
 ///    units, [`Rule::attributed`] of all, are apportioned to the groups by their weights.
 /// 2. The floor is the ghosts' score at [`Rule::floor_quantile`] (nearest rank), and not below 0. In a group with more than half
 ///    of all weights it is not above half the highest score of its samples. What a sample has above the floor of its group is its
@@ -310,7 +310,7 @@ fn floor_of(ghosts: &[i64], quantile: Ppm) -> i64 {
     at.copied().unwrap_or(0).max(0)
 }
 
-/// What each group's score has above half of the highest, twice.
+/// What each group's score has above a third of the highest, in thirds.
 fn group_weights(scores: &[i64]) -> Option<Vec<u128>> {
     let best = scores.iter().map(|score| positive(*score)).max().unwrap_or(0);
     let weight = |score: &i64| Some(positive(*score).checked_mul(GROUP_PART)?.saturating_sub(best));

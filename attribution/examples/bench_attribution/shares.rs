@@ -15,7 +15,7 @@ use tributary_attribution::{
     accuracy::{Ghost, GhostUnits, ghost_units, says},
     answer_scores,
     duplicates::find_duplicates,
-    embed, unobserved,
+    embed, unobserved, weigh_by_learnt,
 };
 use tributary_lora::{Adapter, EncodedSample, sample_gradient};
 use tributary_protocol::{
@@ -71,6 +71,7 @@ impl<'a> Shared<'a> {
         let settings = EmbeddingSettings::default();
         let embeddings = embed(&trained.trajectory, &trained.preconditioner, settings, &unobserved).unwrap();
         let (model, adapter) = (&bench.model, trained.adapter());
+        let embeddings = weigh_by_learnt(embeddings, model, adapter, &task.dataset).unwrap();
         let scores = |(_, query): &(Row, EncodedSample)| {
             let way = TangentWay::default();
             answer_scores(model, adapter, Some(tangents), &embeddings, query, way).unwrap().unwrap()

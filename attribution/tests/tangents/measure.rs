@@ -6,7 +6,8 @@ use tributary_attribution::{
     AnswerScores, ContributionHashes, Corpus, EmbeddingSettings, Embeddings, ExplainError, MeasureError,
     MeasureSettings, Planted, TangentError, Tangents, TrajectoryRecorder,
     accuracy::{Predictions, auc},
-    answer_groups, answer_scores, embed, measure, random_coalitions, to_integers, unobserved,
+    answer_groups, answer_scores, embed, learnt_parts, measure, query_gradient, random_coalitions, to_integers,
+    unobserved, weigh_by_learnt,
 };
 use tributary_lora::{Adapter, Dataset, EncodedSample, TrainingRun, sample_loss};
 use tributary_protocol::{
@@ -106,6 +107,34 @@ fn an_answer_has_the_integers_of_tangents_and_embeddings() {
     let error =
         answer_scores(&task.model, &start, Some(tangents), embeddings, query, TangentWay::Gradient).unwrap_err();
     assert!(matches!(error, ExplainError::Tangents(TangentError::Other { what: "adapter", .. })), "{error}");
+}
+
+#[test]
+fn rows_count_as_far_as_their_samples_were_learnt() {
+    let explained = Explained::new(4);
+    let Explained { task, result, embeddings, .. } = &explained;
+    let loss = |adapter, sample| f64::from(sample_loss(&task.model, adapter, sample).unwrap());
+    let part = |sample| ((loss(None, sample) - loss(Some(result), sample)) / loss(None, sample)).clamp(0.0, 1.0);
+    let (training, validation) = (task.dataset.training(), task.dataset.validation());
+    let (learnt, of_ghosts): (Vec<f64>, Vec<f64>) =
+        (training.iter().map(part).collect(), validation.iter().map(part).collect());
+    assert_eq!(learnt_parts(&task.model, result, training).unwrap(), learnt);
+    let mean = |parts: &[f64]| parts.iter().sum::<f64>() / parts.len() as f64;
+    println!("learnt {:.3}, of ghosts {:.3}", mean(&learnt), mean(&of_ghosts));
+    assert!(mean(&learnt) > mean(&of_ghosts), "{learnt:?} {of_ghosts:?}");
+
+    let weighed = weigh_by_learnt(embeddings.clone(), &task.model, result, &task.dataset).unwrap();
+    for (place, part) in learnt.iter().enumerate() {
+        let (before, after) = (embeddings.row(place).unwrap(), weighed.row(place).unwrap());
+        assert_eq!((after.0, f64::from(after.1)), (before.0, (f64::from(before.1) * part).round_ties_even()));
+    }
+    for (place, part) in of_ghosts.iter().enumerate() {
+        let (before, after) = (embeddings.ghost_row(place).unwrap(), weighed.ghost_row(place).unwrap());
+        assert_eq!((after.0, f64::from(after.1)), (before.0, (f64::from(before.1) * part).round_ties_even()));
+    }
+    assert_eq!(Embeddings::from_bytes(&weighed.to_bytes()).unwrap().to_bytes(), weighed.to_bytes());
+    let other = Dataset::divided(training[1..].to_vec(), validation.to_vec()).unwrap();
+    assert!(weigh_by_learnt(embeddings.clone(), &task.model, result, &other).is_err());
 }
 
 #[test]

@@ -186,11 +186,11 @@ proptest! {
 
 #[test]
 fn groups_divide_by_what_was_measured_and_samples_inside_by_their_scores() {
-    // The second group's samples score far higher, and share what the group was measured to be worth: 10 to 30 above
-    // half of the best, twice.
+    // The second group's samples score far higher, and share what the group was measured to be worth: 3 x 20 - 30 beside 3 x 30
+    // - 30.
     let samples = alone(&[(0, 3), (0, 1), (1, 9_000), (1, -4_000), (2, 50)]);
     let shares = shared(&ALL, &[30, 20, -5], &samples, &[]);
-    assert_eq!(shares.units, [675_000_000, 75_000_000, 250_000_000, 0, 0]);
+    assert_eq!(shares.units, [600_000_000, 66_666_667, 333_333_333, 0, 0]);
     assert_eq!((shares.base, shares.floor, shares.fallback), (0, 0, None));
 }
 
@@ -208,20 +208,20 @@ fn the_noise_floor_is_taken_off_and_what_is_below_it_goes_to_the_base() {
 }
 
 #[test]
-fn a_group_with_half_of_the_best_score_is_taken_for_noise() {
+fn a_group_with_a_third_of_the_best_score_is_taken_for_noise() {
     let samples = alone(&[(0, 1), (1, 1), (2, 1)]);
     let units = |groups: &[i64]| shared(&ALL, groups, &samples, &[]).units;
-    assert_eq!(units(&[100, 50, 49]), [SHARE_UNITS, 0, 0]);
-    assert_eq!(units(&[100, 60, -60]), [833_333_333, 166_666_667, 0]);
+    assert_eq!(units(&[90, 30, 29]), [SHARE_UNITS, 0, 0]);
+    assert_eq!(units(&[100, 50, -60]), [800_000_000, 200_000_000, 0]);
 }
 
 #[test]
 fn in_the_group_that_has_most_the_floor_is_at_most_half_the_best() {
     let samples = alone(&[(0, 40), (0, 20), (0, 30), (1, 45)]);
-    let shares = shared(&ALL, &[100, 60], &samples, &[50]);
+    let shares = shared(&ALL, &[100, 50], &samples, &[50]);
     // 20 and 10 above 20; the other group's sample is below 50, and leaves its units.
-    assert_eq!(shares.units, [666_666_666, 0, 166_666_667, 0]);
-    assert_eq!((shares.base, shares.floor), (166_666_667, 50));
+    assert_eq!(shares.units, [640_000_000, 0, 160_000_000, 0]);
+    assert_eq!((shares.base, shares.floor), (200_000_000, 50));
     // Half of the weights is not most of them.
     assert_eq!(shared(&ALL, &[100, 100], &samples, &[50]).fallback, Some(Fallback::NoSample));
     // A lower floor stays as it is.
@@ -235,8 +235,8 @@ fn a_single_group_is_no_measurement() {
     assert_eq!(shared(&ALL, &[7], &samples, &[50]).fallback, Some(Fallback::NoSample));
     assert_eq!(leading_group(&[7]), None);
     assert_eq!(leading_group(&[0, 0]), None);
-    // Each twice, less 10: 8, 6 and 10; 8, nothing and 10.
-    assert_eq!((leading_group(&[9, 8, 10]), leading_group(&[9, 4, 10])), (None, Some(2)));
+    // Each three times, less 10: 14, 8 and 20; 8, 2 and 20.
+    assert_eq!((leading_group(&[8, 6, 10]), leading_group(&[6, 4, 10])), (None, Some(2)));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::{ops::ControlFlow, path::Path, sync::Arc};
 use tributary_attribution::{
     ContributionHashes, Corpus, EmbeddingSettings, GroupSettings, Groups, Inputs, Kept, RetrainRecipe, Retrainer,
-    TangentSettings, Tangents, TrajectoryRecorder, attribute, embed, unobserved,
+    TangentSettings, Tangents, TrajectoryRecorder, attribute, embed, unobserved, weigh_by_learnt,
 };
 use tributary_daemon::{Bundle, BundleContents, Recipe, Shares};
 use tributary_lora::{Adapter, Dataset, EncodedSample, LoraConfig, Model, Snapshot, TrainConfig, TrainingRun};
@@ -55,6 +55,7 @@ impl Training {
             embed(&recorder.trajectory(), &run.preconditioner(), EmbeddingSettings::default(), &unobserved).unwrap();
         let trace = run.trace().to_vec();
         let result = run.into_adapter().unwrap();
+        let embeddings = weigh_by_learnt(embeddings, model, &result, &dataset).unwrap();
         result.save(folder.path(), "base").unwrap();
         let tangents = self.tangents(&dataset, &result, folder.path());
         let ids: Vec<ContentHash> = dataset.training().iter().map(EncodedSample::id).collect();

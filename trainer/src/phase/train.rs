@@ -9,6 +9,7 @@ use candle_core::Device;
 use std::{path::Path, sync::Arc};
 use tributary_attribution::{
     AttributionError, Corpus, EmbeddingSettings, Embeddings, TrajectoryError, TrajectoryRecorder, embed,
+    weigh_by_learnt,
 };
 use tributary_daemon::{
     Recipe,
@@ -110,7 +111,8 @@ pub(crate) fn train_on(
                     };
                     let trajectory = recorder.trajectory().up_to(summary.result_step);
                     let preconditioner = session.training().preconditioner();
-                    Some(embed(&trajectory, &preconditioner, EmbeddingSettings::default(), &observe)?)
+                    let rows = embed(&trajectory, &preconditioner, EmbeddingSettings::default(), &observe)?;
+                    Some(weigh_by_learnt(rows, &model, &summary.adapter, &dataset)?)
                 }
             };
             let (adapter, metrics) = (summary.adapter, measured(&summary));
