@@ -6,7 +6,6 @@
 //! inferred from elsewhere (Yeom et al., arXiv 1709.01604, section 3.3).
 
 use crate::{embedding::Embeddings, error::AttributionError};
-use rayon::prelude::*;
 use tributary_lora::{Adapter, Dataset, EncodedSample, Model, sample_loss};
 
 /// Where the base model's loss is less, in nats per token, there was next to nothing to learn: a change counts as a part of this.
@@ -34,7 +33,8 @@ pub fn learnt_parts(model: &Model, adapter: &Adapter, samples: &[EncodedSample])
         let (before, after) = losses(model, adapter, sample)?;
         Ok(((before - after) / before.max(LOSS_MIN)).clamp(0.0, 1.0))
     };
-    samples.par_iter().map(part).collect()
+    // One after the other: a pass has threads of its own, and the activations of many at once would not fit beside a large model.
+    samples.iter().map(part).collect()
 }
 
 /// A sample's losses without and with the adapter, in nats per token.

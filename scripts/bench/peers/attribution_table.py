@@ -201,13 +201,13 @@ def rest(seeds):
 
 def copies(seeds):
     """What a contributor's samples get with eight copies, as a multiple of what they got without."""
-    header("whose", "method", "exact copies", "with small changes", "seeds")
+    header("whose", "method", "exact copies", "with words put in", "with a word exchanged", "seeds")
     attacked = [seed for seed in seeds if (seed.folder / "attacks.json").exists()]
     found = [json.loads((seed.folder / "attacks.json").read_text()) for seed in attacked]
     if not found:
         return
     said = lambda kind: ", ".join(f"{one[kind]['gain']:.3f} ({one[kind]['trained_on']} of {one[kind]['handed_in']} trained on)" for one in found)
-    row(OURS, "paid units, near copies left out, paraphrases in one pool", said("exact"), said("near"), len(found))
+    row(OURS, "paid units, near copies left out, paraphrases in one pool", said("exact"), said("near"), said("reworded"), len(found))
     gains = {}
     for seed in attacked:
         mine = seed.owners == 0
@@ -227,7 +227,7 @@ def copies(seeds):
                         gains.setdefault((who, f"{name}, all copies trained on"), {}).setdefault(kind, []).append(gain)
     for (who, name), of_kind in sorted(gains.items(), key=lambda item: item[0][0] != OURS):
         cells = [", ".join(f"{gain:.2f}" for gain in of_kind.get(kind, [])) or "not measured" for kind in ("exact", "near")]
-        row(who, name, *cells, len(found))
+        row(who, name, *cells, "not measured", len(found))
 
 
 def verdicts(seeds, best):
