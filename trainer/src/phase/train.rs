@@ -112,7 +112,8 @@ pub(crate) fn train_on(
                     let trajectory = recorder.trajectory().up_to(summary.result_step);
                     let preconditioner = session.training().preconditioner();
                     let rows = embed(&trajectory, &preconditioner, EmbeddingSettings::default(), &observe)?;
-                    Some(weigh_by_learnt(rows, &model, &summary.adapter, &dataset)?)
+                    let adapter = Adapter::load(order.folder, &model)?;
+                    Some(weigh_by_learnt(rows, &model, &adapter, &dataset)?)
                 }
             };
             let (adapter, metrics) = (summary.adapter, measured(&summary));
