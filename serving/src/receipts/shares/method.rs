@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tributary_protocol::{ContentHash, Ppm, answer::Rule, recipe::AttributionMethod};
 
 /// The format that this program writes and reads.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Why an answer goes by the shares of the model's training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -131,10 +131,10 @@ mod tests {
         assert_eq!(
             text(answer),
             format!(
-                r#"{{"format":1,"adapter":"{hex}","answer":{{"group_tangents":{{"groups":16,"halves":0,"coalitions":12,"way":"loss"}}}},"rule":{{"floor_quantile":900000,"sample_max":500000,"attributed":800000}}}}"#
+                r#"{{"format":2,"adapter":"{hex}","answer":{{"group_tangents":{{"groups":16,"halves":0,"coalitions":12,"way":"loss"}}}},"rule":{{"floor_quantile":950000,"sample_max":500000,"attributed":800000}}}}"#
             )
         );
-        let busy = format!(r#"{{"format":1,"adapter":"{hex}","training":"busy"}}"#);
+        let busy = format!(r#"{{"format":2,"adapter":"{hex}","training":"busy"}}"#);
         assert_eq!(text(Method::Training(Because::Busy)), busy);
     }
 
