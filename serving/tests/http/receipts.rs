@@ -297,7 +297,7 @@ async fn everybody_can_read_receipts_proofs_and_claims() {
     let (_, view) = get(address, "/v1/receipts/2/1").await;
     assert_eq!(view["signed"], header(&signed, GENESIS));
     let (status, method) = get(address, &format!("/v1/methods/{}", signed.receipt.method)).await;
-    assert_eq!((status, &method["format"]), (200, &1.into()));
+    assert_eq!((status, &method["format"]), (200, &2.into()));
 
     // Before there is an epoch.
     let (status, error) = get(address, "/v1/receipts/2/1/proof").await;
