@@ -22,6 +22,8 @@ use tributary_protocol::{
 
 /// With fewer contributors than these, coalitions are of groups: there would be too few different ones.
 pub const CONTRIBUTORS_MIN: usize = 5;
+/// Fewer groups make no coalition that leaves two of them out.
+const GROUPS_MIN: usize = 3;
 
 /// How the accuracy is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +53,7 @@ pub enum MeasureError {
     /// There is nobody to leave out.
     #[error(
         "{contributors} contributors and {groups} groups make no coalitions; hint: {CONTRIBUTORS_MIN} contributors, or tangents \
-         of 2 groups, are needed"
+         of {GROUPS_MIN} groups, are needed"
     )]
     TooFew {
         /// Contributors with training samples.
@@ -111,12 +113,18 @@ impl Members {
         let contributors = numbers.len();
         match groups.count() {
             _ if contributors >= CONTRIBUTORS_MIN => Ok(Self { count: contributors, of_sample, are_groups: false }),
-            count @ 2.. => {
+            count @ GROUPS_MIN.. => {
                 let of_sample = groups.of_sample().iter().map(|group| usize::from(*group)).collect();
                 Ok(Self { count, of_sample, are_groups: true })
             }
             groups => Err(MeasureError::TooFew { contributors, groups }),
         }
+    }
+
+    /// Members of a coalition: four fifths, and of groups never all but one, since that is what tangents are made from.
+    fn of_coalition(&self) -> usize {
+        let most = if self.are_groups { self.count - 2 } else { self.count };
+        (self.count * 4 / 5).min(most)
     }
 
     /// Which training samples take part in a coalition.
@@ -176,7 +184,7 @@ fn screened(
 
 /// Measures how accurate the attribution of a job is: the record that stands on chain beside its payouts.
 ///
-/// Trains random coalitions of 80 % of the contributors (of the groups, with fewer than five), asks the
+/// Trains random coalitions of 80 % of the contributors (of the groups, with fewer than five, and never all but one), asks the
 /// run's validation samples as queries, and compares their losses with what the coalitions' members are predicted to do:
 /// the scores of groups, divided inside each as units are ([`share`]). The same queries say what ghosts would be paid. One more
 /// run, with wrong labels, says how many of them the screen finds.
@@ -212,7 +220,7 @@ pub fn measure(
     let members = Members::new(corpus, &groups)?;
 
     let MeasureSettings { coalitions, seed, way, ceiling, mislabel } = settings;
-    let coalitions = random_coalitions(members.count, members.count * 4 / 5, coalitions.into(), seed);
+    let coalitions = random_coalitions(members.count, members.of_coalition(), coalitions.into(), seed);
     let mut runs: Vec<Vec<bool>> = coalitions.iter().map(|is_in| members.included(is_in)).collect();
     if ceiling && !members.are_groups {
         let all_but = |out: usize| members.of_sample.iter().map(|member| *member != out).collect();
