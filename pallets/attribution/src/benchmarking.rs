@@ -201,8 +201,8 @@ mod benchmarks {
         let caller = challenged::<T>(&operator, &leaf, &proof)?;
         // As if the challenge were older than any randomness; where none is known yet, all is done but the last write.
         with_challenge::<T>(&operator, |pending| {
-            if let Some(challenge) = &mut pending.challenge {
-                challenge.at = 0;
+            if let Some(begun) = &mut pending.challenge {
+                begun.at = 0;
             }
         })?;
 
@@ -228,7 +228,7 @@ mod benchmarks {
         _(RawOrigin::Signed(caller), MODEL, operator.clone(), leaf, proof, draws);
 
         let pending = Ledgers::<T>::get(MODEL, operator).and_then(|ledger| ledger.pending);
-        let audit = pending.and_then(|pending| pending.challenge).and_then(|challenge| challenge.audit);
+        let audit = pending.and_then(|pending| pending.challenge).and_then(|begun| begun.audit);
         assert_eq!(audit.map(|audit| u32::from(audit.count)), Some(n));
         Ok(())
     }
