@@ -105,6 +105,7 @@ mod benchmarks {
                 purpose,
             },
             metrics: Metrics::default(),
+            accuracy: None,
             split: Split::DEFAULT,
             contributions: ContributionRoot {
                 shares,
