@@ -297,6 +297,7 @@ mod benchmarks {
         let (leaf, proof) = paid::<T>(&operator, d)?;
         challenged::<T>(&operator, &leaf, &proof)?;
         drawn::<T>(&operator, 0, 0)?;
+        frame_system::Pallet::<T>::set_block_number(1u32.into());
         Attribution::<T>::resolve(RawOrigin::Signed(operator.clone()).into(), MODEL, operator.clone())?;
 
         #[extrinsic_call]

@@ -66,7 +66,7 @@ fn specification<T: Config>(requester: &T::AccountId, versions: u32) -> JobSpec 
             warmup: Ppm::ZERO,
             weight_decay_micro: 0,
             gradient_norm_max_micro: 0,
-            validation: Ppm::ZERO,
+            validation: Ppm::from_percent(10),
             seed: 0,
             ..Hyperparameters::DEFAULT
         },
