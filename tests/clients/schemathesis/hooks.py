@@ -1,8 +1,10 @@
-"""What no schema says: a model that is served, an answer that fits the context, and fields that depend on each other."""
+"""What no schema says: a model that is served, a prompt and an answer that fit the context, and fields that depend on each other."""
 
 import schemathesis
 
 MODELS = ["stories", "lora"]
+# Of the context's 512 tokens; a character takes four at most.
+CHARACTERS_MAX = 100
 
 
 @schemathesis.hook
@@ -29,13 +31,23 @@ def before_call(context, case, kwargs):
     if "messages" in body:
         # The model has no chat template: one message of the user.
         content = body["messages"][0]["content"]
-        body["messages"] = [{"role": "user", "content": content if str(content).strip() else "x"}]
-    if isinstance(body.get("prompt"), list):
+        body["messages"] = [{"role": "user", "content": fitting(content) if str(content).strip() else "x"}]
+    if isinstance(body.get("prompt"), str):
+        body["prompt"] = body["prompt"][:CHARACTERS_MAX]
+    elif isinstance(body.get("prompt"), list):
         body["prompt"] = [known(item) for item in body["prompt"]]
+
+
+def fitting(content):
+    """A message's text, or the parts of one, cut so that the prompt fits."""
+    if isinstance(content, str):
+        return content[:CHARACTERS_MAX]
+    parts = content[:10]
+    return [{**part, "text": part["text"][: CHARACTERS_MAX // len(parts)]} if "text" in part else part for part in parts]
 
 
 def known(item):
     """A prompt's token as one of the model's 512; strings as they are."""
     if isinstance(item, list):
         return [known(token) for token in item]
-    return item if isinstance(item, str) else int(item) % 512
+    return item[:CHARACTERS_MAX] if isinstance(item, str) else int(item) % 512
