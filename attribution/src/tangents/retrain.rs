@@ -104,11 +104,7 @@ impl<'a> Retrainer<'a> {
             keep_best: false,
             ..*recipe.training
         };
-        let dataset = Dataset::divide(recipe.dataset.training().to_vec(), 0).map_err(TrainError::from)?;
-        let dataset = match recipe.dataset.packing() {
-            Some(positions) => dataset.packed(positions).map_err(TrainError::from)?,
-            None => dataset,
-        };
+        let dataset = training_alone(recipe.dataset.training().to_vec(), recipe.dataset.packing())?;
         let steps = settings.schedule(dataset.training_rows()).steps;
         let result_step = recipe.result_step.unwrap_or(steps);
         if !(1..=steps).contains(&result_step) {
@@ -121,19 +117,17 @@ impl<'a> Retrainer<'a> {
         Ok(retrainer)
     }
 
-    /// Retrains of the same recipe on other training samples, as many as before, in the same folder.
+    /// Retrains of the same recipe on other training samples, as many as before, in the same folder. Where they pack into fewer
+    /// rows, so that there are fewer steps, the last one's adapter is the result.
     pub fn with_samples(&self, samples: Vec<EncodedSample>) -> Result<Self, TangentError> {
         let expected = self.dataset.training().len();
         if samples.len() != expected {
             return Err(TangentError::Included { found: samples.len(), samples: expected });
         }
-        let dataset = Dataset::divided(samples, Vec::new()).map_err(TrainError::from)?;
-        let dataset = match self.dataset.packing() {
-            Some(positions) => dataset.packed(positions).map_err(TrainError::from)?,
-            None => dataset,
-        };
-        let identity = identity(&self.recipe, &dataset, self.settings, self.result_step)?;
-        let Self { recipe, settings, result_step, parallel, .. } = *self;
+        let dataset = training_alone(samples, self.dataset.packing())?;
+        let Self { recipe, settings, parallel, .. } = *self;
+        let result_step = self.result_step.min(settings.schedule(dataset.training_rows()).steps);
+        let identity = identity(&recipe, &dataset, settings, result_step)?;
         Ok(Self { recipe, dataset, settings, result_step, folder: self.folder.clone(), parallel, identity })
     }
 
@@ -298,6 +292,14 @@ impl<'a> Retrainer<'a> {
         let room = available_bytes().map_or(wanted as u64, |available| available / each.max(1));
         Ok(usize::try_from(room).unwrap_or(wanted).min(wanted).max(1))
     }
+}
+
+fn training_alone(samples: Vec<EncodedSample>, packing: Option<usize>) -> Result<Dataset, TrainError> {
+    let dataset = Dataset::divided(samples, Vec::new())?;
+    Ok(match packing {
+        Some(positions) => dataset.packed(positions)?,
+        None => dataset,
+    })
 }
 
 /// The retrain in `folder`, if it is whole.

@@ -12,13 +12,31 @@ use tributary_attribution::{
     GroupSettings, Groups, RetrainProgress, RetrainRecipe, Retrainer, TangentError, TangentSettings, Tangents,
     parameters,
 };
-use tributary_lora::{Adapter, EarlyStopping, TrainConfig};
+use tributary_lora::{Adapter, EarlyStopping, EncodedSample, TrainConfig};
 
 const FOLDER: &str = "TRIBUTARY_TEST_FOLDER";
 
 fn runs(task: &Task) -> Vec<Vec<bool>> {
     let groups = task.groups(6);
     (0..6).map(|out| groups.included(|group| group != out)).collect()
+}
+
+#[test]
+fn other_samples_that_pack_into_fewer_rows_are_trained_to_their_last_step() {
+    let mut task = Task::new();
+    let positions = task.dataset.training()[0].positions();
+    task.dataset = task.dataset.clone().packed(2 * positions).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let retrainer = task.retrainer(folder.path(), 1);
+    // Half as long: four fit into a row instead of two.
+    let shorter = |sample: &EncodedSample| {
+        EncodedSample::new(sample.id(), sample.tokens()[..=positions / 2].to_vec(), sample.trained_ranges()[0].start)
+    };
+    let other = retrainer.with_samples(task.dataset.training().iter().map(shorter).collect()).unwrap();
+    assert!(other.steps() < retrainer.steps(), "{} {}", other.steps(), retrainer.steps());
+    let included = vec![true; task.dataset.training().len()];
+    assert_eq!(other.run(&[included], &go_on).unwrap().len(), 1);
+    assert!(retrainer.with_samples(task.dataset.training()[1..].to_vec()).is_err());
 }
 
 #[test]
