@@ -199,17 +199,13 @@ mod benchmarks {
         let operator = endowed::<T>("operator", 0);
         let (leaf, proof) = paid::<T>(&operator, SUM_DEPTH_MAX)?;
         let caller = challenged::<T>(&operator, &leaf, &proof)?;
-        // As if the challenge were older than any randomness; where none is known yet, all is done but the last write.
-        with_challenge::<T>(&operator, |pending| {
-            if let Some(begun) = &mut pending.challenge {
-                begun.at = 0;
-            }
-        })?;
+        T::BenchmarkHelper::randomness_since(pallet_support::now::<T>().saturating_add(1));
 
-        #[block]
-        {
-            let _ = Attribution::<T>::draw(RawOrigin::Signed(caller).into(), MODEL, operator);
-        }
+        #[extrinsic_call]
+        _(RawOrigin::Signed(caller), MODEL, operator.clone());
+
+        let pending = Ledgers::<T>::get(MODEL, operator).and_then(|ledger| ledger.pending);
+        assert!(pending.and_then(|pending| pending.challenge).is_some_and(|begun| begun.audit.is_some()));
         Ok(())
     }
 

@@ -198,6 +198,17 @@ pub mod pallet {
 
         /// Weights from benchmarks.
         type WeightInfo: WeightInfo;
+
+        /// What benchmarks ask of the runtime.
+        #[cfg(feature = "runtime-benchmarks")]
+        type BenchmarkHelper: BenchmarkHelper;
+    }
+
+    /// What benchmarks ask of the runtime.
+    #[cfg(feature = "runtime-benchmarks")]
+    pub trait BenchmarkHelper {
+        /// Makes the randomness one that could be known since `block`.
+        fn randomness_since(block: BlockNumber);
     }
 
     /// Why money is on hold.

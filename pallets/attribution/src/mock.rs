@@ -130,6 +130,15 @@ impl pallet_attribution::Config for Test {
     type Randomness = TestRandomness;
     type DisputeOrigin = EnsureRoot<Account>;
     type WeightInfo = ();
+    #[cfg(feature = "runtime-benchmarks")]
+    type BenchmarkHelper = TestRandomness;
+}
+
+#[cfg(feature = "runtime-benchmarks")]
+impl pallet_attribution::BenchmarkHelper for TestRandomness {
+    fn randomness_since(block: u32) {
+        randomness(0, block);
+    }
 }
 
 pub const TREASURY: Account = AccountId32::new([100; 32]);

@@ -1,8 +1,7 @@
-//! Weights of `pallet_attribution`, measured but for the calls of operators' epochs, which are estimated above `claim` until
-//! `scripts/weights attribution` runs again.
+//! Weights of `pallet_attribution`, measured.
 //!
 //! Written by `scripts/weights` with frame-omni-bencher (64.0.0); do not edit.
-//! DATE: 2026-11-21, STEPS: `50`, REPEAT: `20`, LOW RANGE: `[]`, HIGH RANGE: `[]`
+//! DATE: 2026-11-22, STEPS: `50`, REPEAT: `20`, LOW RANGE: `[]`, HIGH RANGE: `[]`
 //! CPU: `AMD EPYC`, WASM-EXECUTION: `Compiled`, WORST CASE MAP SIZE: `1000000`
 
 #![cfg_attr(rustfmt, rustfmt_skip)]
@@ -34,22 +33,22 @@ pub trait WeightInfo {
 pub struct SubstrateWeight<T>(PhantomData<T>);
 impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Attribution::Streams` (r:1 w:1)
-	/// Proof: `Attribution::Streams` (`max_values`: None, `max_size`: Some(621), added: 3096, mode: `MaxEncodedLen`)
+	/// Proof: `Attribution::Streams` (`max_values`: None, `max_size`: Some(625), added: 3100, mode: `MaxEncodedLen`)
 	/// Storage: `System::Account` (r:14 w:14)
 	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
 	/// Storage: `Balances::Holds` (r:1 w:1)
-	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(265), added: 2740, mode: `MaxEncodedLen`)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(391), added: 2866, mode: `MaxEncodedLen`)
 	fn fund() -> Weight {
 		// Proof size in bytes:
-		//  Measured:  `1750`
+		//  Measured:  `1754`
 		//  Estimated: `37432`
-		// Least execution time: 643_021_000 picoseconds.
-		Weight::from_parts(661_014_000, 37432)
+		// Least execution time: 665_759_000 picoseconds.
+		Weight::from_parts(719_369_000, 37432)
 			.saturating_add(T::DbWeight::get().reads(16_u64))
 			.saturating_add(T::DbWeight::get().writes(16_u64))
 	}
 	/// Storage: `Attribution::Streams` (r:1 w:1)
-	/// Proof: `Attribution::Streams` (`max_values`: None, `max_size`: Some(621), added: 3096, mode: `MaxEncodedLen`)
+	/// Proof: `Attribution::Streams` (`max_values`: None, `max_size`: Some(625), added: 3100, mode: `MaxEncodedLen`)
 	/// Storage: `System::BlockHash` (r:1 w:0)
 	/// Proof: `System::BlockHash` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
 	/// Storage: `Attribution::Claims` (r:1 w:1)
@@ -57,80 +56,189 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `System::Account` (r:2 w:2)
 	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
 	/// Storage: `Balances::Holds` (r:2 w:2)
-	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(265), added: 2740, mode: `MaxEncodedLen`)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(391), added: 2866, mode: `MaxEncodedLen`)
 	/// The range of component `d` is `[0, 24]`.
 	fn claim(d: u32, ) -> Weight {
 		// Proof size in bytes:
-		//  Measured:  `1005`
-		//  Estimated: `6470`
-		// Least execution time: 143_518_000 picoseconds.
-		Weight::from_parts(149_250_893, 6470)
-			// Standard error: 5_591
-			.saturating_add(Weight::from_parts(1_120_836, 0).saturating_mul(d.into()))
+		//  Measured:  `1009`
+		//  Estimated: `6722`
+		// Least execution time: 139_026_000 picoseconds.
+		Weight::from_parts(173_616_338, 6722)
+			// Standard error: 86_865
+			.saturating_add(Weight::from_parts(2_446_649, 0).saturating_mul(d.into()))
 			.saturating_add(T::DbWeight::get().reads(7_u64))
 			.saturating_add(T::DbWeight::get().writes(6_u64))
 	}
-	/// Not measured yet: as `fund`, with a ledger and its hold.
+	/// Storage: `Attribution::Streams` (r:1 w:1)
+	/// Proof: `Attribution::Streams` (`max_values`: None, `max_size`: Some(625), added: 3100, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:14 w:14)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:2 w:2)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(391), added: 2866, mode: `MaxEncodedLen`)
+	/// Storage: `Attribution::Ledgers` (r:1 w:1)
+	/// Proof: `Attribution::Ledgers` (`max_values`: None, `max_size`: Some(524), added: 2999, mode: `MaxEncodedLen`)
 	fn fund_answers() -> Weight {
-		Self::fund().saturating_add(Weight::from_parts(100_000_000, 6470))
+		// Proof size in bytes:
+		//  Measured:  `1790`
+		//  Estimated: `37432`
+		// Least execution time: 718_168_000 picoseconds.
+		Weight::from_parts(863_844_000, 37432)
+			.saturating_add(T::DbWeight::get().reads(18_u64))
+			.saturating_add(T::DbWeight::get().writes(18_u64))
+	}
+	/// Storage: `Attribution::Streams` (r:1 w:0)
+	/// Proof: `Attribution::Streams` (`max_values`: None, `max_size`: Some(625), added: 3100, mode: `MaxEncodedLen`)
+	/// Storage: `Attribution::Ledgers` (r:1 w:1)
+	/// Proof: `Attribution::Ledgers` (`max_values`: None, `max_size`: Some(524), added: 2999, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:1 w:1)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(391), added: 2866, mode: `MaxEncodedLen`)
+	fn publish_epoch() -> Weight {
+		// Proof size in bytes:
+		//  Measured:  `1037`
+		//  Estimated: `4090`
+		// Least execution time: 80_480_000 picoseconds.
+		Weight::from_parts(86_118_000, 4090)
+			.saturating_add(T::DbWeight::get().reads(4_u64))
+			.saturating_add(T::DbWeight::get().writes(3_u64))
+	}
+	/// Storage: `Attribution::Ledgers` (r:1 w:1)
+	/// Proof: `Attribution::Ledgers` (`max_values`: None, `max_size`: Some(524), added: 2999, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:1 w:1)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(391), added: 2866, mode: `MaxEncodedLen`)
+	fn challenge() -> Weight {
+		// Proof size in bytes:
+		//  Measured:  `492`
+		//  Estimated: `3989`
+		// Least execution time: 74_280_000 picoseconds.
+		Weight::from_parts(78_406_000, 3989)
 			.saturating_add(T::DbWeight::get().reads(3_u64))
 			.saturating_add(T::DbWeight::get().writes(3_u64))
 	}
-	/// Not measured yet: bounded by `claim`, which does as much.
-	fn publish_epoch() -> Weight {
-		Weight::from_parts(250_000_000, 12940)
-			.saturating_add(T::DbWeight::get().reads(4_u64))
-			.saturating_add(T::DbWeight::get().writes(3_u64))
-	}
-	/// Not measured yet: bounded by `claim`, which does as much.
-	fn challenge() -> Weight {
-		Weight::from_parts(250_000_000, 12940)
-			.saturating_add(T::DbWeight::get().reads(2_u64))
-			.saturating_add(T::DbWeight::get().writes(2_u64))
-	}
-	/// Not measured yet: bounded by `claim`, which does as much.
+	/// Storage: `Attribution::Ledgers` (r:1 w:0)
+	/// Proof: `Attribution::Ledgers` (`max_values`: None, `max_size`: Some(524), added: 2999, mode: `MaxEncodedLen`)
+	/// Storage: `System::BlockHash` (r:1 w:0)
+	/// Proof: `System::BlockHash` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
+	/// Storage: `Babe::NextRandomness` (r:1 w:0)
+	/// Proof: `Babe::NextRandomness` (`max_values`: Some(1), `max_size`: Some(32), added: 527, mode: `MaxEncodedLen`)
+	/// Storage: `Babe::EpochStart` (r:1 w:0)
+	/// Proof: `Babe::EpochStart` (`max_values`: Some(1), `max_size`: Some(8), added: 503, mode: `MaxEncodedLen`)
 	fn draw() -> Weight {
-		Weight::from_parts(250_000_000, 12940)
+		// Proof size in bytes:
+		//  Measured:  `612`
+		//  Estimated: `3989`
+		// Least execution time: 21_522_000 picoseconds.
+		Weight::from_parts(23_725_000, 3989)
 			.saturating_add(T::DbWeight::get().reads(4_u64))
-			.saturating_add(T::DbWeight::get().writes(1_u64))
 	}
-	/// Not measured yet: bounded by `claim`, which does as much.
+	/// Storage: `Attribution::Ledgers` (r:1 w:1)
+	/// Proof: `Attribution::Ledgers` (`max_values`: None, `max_size`: Some(524), added: 2999, mode: `MaxEncodedLen`)
+	/// Storage: `System::BlockHash` (r:1 w:0)
+	/// Proof: `System::BlockHash` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
+	/// The range of component `d` is `[0, 24]`.
+	/// The range of component `n` is `[0, 300]`.
 	fn open_leaf(d: u32, n: u32, ) -> Weight {
-		Weight::from_parts(250_000_000, 12940)
-			.saturating_add(Weight::from_parts(1200000, 0).saturating_mul(d.into()))
-			.saturating_add(Weight::from_parts(1_200_000, 0).saturating_mul(n.into()))
+		// Proof size in bytes:
+		//  Measured:  `518`
+		//  Estimated: `3989`
+		// Least execution time: 54_511_000 picoseconds.
+		Weight::from_parts(28_688_242, 3989)
+			// Standard error: 19_030
+			.saturating_add(Weight::from_parts(1_274_920, 0).saturating_mul(d.into()))
+			// Standard error: 1_566
+			.saturating_add(Weight::from_parts(920_690, 0).saturating_mul(n.into()))
 			.saturating_add(T::DbWeight::get().reads(2_u64))
 			.saturating_add(T::DbWeight::get().writes(1_u64))
 	}
-	/// Not measured yet: bounded by `claim`, which does as much.
+	/// Storage: `Attribution::Ledgers` (r:1 w:1)
+	/// Proof: `Attribution::Ledgers` (`max_values`: None, `max_size`: Some(524), added: 2999, mode: `MaxEncodedLen`)
+	/// Storage: `System::BlockHash` (r:1 w:0)
+	/// Proof: `System::BlockHash` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:4 w:4)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:2 w:2)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(391), added: 2866, mode: `MaxEncodedLen`)
+	/// The range of component `d` is `[0, 24]`.
 	fn refute(d: u32, ) -> Weight {
-		Weight::from_parts(250_000_000, 12940)
-			.saturating_add(Weight::from_parts(2400000, 0).saturating_mul(d.into()))
-			.saturating_add(T::DbWeight::get().reads(5_u64))
-			.saturating_add(T::DbWeight::get().writes(4_u64))
+		// Proof size in bytes:
+		//  Measured:  `1346`
+		//  Estimated: `11402`
+		// Least execution time: 186_337_000 picoseconds.
+		Weight::from_parts(193_327_441, 11402)
+			// Standard error: 18_316
+			.saturating_add(Weight::from_parts(2_548_746, 0).saturating_mul(d.into()))
+			.saturating_add(T::DbWeight::get().reads(8_u64))
+			.saturating_add(T::DbWeight::get().writes(7_u64))
 	}
-	/// Not measured yet: bounded by `claim`, which does as much.
+	/// Storage: `Attribution::Ledgers` (r:1 w:1)
+	/// Proof: `Attribution::Ledgers` (`max_values`: None, `max_size`: Some(524), added: 2999, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:2 w:2)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:2 w:2)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(391), added: 2866, mode: `MaxEncodedLen`)
 	fn resolve_accept() -> Weight {
-		Weight::from_parts(250_000_000, 12940)
+		// Proof size in bytes:
+		//  Measured:  `892`
+		//  Estimated: `6722`
+		// Least execution time: 121_801_000 picoseconds.
+		Weight::from_parts(127_750_000, 6722)
 			.saturating_add(T::DbWeight::get().reads(5_u64))
-			.saturating_add(T::DbWeight::get().writes(4_u64))
-	}
-	/// Not measured yet: bounded by `claim`, which does as much.
-	fn resolve_reject() -> Weight {
-		Weight::from_parts(250_000_000, 12940)
-			.saturating_add(T::DbWeight::get().reads(6_u64))
 			.saturating_add(T::DbWeight::get().writes(5_u64))
 	}
-	/// Not measured yet: bounded by `claim`, which does as much.
+	/// Storage: `Attribution::Ledgers` (r:1 w:1)
+	/// Proof: `Attribution::Ledgers` (`max_values`: None, `max_size`: Some(524), added: 2999, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:3 w:3)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:2 w:2)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(391), added: 2866, mode: `MaxEncodedLen`)
+	fn resolve_reject() -> Weight {
+		// Proof size in bytes:
+		//  Measured:  `1066`
+		//  Estimated: `8799`
+		// Least execution time: 167_319_000 picoseconds.
+		Weight::from_parts(173_448_000, 8799)
+			.saturating_add(T::DbWeight::get().reads(6_u64))
+			.saturating_add(T::DbWeight::get().writes(6_u64))
+	}
+	/// Storage: `Attribution::Ledgers` (r:1 w:1)
+	/// Proof: `Attribution::Ledgers` (`max_values`: None, `max_size`: Some(524), added: 2999, mode: `MaxEncodedLen`)
+	/// Storage: `System::BlockHash` (r:1 w:0)
+	/// Proof: `System::BlockHash` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
+	/// Storage: `Attribution::AnswerClaims` (r:1 w:1)
+	/// Proof: `Attribution::AnswerClaims` (`max_values`: None, `max_size`: Some(132), added: 2607, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:2 w:2)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:2 w:2)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(391), added: 2866, mode: `MaxEncodedLen`)
+	/// The range of component `d` is `[0, 24]`.
 	fn claim_answers(d: u32, ) -> Weight {
-		Weight::from_parts(250_000_000, 12940)
-			.saturating_add(Weight::from_parts(1200000, 0).saturating_mul(d.into()))
+		// Proof size in bytes:
+		//  Measured:  `785`
+		//  Estimated: `6722`
+		// Least execution time: 143_062_000 picoseconds.
+		Weight::from_parts(157_595_232, 6722)
+			// Standard error: 35_931
+			.saturating_add(Weight::from_parts(952_246, 0).saturating_mul(d.into()))
 			.saturating_add(T::DbWeight::get().reads(7_u64))
 			.saturating_add(T::DbWeight::get().writes(6_u64))
 	}
-	/// Not measured yet: bounded by `claim`, which does as much.
+	/// Storage: `Attribution::Streams` (r:1 w:1)
+	/// Proof: `Attribution::Streams` (`max_values`: None, `max_size`: Some(625), added: 3100, mode: `MaxEncodedLen`)
+	/// Storage: `Attribution::Ledgers` (r:1 w:1)
+	/// Proof: `Attribution::Ledgers` (`max_values`: None, `max_size`: Some(524), added: 2999, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:1 w:1)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(391), added: 2866, mode: `MaxEncodedLen`)
 	fn release() -> Weight {
-		Weight::from_parts(250_000_000, 12940)
+		// Proof size in bytes:
+		//  Measured:  `1037`
+		//  Estimated: `4090`
+		// Least execution time: 119_758_000 picoseconds.
+		Weight::from_parts(127_089_000, 4090)
 			.saturating_add(T::DbWeight::get().reads(4_u64))
 			.saturating_add(T::DbWeight::get().writes(4_u64))
 	}
@@ -139,77 +247,66 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 /// The same with ParityDB's weights, for tests of the pallet alone.
 impl WeightInfo for () {
 	fn fund() -> Weight {
-		Weight::from_parts(661_014_000, 37432)
+		Weight::from_parts(719_369_000, 37432)
 			.saturating_add(ParityDbWeight::get().reads(16_u64))
 			.saturating_add(ParityDbWeight::get().writes(16_u64))
 	}
 	fn claim(d: u32, ) -> Weight {
-		Weight::from_parts(149_250_893, 6470)
-			.saturating_add(Weight::from_parts(1_120_836, 0).saturating_mul(d.into()))
+		Weight::from_parts(173_616_338, 6722)
+			.saturating_add(Weight::from_parts(2_446_649, 0).saturating_mul(d.into()))
 			.saturating_add(ParityDbWeight::get().reads(7_u64))
 			.saturating_add(ParityDbWeight::get().writes(6_u64))
 	}
-	/// Not measured yet: as `fund`, with a ledger and its hold.
 	fn fund_answers() -> Weight {
-		Self::fund().saturating_add(Weight::from_parts(100_000_000, 6470))
+		Weight::from_parts(863_844_000, 37432)
+			.saturating_add(ParityDbWeight::get().reads(18_u64))
+			.saturating_add(ParityDbWeight::get().writes(18_u64))
+	}
+	fn publish_epoch() -> Weight {
+		Weight::from_parts(86_118_000, 4090)
+			.saturating_add(ParityDbWeight::get().reads(4_u64))
+			.saturating_add(ParityDbWeight::get().writes(3_u64))
+	}
+	fn challenge() -> Weight {
+		Weight::from_parts(78_406_000, 3989)
 			.saturating_add(ParityDbWeight::get().reads(3_u64))
 			.saturating_add(ParityDbWeight::get().writes(3_u64))
 	}
-	/// Not measured yet: bounded by `claim`, which does as much.
-	fn publish_epoch() -> Weight {
-		Weight::from_parts(250_000_000, 12940)
-			.saturating_add(ParityDbWeight::get().reads(4_u64))
-			.saturating_add(ParityDbWeight::get().writes(3_u64))
-	}
-	/// Not measured yet: bounded by `claim`, which does as much.
-	fn challenge() -> Weight {
-		Weight::from_parts(250_000_000, 12940)
-			.saturating_add(ParityDbWeight::get().reads(2_u64))
-			.saturating_add(ParityDbWeight::get().writes(2_u64))
-	}
-	/// Not measured yet: bounded by `claim`, which does as much.
 	fn draw() -> Weight {
-		Weight::from_parts(250_000_000, 12940)
+		Weight::from_parts(23_725_000, 3989)
 			.saturating_add(ParityDbWeight::get().reads(4_u64))
-			.saturating_add(ParityDbWeight::get().writes(1_u64))
 	}
-	/// Not measured yet: bounded by `claim`, which does as much.
 	fn open_leaf(d: u32, n: u32, ) -> Weight {
-		Weight::from_parts(250_000_000, 12940)
-			.saturating_add(Weight::from_parts(1200000, 0).saturating_mul(d.into()))
-			.saturating_add(Weight::from_parts(1_200_000, 0).saturating_mul(n.into()))
+		Weight::from_parts(28_688_242, 3989)
+			.saturating_add(Weight::from_parts(1_274_920, 0).saturating_mul(d.into()))
+			.saturating_add(Weight::from_parts(920_690, 0).saturating_mul(n.into()))
 			.saturating_add(ParityDbWeight::get().reads(2_u64))
 			.saturating_add(ParityDbWeight::get().writes(1_u64))
 	}
-	/// Not measured yet: bounded by `claim`, which does as much.
 	fn refute(d: u32, ) -> Weight {
-		Weight::from_parts(250_000_000, 12940)
-			.saturating_add(Weight::from_parts(2400000, 0).saturating_mul(d.into()))
-			.saturating_add(ParityDbWeight::get().reads(5_u64))
-			.saturating_add(ParityDbWeight::get().writes(4_u64))
+		Weight::from_parts(193_327_441, 11402)
+			.saturating_add(Weight::from_parts(2_548_746, 0).saturating_mul(d.into()))
+			.saturating_add(ParityDbWeight::get().reads(8_u64))
+			.saturating_add(ParityDbWeight::get().writes(7_u64))
 	}
-	/// Not measured yet: bounded by `claim`, which does as much.
 	fn resolve_accept() -> Weight {
-		Weight::from_parts(250_000_000, 12940)
+		Weight::from_parts(127_750_000, 6722)
 			.saturating_add(ParityDbWeight::get().reads(5_u64))
-			.saturating_add(ParityDbWeight::get().writes(4_u64))
-	}
-	/// Not measured yet: bounded by `claim`, which does as much.
-	fn resolve_reject() -> Weight {
-		Weight::from_parts(250_000_000, 12940)
-			.saturating_add(ParityDbWeight::get().reads(6_u64))
 			.saturating_add(ParityDbWeight::get().writes(5_u64))
 	}
-	/// Not measured yet: bounded by `claim`, which does as much.
+	fn resolve_reject() -> Weight {
+		Weight::from_parts(173_448_000, 8799)
+			.saturating_add(ParityDbWeight::get().reads(6_u64))
+			.saturating_add(ParityDbWeight::get().writes(6_u64))
+	}
 	fn claim_answers(d: u32, ) -> Weight {
-		Weight::from_parts(250_000_000, 12940)
-			.saturating_add(Weight::from_parts(1200000, 0).saturating_mul(d.into()))
+		Weight::from_parts(157_595_232, 6722)
+			.saturating_add(Weight::from_parts(952_246, 0).saturating_mul(d.into()))
 			.saturating_add(ParityDbWeight::get().reads(7_u64))
 			.saturating_add(ParityDbWeight::get().writes(6_u64))
 	}
-	/// Not measured yet: bounded by `claim`, which does as much.
 	fn release() -> Weight {
-		Weight::from_parts(250_000_000, 12940)
+		Weight::from_parts(127_089_000, 4090)
 			.saturating_add(ParityDbWeight::get().reads(4_u64))
 			.saturating_add(ParityDbWeight::get().writes(4_u64))
 	}

@@ -53,4 +53,18 @@ impl pallet_attribution::Config for Runtime {
     type Randomness = pallet_babe::RandomnessFromOneEpochAgo<Runtime>;
     type DisputeOrigin = EnsureRoot<AccountId>;
     type WeightInfo = pallet_attribution::weights::SubstrateWeight<Runtime>;
+    #[cfg(feature = "runtime-benchmarks")]
+    type BenchmarkHelper = Sessions;
+}
+
+/// Whose ends make randomness known.
+#[cfg(feature = "runtime-benchmarks")]
+#[derive(Debug)]
+pub struct Sessions;
+
+#[cfg(feature = "runtime-benchmarks")]
+impl pallet_attribution::BenchmarkHelper for Sessions {
+    fn randomness_since(block: BlockNumber) {
+        pallet_babe::EpochStart::<Runtime>::put((block, block));
+    }
 }
