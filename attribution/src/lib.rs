@@ -66,8 +66,8 @@ pub use influence::{
     TrajectoryRecorder, TrajectoryStep, Trak, embed, embedding_rows, validation_scores,
 };
 pub use learnt::{learnt_parts, weigh_by_learnt};
-pub use measure::{MeasureError, MeasureSettings, measure};
-pub use mislabel::{ScreenSettings, Suspicion, screen, screen_by_losses};
+pub use measure::{MeasureError, MeasureSettings, check_coalitions, measure};
+pub use mislabel::{LeverageSettings, Suspicion, screen, screen_by_leverage};
 pub use planted::Planted;
 pub use recompute::{Comparison, UNITS_TOLERANCE, recompute};
 pub use report::{

@@ -7,7 +7,7 @@ use crate::{
     error::AttributionError,
     explain::{AnswerScores, ExplainError, answer_groups, answer_scores},
     groups::Groups,
-    mislabel::screen_by_losses,
+    mislabel::screen,
     planted::Planted,
     tangents::{RetrainObserver, Retrainer, TangentError, Tangents, random_coalitions},
 };
@@ -161,6 +161,12 @@ impl Members {
     }
 }
 
+/// Whether coalitions can be made of these contributions' contributors, or else of these groups: to be asked before the runs that
+/// would come to nothing.
+pub fn check_coalitions(corpus: &Corpus, groups: &Groups) -> Result<(), MeasureError> {
+    Members::new(corpus, groups).map(|_| ())
+}
+
 /// What the screen says of samples of which some have wrong labels, and which these are. `None` if too few can have one.
 #[expect(clippy::type_complexity, reason = "two lists")]
 fn screened(
@@ -175,7 +181,7 @@ fn screened(
     let mut scores = vec![0f64; is_wrong.len()];
     for retrained in planted.run(&[vec![true; is_wrong.len()]], observer)? {
         let adapter = retrained.load(retrainer.model())?;
-        for suspicion in screen_by_losses(retrainer.model(), &adapter, planted.dataset().training())? {
+        for suspicion in screen(retrainer.model(), &adapter, planted.dataset().training())? {
             scores[suspicion.place] = suspicion.score;
         }
     }

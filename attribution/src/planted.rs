@@ -1,6 +1,6 @@
 //! Wrong labels planted on purpose, to see whether the screen finds them.
 //!
-//! A part of the samples get each other's answers, a run is trained on what results, and its screen is asked ([`crate::screen_by_losses`]).
+//! A part of the samples get each other's answers, a run is trained on what results, and its screen is asked ([`crate::screen`]).
 //! What is wrong by itself in the data counts as right, so that the figure is rather too low. Source: Koh and Liang, arXiv
 //! 1703.04730, section 5.4, where labels are flipped in the same way.
 

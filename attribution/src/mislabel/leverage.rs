@@ -1,62 +1,46 @@
-//! Samples that look wrong: a list for curators. There are two ways to it.
+//! What the others do not explain.
 //!
-//! [`screen_by_losses`]: what the others teach does not help a sample with a wrong label, so that its loss stays high. How high
-//! says little alone, since texts differ in how hard they are to say at all; nor does the part that is left of the loss that the
-//! base model has, which is large wherever there was little to learn. The geometric mean of the two is what counts here. No more
-//! is needed than the base, the adapter and the samples. docs/attribution-benchmark.md compares it with others.
-//!
-//! [`screen`]: a sample whose label contradicts what the others teach pulls strongly, and in a direction in which the others do not pull.
+//! A sample whose label contradicts what the others teach pulls strongly, and in a direction in which the others do not pull.
 //! Its leverage, `gᵀ (F + λ)^-1 g` with `F` the second moment of the *other* samples' gradients, is large for both reasons.
 //! Source: ridge leverage, Alaoui and Mahoney, arXiv 1411.0306, definition 1; that self-influence finds mislabelled
 //! samples, Koh and Liang, arXiv 1703.04730, section 5.4. Gradients count with the root of their length, so that neither
 //! a few long ones nor the many short ones decide alone.
-//!
-//! It is a list for people to look at: a right sample that is unlike all others stands high on it too. No money follows it.
 
+use super::{Suspicion, by_score};
 use crate::{
     error::AttributionError,
     influence::{CapturedRow, Cholesky, Trajectory, TrajectoryStep},
-    learnt::{LOSS_MIN, losses},
 };
 use rayon::prelude::*;
-use tributary_lora::{Adapter, EncodedSample, Matrix, Model, add_product};
+use tributary_lora::{Matrix, add_product};
 use tributary_protocol::ContentHash;
 
 /// How suspicious samples are found.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ScreenSettings {
+pub struct LeverageSettings {
     /// `λ`, as a part of the samples' mean square.
     pub damping: f64,
     /// Most samples that `F` of a window is made from, evenly chosen; their square, times 8 bytes, bounds the memory.
     pub others_max: usize,
 }
 
-impl Default for ScreenSettings {
+impl Default for LeverageSettings {
     fn default() -> Self {
         Self { damping: 0.1, others_max: 2048 }
     }
 }
 
-/// A sample and how much it stands out.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Suspicion {
-    /// Its place among the training samples.
-    pub place: usize,
-    /// Its hash.
-    pub sample: ContentHash,
-    /// Of [`screen`], the mean over the run of `leverage / (1 + leverage)`: from 0 for a sample that the others explain to 1 for
-    /// one that nothing else is like. Of [`screen_by_losses`], the loss by
-    /// the root of that of the base model, both in nats per token.
-    pub score: f64,
-}
-
-/// The samples of a captured run, the most suspicious first.
+/// The samples of a captured run, the most suspicious first, by the mean over the run of `leverage / (1 + leverage)`: from 0 for a
+/// sample that the others explain to 1 for one that nothing else is like.
 ///
 /// The run is looked at in windows in which each sample occurs once or so, and every window has its own `F`. Nothing is
 /// trained and no model is needed. Cost: per window `others · samples · (dims + others)` multiply-adds.
 /// Errors: a run without steps; settings that are not positive.
-pub fn screen(trajectory: &Trajectory, settings: ScreenSettings) -> Result<Vec<Suspicion>, AttributionError> {
-    let ScreenSettings { damping, others_max } = settings;
+pub fn screen_by_leverage(
+    trajectory: &Trajectory,
+    settings: LeverageSettings,
+) -> Result<Vec<Suspicion>, AttributionError> {
+    let LeverageSettings { damping, others_max } = settings;
     if !(damping > 0.0 && damping.is_finite()) || others_max == 0 {
         return Err(AttributionError::Damping { found: damping });
     }
@@ -74,28 +58,6 @@ pub fn screen(trajectory: &Trajectory, settings: ScreenSettings) -> Result<Vec<S
     }
     let scores: Vec<f64> = sums.into_iter().zip(times).map(|(sum, times)| sum / f64::from(times.max(1))).collect();
     sorted(trajectory, scores)
-}
-
-/// The samples by the geometric mean of their loss under the adapter and the part that it is of their loss without: the highest
-/// first.
-///
-/// Cost: two forward passes for each sample. Errors: a loss that is not finite, with its sample.
-pub fn screen_by_losses(
-    model: &Model,
-    adapter: &Adapter,
-    samples: &[EncodedSample],
-) -> Result<Vec<Suspicion>, AttributionError> {
-    let suspicion = |(place, sample): (usize, &EncodedSample)| {
-        let (before, after) = losses(model, adapter, sample)?;
-        // What is known anyway tells nothing by how much of it is left.
-        Ok(Suspicion { place, sample: sample.id(), score: after / before.max(LOSS_MIN).sqrt() })
-    };
-    Ok(by_score(samples.par_iter().enumerate().map(suspicion).collect::<Result<_, AttributionError>>()?))
-}
-
-fn by_score(mut suspicions: Vec<Suspicion>) -> Vec<Suspicion> {
-    suspicions.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.place.cmp(&b.place)));
-    suspicions
 }
 
 /// The highest score first.
@@ -126,7 +88,7 @@ fn windows(steps: &[TrajectoryStep], samples: usize) -> Vec<&[TrajectoryStep]> {
 }
 
 /// `l / (1 + l)` of each row, `l` its leverage over the others.
-fn leverages(rows: &[&CapturedRow], dims: usize, settings: ScreenSettings) -> Result<Vec<f64>, AttributionError> {
+fn leverages(rows: &[&CapturedRow], dims: usize, settings: LeverageSettings) -> Result<Vec<f64>, AttributionError> {
     let mut vectors = vec![0f32; rows.len() * dims];
     vectors.par_chunks_exact_mut(dims).zip(rows).for_each(|(out, row)| {
         row.gradient.write_to(out);

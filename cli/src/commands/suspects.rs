@@ -14,7 +14,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 use std::collections::HashMap;
-use tributary_attribution::{AttributionReport, Suspicion, screen_by_losses};
+use tributary_attribution::{AttributionReport, Suspicion};
 use tributary_client::Account;
 use tributary_lora::{DataConfig, Dataset};
 use tributary_protocol::{ContentHash, ContributionId, sample::CanonicalLine};
@@ -35,7 +35,7 @@ struct SuspectView {
     sample: ContentHash,
     contribution: ContributionId,
     contributor: Account,
-    /// The geometric mean of its loss and the part that it is of the base model's.
+    /// The mean of its ranks in what is left of its loss and in how far learning it hurts the others, from 0 to 1.
     score: f64,
     prompt: String,
     completion: String,
@@ -98,7 +98,7 @@ fn screen(subject: &Subject, lines: &[&CanonicalLine]) -> anyhow::Result<Vec<Sus
     let data = DataConfig { validation_ppm: 0, packing: None, ..subject.recipe.data(subject.model.config()) };
     let lines: Vec<CanonicalLine> = lines.iter().copied().cloned().collect();
     let dataset = Dataset::encode(&lines, &subject.tokenizer, &data)?;
-    Ok(screen_by_losses(&subject.model, &subject.adapter, dataset.training())?)
+    Ok(tributary_attribution::screen(&subject.model, &subject.adapter, dataset.training())?)
 }
 
 fn view(

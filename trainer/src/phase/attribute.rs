@@ -8,7 +8,8 @@ use crate::error::WorkError;
 use std::path::Path;
 use tributary_attribution::{
     AttributionReport, Corpus, Embeddings, GroupSettings, Groups, Inputs, Kept, MeasureError, MeasureSettings,
-    RetrainProgress, RetrainRecipe, Retrainer, TangentError, TangentSettings, Tangents, attribute, measure,
+    RetrainProgress, RetrainRecipe, Retrainer, TangentError, TangentSettings, Tangents, attribute, check_coalitions,
+    measure,
 };
 use tributary_daemon::{
     Recipe, TANGENTS_FILE,
@@ -117,6 +118,9 @@ impl Asked {
             Some(tangents) => tangents,
             None => {
                 let groups = grouped(&trained.dataset, order.corpus, self.groups)?;
+                if self.measure.coalitions > 0 {
+                    check_coalitions(order.corpus, &groups)?;
+                }
                 let tangents = Tangents::train(&retrainer, &result.adapter, &groups, self.tangents, &observe)?;
                 write_atomically(&path, &tangents.to_bytes())?;
                 tangents
