@@ -42,8 +42,8 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 		// Proof size in bytes:
 		//  Measured:  `1754`
 		//  Estimated: `37432`
-		// Least execution time: 665_759_000 picoseconds.
-		Weight::from_parts(719_369_000, 37432)
+		// Least execution time: 658_539_000 picoseconds.
+		Weight::from_parts(694_302_000, 37432)
 			.saturating_add(T::DbWeight::get().reads(16_u64))
 			.saturating_add(T::DbWeight::get().writes(16_u64))
 	}
@@ -62,10 +62,10 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 		// Proof size in bytes:
 		//  Measured:  `1009`
 		//  Estimated: `6722`
-		// Least execution time: 139_026_000 picoseconds.
-		Weight::from_parts(173_616_338, 6722)
-			// Standard error: 86_865
-			.saturating_add(Weight::from_parts(2_446_649, 0).saturating_mul(d.into()))
+		// Least execution time: 137_234_000 picoseconds.
+		Weight::from_parts(144_130_764, 6722)
+			// Standard error: 15_852
+			.saturating_add(Weight::from_parts(920_136, 0).saturating_mul(d.into()))
 			.saturating_add(T::DbWeight::get().reads(7_u64))
 			.saturating_add(T::DbWeight::get().writes(6_u64))
 	}
@@ -81,8 +81,8 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 		// Proof size in bytes:
 		//  Measured:  `1790`
 		//  Estimated: `37432`
-		// Least execution time: 718_168_000 picoseconds.
-		Weight::from_parts(863_844_000, 37432)
+		// Least execution time: 715_884_000 picoseconds.
+		Weight::from_parts(764_457_000, 37432)
 			.saturating_add(T::DbWeight::get().reads(18_u64))
 			.saturating_add(T::DbWeight::get().writes(18_u64))
 	}
@@ -98,8 +98,8 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 		// Proof size in bytes:
 		//  Measured:  `1037`
 		//  Estimated: `4090`
-		// Least execution time: 80_480_000 picoseconds.
-		Weight::from_parts(86_118_000, 4090)
+		// Least execution time: 80_580_000 picoseconds.
+		Weight::from_parts(85_307_000, 4090)
 			.saturating_add(T::DbWeight::get().reads(4_u64))
 			.saturating_add(T::DbWeight::get().writes(3_u64))
 	}
@@ -113,12 +113,12 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 		// Proof size in bytes:
 		//  Measured:  `492`
 		//  Estimated: `3989`
-		// Least execution time: 74_280_000 picoseconds.
-		Weight::from_parts(78_406_000, 3989)
+		// Least execution time: 73_920_000 picoseconds.
+		Weight::from_parts(77_506_000, 3989)
 			.saturating_add(T::DbWeight::get().reads(3_u64))
 			.saturating_add(T::DbWeight::get().writes(3_u64))
 	}
-	/// Storage: `Attribution::Ledgers` (r:1 w:0)
+	/// Storage: `Attribution::Ledgers` (r:1 w:1)
 	/// Proof: `Attribution::Ledgers` (`max_values`: None, `max_size`: Some(524), added: 2999, mode: `MaxEncodedLen`)
 	/// Storage: `System::BlockHash` (r:1 w:0)
 	/// Proof: `System::BlockHash` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
@@ -128,11 +128,12 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `Babe::EpochStart` (`max_values`: Some(1), `max_size`: Some(8), added: 503, mode: `MaxEncodedLen`)
 	fn draw() -> Weight {
 		// Proof size in bytes:
-		//  Measured:  `612`
+		//  Measured:  `639`
 		//  Estimated: `3989`
-		// Least execution time: 21_522_000 picoseconds.
-		Weight::from_parts(23_725_000, 3989)
+		// Least execution time: 30_836_000 picoseconds.
+		Weight::from_parts(33_880_000, 3989)
 			.saturating_add(T::DbWeight::get().reads(4_u64))
+			.saturating_add(T::DbWeight::get().writes(1_u64))
 	}
 	/// Storage: `Attribution::Ledgers` (r:1 w:1)
 	/// Proof: `Attribution::Ledgers` (`max_values`: None, `max_size`: Some(524), added: 2999, mode: `MaxEncodedLen`)
@@ -144,12 +145,12 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 		// Proof size in bytes:
 		//  Measured:  `518`
 		//  Estimated: `3989`
-		// Least execution time: 54_511_000 picoseconds.
-		Weight::from_parts(28_688_242, 3989)
-			// Standard error: 19_030
-			.saturating_add(Weight::from_parts(1_274_920, 0).saturating_mul(d.into()))
-			// Standard error: 1_566
-			.saturating_add(Weight::from_parts(920_690, 0).saturating_mul(n.into()))
+		// Least execution time: 55_312_000 picoseconds.
+		Weight::from_parts(39_023_919, 3989)
+			// Standard error: 36_265
+			.saturating_add(Weight::from_parts(1_127_404, 0).saturating_mul(d.into()))
+			// Standard error: 2_985
+			.saturating_add(Weight::from_parts(841_965, 0).saturating_mul(n.into()))
 			.saturating_add(T::DbWeight::get().reads(2_u64))
 			.saturating_add(T::DbWeight::get().writes(1_u64))
 	}
@@ -166,10 +167,10 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 		// Proof size in bytes:
 		//  Measured:  `1346`
 		//  Estimated: `11402`
-		// Least execution time: 186_337_000 picoseconds.
-		Weight::from_parts(193_327_441, 11402)
-			// Standard error: 18_316
-			.saturating_add(Weight::from_parts(2_548_746, 0).saturating_mul(d.into()))
+		// Least execution time: 185_777_000 picoseconds.
+		Weight::from_parts(199_145_283, 11402)
+			// Standard error: 28_047
+			.saturating_add(Weight::from_parts(2_171_738, 0).saturating_mul(d.into()))
 			.saturating_add(T::DbWeight::get().reads(8_u64))
 			.saturating_add(T::DbWeight::get().writes(7_u64))
 	}
@@ -183,8 +184,8 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 		// Proof size in bytes:
 		//  Measured:  `892`
 		//  Estimated: `6722`
-		// Least execution time: 121_801_000 picoseconds.
-		Weight::from_parts(127_750_000, 6722)
+		// Least execution time: 120_569_000 picoseconds.
+		Weight::from_parts(128_591_000, 6722)
 			.saturating_add(T::DbWeight::get().reads(5_u64))
 			.saturating_add(T::DbWeight::get().writes(5_u64))
 	}
@@ -198,8 +199,8 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 		// Proof size in bytes:
 		//  Measured:  `1066`
 		//  Estimated: `8799`
-		// Least execution time: 167_319_000 picoseconds.
-		Weight::from_parts(173_448_000, 8799)
+		// Least execution time: 167_219_000 picoseconds.
+		Weight::from_parts(175_682_000, 8799)
 			.saturating_add(T::DbWeight::get().reads(6_u64))
 			.saturating_add(T::DbWeight::get().writes(6_u64))
 	}
@@ -218,10 +219,10 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 		// Proof size in bytes:
 		//  Measured:  `785`
 		//  Estimated: `6722`
-		// Least execution time: 143_062_000 picoseconds.
-		Weight::from_parts(157_595_232, 6722)
-			// Standard error: 35_931
-			.saturating_add(Weight::from_parts(952_246, 0).saturating_mul(d.into()))
+		// Least execution time: 142_472_000 picoseconds.
+		Weight::from_parts(150_872_183, 6722)
+			// Standard error: 19_003
+			.saturating_add(Weight::from_parts(1_160_803, 0).saturating_mul(d.into()))
 			.saturating_add(T::DbWeight::get().reads(7_u64))
 			.saturating_add(T::DbWeight::get().writes(6_u64))
 	}
@@ -237,8 +238,8 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 		// Proof size in bytes:
 		//  Measured:  `1037`
 		//  Estimated: `4090`
-		// Least execution time: 119_758_000 picoseconds.
-		Weight::from_parts(127_089_000, 4090)
+		// Least execution time: 119_688_000 picoseconds.
+		Weight::from_parts(128_722_000, 4090)
 			.saturating_add(T::DbWeight::get().reads(4_u64))
 			.saturating_add(T::DbWeight::get().writes(4_u64))
 	}
@@ -247,66 +248,67 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 /// The same with ParityDB's weights, for tests of the pallet alone.
 impl WeightInfo for () {
 	fn fund() -> Weight {
-		Weight::from_parts(719_369_000, 37432)
+		Weight::from_parts(694_302_000, 37432)
 			.saturating_add(ParityDbWeight::get().reads(16_u64))
 			.saturating_add(ParityDbWeight::get().writes(16_u64))
 	}
 	fn claim(d: u32, ) -> Weight {
-		Weight::from_parts(173_616_338, 6722)
-			.saturating_add(Weight::from_parts(2_446_649, 0).saturating_mul(d.into()))
+		Weight::from_parts(144_130_764, 6722)
+			.saturating_add(Weight::from_parts(920_136, 0).saturating_mul(d.into()))
 			.saturating_add(ParityDbWeight::get().reads(7_u64))
 			.saturating_add(ParityDbWeight::get().writes(6_u64))
 	}
 	fn fund_answers() -> Weight {
-		Weight::from_parts(863_844_000, 37432)
+		Weight::from_parts(764_457_000, 37432)
 			.saturating_add(ParityDbWeight::get().reads(18_u64))
 			.saturating_add(ParityDbWeight::get().writes(18_u64))
 	}
 	fn publish_epoch() -> Weight {
-		Weight::from_parts(86_118_000, 4090)
+		Weight::from_parts(85_307_000, 4090)
 			.saturating_add(ParityDbWeight::get().reads(4_u64))
 			.saturating_add(ParityDbWeight::get().writes(3_u64))
 	}
 	fn challenge() -> Weight {
-		Weight::from_parts(78_406_000, 3989)
+		Weight::from_parts(77_506_000, 3989)
 			.saturating_add(ParityDbWeight::get().reads(3_u64))
 			.saturating_add(ParityDbWeight::get().writes(3_u64))
 	}
 	fn draw() -> Weight {
-		Weight::from_parts(23_725_000, 3989)
+		Weight::from_parts(33_880_000, 3989)
 			.saturating_add(ParityDbWeight::get().reads(4_u64))
+			.saturating_add(ParityDbWeight::get().writes(1_u64))
 	}
 	fn open_leaf(d: u32, n: u32, ) -> Weight {
-		Weight::from_parts(28_688_242, 3989)
-			.saturating_add(Weight::from_parts(1_274_920, 0).saturating_mul(d.into()))
-			.saturating_add(Weight::from_parts(920_690, 0).saturating_mul(n.into()))
+		Weight::from_parts(39_023_919, 3989)
+			.saturating_add(Weight::from_parts(1_127_404, 0).saturating_mul(d.into()))
+			.saturating_add(Weight::from_parts(841_965, 0).saturating_mul(n.into()))
 			.saturating_add(ParityDbWeight::get().reads(2_u64))
 			.saturating_add(ParityDbWeight::get().writes(1_u64))
 	}
 	fn refute(d: u32, ) -> Weight {
-		Weight::from_parts(193_327_441, 11402)
-			.saturating_add(Weight::from_parts(2_548_746, 0).saturating_mul(d.into()))
+		Weight::from_parts(199_145_283, 11402)
+			.saturating_add(Weight::from_parts(2_171_738, 0).saturating_mul(d.into()))
 			.saturating_add(ParityDbWeight::get().reads(8_u64))
 			.saturating_add(ParityDbWeight::get().writes(7_u64))
 	}
 	fn resolve_accept() -> Weight {
-		Weight::from_parts(127_750_000, 6722)
+		Weight::from_parts(128_591_000, 6722)
 			.saturating_add(ParityDbWeight::get().reads(5_u64))
 			.saturating_add(ParityDbWeight::get().writes(5_u64))
 	}
 	fn resolve_reject() -> Weight {
-		Weight::from_parts(173_448_000, 8799)
+		Weight::from_parts(175_682_000, 8799)
 			.saturating_add(ParityDbWeight::get().reads(6_u64))
 			.saturating_add(ParityDbWeight::get().writes(6_u64))
 	}
 	fn claim_answers(d: u32, ) -> Weight {
-		Weight::from_parts(157_595_232, 6722)
-			.saturating_add(Weight::from_parts(952_246, 0).saturating_mul(d.into()))
+		Weight::from_parts(150_872_183, 6722)
+			.saturating_add(Weight::from_parts(1_160_803, 0).saturating_mul(d.into()))
 			.saturating_add(ParityDbWeight::get().reads(7_u64))
 			.saturating_add(ParityDbWeight::get().writes(6_u64))
 	}
 	fn release() -> Weight {
-		Weight::from_parts(127_089_000, 4090)
+		Weight::from_parts(128_722_000, 4090)
 			.saturating_add(ParityDbWeight::get().reads(4_u64))
 			.saturating_add(ParityDbWeight::get().writes(4_u64))
 	}
