@@ -13,7 +13,7 @@ use candle_core::{Tensor, Var};
 use std::{path::Path, sync::Arc, time::Instant};
 use tributary_attribution::{
     DataInf, DataValueEmbedding, EmbeddingSettings, Fitted, GradientCosine, GradientDot, Influence, Inputs,
-    LeverageSettings, QueryGradients, TracInCp, Trajectory, TrajectoryRecorder, Trak, screen_by_leverage, unobserved,
+    QueryGradients, ScreenSettings, TracInCp, Trajectory, TrajectoryRecorder, Trak, screen_by_leverage, unobserved,
 };
 use tributary_lora::{
     AdamWConfig, Adapter, DataConfig, Dataset, Decay, EncodedSample, LoraConfig, Model, Snapshot, Target, Tokenizer,
@@ -289,7 +289,7 @@ fn main() {
         scored.push((format!("{}{suffix}", method.name()), fit, query, scores));
     }
 
-    let suspects = screen_by_leverage(&trajectory, LeverageSettings::default()).unwrap();
+    let suspects = screen_by_leverage(&trajectory, ScreenSettings::default()).unwrap();
     let order: Vec<usize> = suspects.iter().map(|suspicion| suspicion.place).collect();
     println!("mislabel AUC {:.3} (leverage)", auc(&order, &task.wrong));
     let mut by_loss: Vec<(f64, usize)> = training

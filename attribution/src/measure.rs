@@ -7,7 +7,7 @@ use crate::{
     error::AttributionError,
     explain::{AnswerScores, ExplainError, answer_groups, answer_scores},
     groups::Groups,
-    mislabel::screen,
+    mislabel::{ScreenSettings, screen},
     planted::Planted,
     tangents::{RetrainObserver, Retrainer, TangentError, Tangents, random_coalitions},
 };
@@ -181,7 +181,7 @@ fn screened(
     let mut scores = vec![0f64; is_wrong.len()];
     for retrained in planted.run(&[vec![true; is_wrong.len()]], observer)? {
         let adapter = retrained.load(retrainer.model())?;
-        for suspicion in screen(retrainer.model(), &adapter, planted.dataset().training())? {
+        for suspicion in screen(retrainer.model(), &adapter, planted.dataset().training(), ScreenSettings::default())? {
             scores[suspicion.place] = suspicion.score;
         }
     }

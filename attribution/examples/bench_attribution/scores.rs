@@ -13,8 +13,8 @@ use candle_core::{Device, Tensor};
 use serde_json::json;
 use std::{collections::HashMap, path::Path};
 use tributary_attribution::{
-    DataInf, DataValueEmbedding, EmbeddingSettings, GradientCosine, GradientDot, Influence, Inputs, LeverageSettings,
-    QueryGradients, Suspicion, TracInCp, Trak, embed, query_gradient, screen, screen_by_leverage, unobserved,
+    DataInf, DataValueEmbedding, EmbeddingSettings, GradientCosine, GradientDot, Influence, Inputs, QueryGradients,
+    ScreenSettings, Suspicion, TracInCp, Trak, embed, query_gradient, screen, screen_by_leverage, unobserved,
 };
 use tributary_lora::{EncodedSample, sample_loss};
 
@@ -96,10 +96,13 @@ pub fn write(bench: &Bench, task: &Task, trained: &Trained, few: bool, folder: &
         suspicions.iter().for_each(|suspicion| scores[suspicion.place] = suspicion.score);
         scores
     };
-    let by_leverage = screen_by_leverage(&trained.trajectory, LeverageSettings::default()).unwrap();
+    let by_leverage = screen_by_leverage(&trained.trajectory, ScreenSettings::default()).unwrap();
     add("leverage over the run", in_order(by_leverage));
     let samples = task.dataset.training();
-    add("loss left and conflict", in_order(screen(&bench.model, trained.adapter(), samples).unwrap()));
+    add(
+        "loss left and conflict",
+        in_order(screen(&bench.model, trained.adapter(), samples, ScreenSettings::default()).unwrap()),
+    );
     let losses: Vec<f64> = samples.iter().map(|sample| trained.loss(bench, sample)).collect();
     let of_base = |sample| f64::from(sample_loss(&bench.model, None, sample).unwrap());
     let before: Vec<f64> = samples.iter().map(of_base).collect();

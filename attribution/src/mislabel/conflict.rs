@@ -4,33 +4,49 @@
 //! - Its loss stays high, since what the others teach does not help it. How high says little alone, since texts differ in how
 //!   hard they are to say at all; nor does the part that is left of the loss that the base model has, which is large wherever
 //!   there was little to learn. The geometric mean of the two counts, the *loss left*.
-//! - Its *conflict*: learning it would raise the losses of the others. That is, to first order, `-gᵢᵀ Σ gⱼ` over all others,
-//!   with `g` the gradient of a sample's mean loss in the adapter's parameters. It is what Pruthi et al. (TracIn, arXiv
-//!   2002.08484, equation 1) call influence, of a sample on all others together, at the last checkpoint.
+//! - Its *conflict*: more of it would raise the losses of the others. To second order that is `-gᵢᵀ (F + λ)^-1 Σ gⱼ` over all
+//!   others, with `g` a sample's gradient in the adapter's parameters per root of a token and `F` the sum of the samples'
+//!   `g gᵀ`: the influence of Koh and Liang, arXiv 1703.04730, equation 2, of a sample on all others together. Gradients are
+//!   sketched ([`Sketch`]).
 //!
-//! The two know different things, and have no common unit: a sample's score is the mean of its two ranks.
+//! The two know different things and have no common unit: a sample's score is the mean of its two ranks.
 
-use super::{Suspicion, by_score};
+use super::{
+    ScreenSettings, Suspicion, by_score,
+    metric::{Metric, square},
+};
 use crate::{
     error::AttributionError,
+    influence::Sketch,
     learnt::{LOSS_MIN, losses},
 };
 use tributary_lora::{Adapter, EncodedSample, Model, sample_gradient};
 
+/// Numbers of a sketch; adapters with fewer parameters are not sketched.
+const DIMS_MAX: usize = 4096;
+const SEED: u64 = 0;
+
 /// The samples by the mean of their ranks in loss left and in conflict, each as the part of the others that are below: the most
 /// suspicious first.
 ///
-/// No more is needed than the base, the adapter and the samples. Cost: two forward passes and two gradients for each sample; `12`
-/// bytes of memory for each of the adapter's parameters. Errors: a loss or a gradient that is not finite, with its sample.
-pub fn screen(model: &Model, adapter: &Adapter, samples: &[EncodedSample]) -> Result<Vec<Suspicion>, AttributionError> {
+/// No more is needed than the base, the adapter and the samples. Cost: two forward passes and a gradient for each sample, and
+/// `4096 · others_max` multiply-adds. Memory: 16 KiB for each sample. Errors: a loss or a gradient that is not finite, with its
+/// sample; settings that are not positive.
+pub fn screen(
+    model: &Model,
+    adapter: &Adapter,
+    samples: &[EncodedSample],
+    settings: ScreenSettings,
+) -> Result<Vec<Suspicion>, AttributionError> {
     let loss_left = |sample: &EncodedSample| {
         let (before, after) = losses(model, adapter, sample)?;
         // What is known anyway tells nothing by how much of it is left.
         Ok(after / before.max(LOSS_MIN).sqrt())
     };
+    // One after the other: a pass has threads of its own.
     let losses_left: Vec<f64> = samples.iter().map(loss_left).collect::<Result<_, AttributionError>>()?;
     let by_loss = standings(&losses_left);
-    let by_conflict = standings(&conflicts(model, adapter, samples)?);
+    let by_conflict = standings(&conflicts(model, adapter, samples, settings)?);
     let suspicion = |(place, sample): (usize, &EncodedSample)| Suspicion {
         place,
         sample: sample.id(),
@@ -39,25 +55,40 @@ pub fn screen(model: &Model, adapter: &Adapter, samples: &[EncodedSample]) -> Re
     Ok(by_score(samples.iter().enumerate().map(suspicion).collect()))
 }
 
-/// Of each sample `-gᵢᵀ Σ gⱼ` over all others.
-fn conflicts(model: &Model, adapter: &Adapter, samples: &[EncodedSample]) -> Result<Vec<f64>, AttributionError> {
-    // One gradient at a time, and twice: all of them would not fit beside a large model.
-    let gradient = |sample: &EncodedSample| {
-        let gradient = sample_gradient(model, adapter, sample)?;
-        match gradient.iter().all(|value| value.is_finite()) {
-            true => Ok(gradient),
-            false => Err(AttributionError::NotFinite { sample: sample.id(), step: 0 }),
+/// Of each sample `-gᵢᵀ (F + λ)^-1 Σ gⱼ` over all others.
+fn conflicts(
+    model: &Model,
+    adapter: &Adapter,
+    samples: &[EncodedSample],
+    settings: ScreenSettings,
+) -> Result<Vec<f64>, AttributionError> {
+    let parameters = adapter.parameter_count();
+    let sketch = Sketch::new(SEED, parameters, parameters.min(DIMS_MAX))?;
+    let signs = sketch.weights(&vec![1.0; parameters]);
+    let dims = sketch.dims();
+    let mut vectors = vec![0f32; samples.len() * dims];
+    for (sample, out) in samples.iter().zip(vectors.chunks_exact_mut(dims)) {
+        sketch.apply(&signs, &sample_gradient(model, adapter, sample)?, out);
+        // Of a mean over tokens, per root of a token.
+        let scale = (sample.trained_tokens() as f64).sqrt();
+        out.iter_mut().for_each(|value| *value = (f64::from(*value) * scale) as f32);
+        if !square(out).is_finite() {
+            return Err(AttributionError::NotFinite { sample: sample.id(), step: 0 });
         }
-    };
-    let mut sum = vec![0f64; adapter.parameter_count()];
-    for sample in samples {
-        sum.iter_mut().zip(gradient(sample)?).for_each(|(sum, value)| *sum += f64::from(value));
     }
-    let conflict = |sample: &EncodedSample| {
-        let of_others = |(sum, own): (&f64, f32)| (sum - f64::from(own)) * f64::from(own);
-        Ok(-sum.iter().zip(gradient(sample)?).map(of_others).sum::<f64>())
-    };
-    samples.iter().map(conflict).collect()
+    let mut sum = vec![0f64; dims];
+    for vector in vectors.chunks_exact(dims) {
+        sum.iter_mut().zip(vector).for_each(|(sum, value)| *sum += f64::from(*value));
+    }
+    let metric = Metric::new(&vectors, dims, settings)?;
+    let rounded: Vec<f32> = sum.iter().map(|value| *value as f32).collect();
+    let of_sum = metric.map(&rounded, |_, _, explained| explained.to_vec()).concat();
+    Ok(metric.map(&vectors, |_, vector, explained| {
+        let plain = vector.iter().zip(&sum).fold(0f64, |product, (value, sum)| product + f64::from(*value) * sum);
+        let explained_part = explained.iter().zip(&of_sum).fold(0f64, |product, (a, b)| product + a * b);
+        let with_itself = (plain - explained_part) / metric.damping;
+        metric.square(vector, explained) - with_itself
+    }))
 }
 
 /// The part of the other values that each is above; equal ones count half.

@@ -6,29 +6,16 @@
 //! samples, Koh and Liang, arXiv 1703.04730, section 5.4. Gradients count with the root of their length, so that neither
 //! a few long ones nor the many short ones decide alone.
 
-use super::{Suspicion, by_score};
+use super::{
+    ScreenSettings, Suspicion, by_score,
+    metric::{Metric, square},
+};
 use crate::{
     error::AttributionError,
-    influence::{CapturedRow, Cholesky, Trajectory, TrajectoryStep},
+    influence::{CapturedRow, Trajectory, TrajectoryStep},
 };
 use rayon::prelude::*;
-use tributary_lora::{Matrix, add_product};
 use tributary_protocol::ContentHash;
-
-/// How suspicious samples are found.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LeverageSettings {
-    /// `λ`, as a part of the samples' mean square.
-    pub damping: f64,
-    /// Most samples that `F` of a window is made from, evenly chosen; their square, times 8 bytes, bounds the memory.
-    pub others_max: usize,
-}
-
-impl Default for LeverageSettings {
-    fn default() -> Self {
-        Self { damping: 0.1, others_max: 2048 }
-    }
-}
 
 /// The samples of a captured run, the most suspicious first, by the mean over the run of `leverage / (1 + leverage)`: from 0 for a
 /// sample that the others explain to 1 for one that nothing else is like.
@@ -38,12 +25,8 @@ impl Default for LeverageSettings {
 /// Errors: a run without steps; settings that are not positive.
 pub fn screen_by_leverage(
     trajectory: &Trajectory,
-    settings: LeverageSettings,
+    settings: ScreenSettings,
 ) -> Result<Vec<Suspicion>, AttributionError> {
-    let LeverageSettings { damping, others_max } = settings;
-    if !(damping > 0.0 && damping.is_finite()) || others_max == 0 {
-        return Err(AttributionError::Damping { found: damping });
-    }
     if trajectory.steps().is_empty() {
         return Err(AttributionError::NoCheckpoints);
     }
@@ -88,7 +71,7 @@ fn windows(steps: &[TrajectoryStep], samples: usize) -> Vec<&[TrajectoryStep]> {
 }
 
 /// `l / (1 + l)` of each row, `l` its leverage over the others.
-fn leverages(rows: &[&CapturedRow], dims: usize, settings: LeverageSettings) -> Result<Vec<f64>, AttributionError> {
+fn leverages(rows: &[&CapturedRow], dims: usize, settings: ScreenSettings) -> Result<Vec<f64>, AttributionError> {
     let mut vectors = vec![0f32; rows.len() * dims];
     vectors.par_chunks_exact_mut(dims).zip(rows).for_each(|(out, row)| {
         row.gradient.write_to(out);
@@ -99,32 +82,10 @@ fn leverages(rows: &[&CapturedRow], dims: usize, settings: LeverageSettings) -> 
             out.iter_mut().for_each(|value| *value = (f64::from(*value) * scale) as f32);
         }
     });
-    let count = rows.len().min(settings.others_max);
-    let chosen: Vec<usize> = (0..count).map(|i| i * rows.len() / count.max(1)).collect();
-    let others: Vec<f32> = chosen.iter().flat_map(|place| &vectors[place * dims..][..dims]).copied().collect();
-    let others = Matrix::new(&others, count, dims);
-    let mut gram = vec![0f32; count * count];
-    add_product(&mut gram, others, others.transposed(), 1.0);
-    let mut system: Vec<f64> = gram.into_iter().map(f64::from).collect();
-    let mean = (0..count).fold(0f64, |sum, i| sum + system[i * count + i]) / count.max(1) as f64;
-    // Gradients that are all zero have no leverage, whatever stands here.
-    let damping = if mean > 0.0 { settings.damping * mean } else { 1.0 };
-    (0..count).for_each(|i| system[i * count + i] += damping);
-    let system = Cholesky::new(system, count).ok_or(AttributionError::Singular { method: "the mislabel screen" })?;
-    let mut along = vec![0f32; rows.len() * count];
-    add_product(&mut along, Matrix::new(&vectors, rows.len(), dims), others.transposed(), 1.0);
-    let leverage = |(place, (vector, along)): (usize, (&[f32], &[f32]))| {
-        // vᵀ (F + λI)^-1 v = (|v|² - |L^-1 · others · v|²) / λ, by Woodbury's identity.
-        let explained = system.forward(&along.iter().map(|value| f64::from(*value)).collect::<Vec<_>>());
-        let explained = explained.iter().fold(0f64, |sum, value| sum + value * value);
-        // Rounding of f32 products can leave a little less than nothing.
-        let leverage = ((square(vector) - explained) / damping).max(0.0);
+    let metric = Metric::new(&vectors, dims, settings)?;
+    Ok(metric.map(&vectors, |place, vector, explained| {
+        let leverage = metric.square(vector, explained);
         // A row that is itself in F has l / (1 + l) there, where l is its leverage without it.
-        if chosen.binary_search(&place).is_ok() { leverage } else { leverage / (1.0 + leverage) }
-    };
-    Ok(vectors.par_chunks_exact(dims).zip(along.par_chunks_exact(count)).enumerate().map(leverage).collect())
-}
-
-fn square(values: &[f32]) -> f64 {
-    values.iter().fold(0f64, |sum, value| sum + f64::from(*value) * f64::from(*value))
+        if metric.has(place) { leverage } else { leverage / (1.0 + leverage) }
+    }))
 }

@@ -5,11 +5,27 @@
 
 mod conflict;
 mod leverage;
+mod metric;
 
 pub use conflict::screen;
-pub use leverage::{LeverageSettings, screen_by_leverage};
+pub use leverage::screen_by_leverage;
 
 use tributary_protocol::ContentHash;
+
+/// How gradients are compared.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ScreenSettings {
+    /// `λ`, as a part of the samples' mean square.
+    pub damping: f64,
+    /// Most samples that `F` is made from, evenly chosen; their square, times 8 bytes, bounds the memory.
+    pub others_max: usize,
+}
+
+impl Default for ScreenSettings {
+    fn default() -> Self {
+        Self { damping: 0.1, others_max: 2048 }
+    }
+}
 
 /// A sample and how much it stands out.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -2,7 +2,7 @@
 
 use crate::least_squares::{LeastSquares, WIDTH, product};
 use crate::{Trained, dataset, settings};
-use tributary_attribution::{AttributionError, LeverageSettings, Suspicion, screen, screen_by_leverage};
+use tributary_attribution::{AttributionError, ScreenSettings, Suspicion, screen, screen_by_leverage};
 use tributary_lora::{EncodedSample, sample_gradient, sample_loss};
 
 /// Area under the curve: how often a wrong one stands before a right one.
@@ -43,7 +43,7 @@ fn planted() -> (LeastSquares, Vec<bool>) {
 fn planted_mistakes_come_first() {
     let (problem, wrong) = planted();
     let (trajectory, _) = problem.recorded();
-    let suspicions = screen_by_leverage(&trajectory, LeverageSettings::default()).unwrap();
+    let suspicions = screen_by_leverage(&trajectory, ScreenSettings::default()).unwrap();
     assert!(suspicions.windows(2).all(|pair| pair[0].score >= pair[1].score));
     let order: Vec<usize> = suspicions.iter().map(|suspicion| suspicion.place).collect();
     let mut all = order.clone();
@@ -86,7 +86,7 @@ fn leverage_is_the_dense_one() {
             count => (0..count).map(|i| i * rows.len() / count).collect(),
         };
         let mean: f64 = chosen.iter().map(|i| product(&vectors[*i], &vectors[*i])).sum::<f64>() / chosen.len() as f64;
-        let found = screen_by_leverage(&trained.trajectory, LeverageSettings { damping: 0.3, others_max }).unwrap();
+        let found = screen_by_leverage(&trained.trajectory, ScreenSettings { damping: 0.3, others_max }).unwrap();
         for (place, row) in rows.iter().enumerate() {
             let mut matrix = vec![vec![0f64; 24]; 24];
             for other in chosen.iter().filter(|other| **other != place) {
@@ -108,17 +108,16 @@ fn leverage_is_the_dense_one() {
 fn settings_are_checked() {
     let trained = Trained::new(dataset(), settings(), 8);
     for damping in [0.0, -1.0, f64::NAN] {
-        let error =
-            screen_by_leverage(&trained.trajectory, LeverageSettings { damping, ..LeverageSettings::default() })
-                .unwrap_err();
+        let error = screen_by_leverage(&trained.trajectory, ScreenSettings { damping, ..ScreenSettings::default() })
+            .unwrap_err();
         assert!(matches!(error, AttributionError::Damping { .. }), "{error}");
     }
-    let none = LeverageSettings { others_max: 0, ..LeverageSettings::default() };
+    let none = ScreenSettings { others_max: 0, ..ScreenSettings::default() };
     assert!(screen_by_leverage(&trained.trajectory, none).is_err());
-    let few = LeverageSettings { others_max: 2, ..LeverageSettings::default() };
+    let few = ScreenSettings { others_max: 2, ..ScreenSettings::default() };
     assert_eq!(screen_by_leverage(&trained.trajectory, few).unwrap().len(), trained.trajectory.samples().len());
     let untrained = tributary_attribution::Trajectory::new(&trained.run, 8, 3).unwrap();
-    let error = screen_by_leverage(&untrained, LeverageSettings::default()).unwrap_err();
+    let error = screen_by_leverage(&untrained, ScreenSettings::default()).unwrap_err();
     assert!(matches!(error, AttributionError::NoCheckpoints), "{error}");
 }
 
@@ -131,6 +130,8 @@ fn twice_places(values: &[f64]) -> Vec<usize> {
     values.iter().map(place).collect()
 }
 
+/// Conflict by dense elimination: `-gᵢᵀ (Σ g gᵀ + λI)^-1 Σ gⱼ` over all others is that sum over row `i` of `K (K + λI)^-1`, `K` the
+/// gradients' products.
 #[test]
 fn ranks_of_what_is_left_and_of_what_hurts_the_others_count_alike() {
     let trained = Trained::new(dataset(), settings(), 8);
@@ -139,24 +140,37 @@ fn ranks_of_what_is_left_and_of_what_hurts_the_others_count_alike() {
     let samples = inputs.dataset.training();
     let loss = |adapter, sample: &EncodedSample| f64::from(sample_loss(model, adapter, sample).unwrap());
     let left = |sample| loss(Some(adapter), sample) / loss(None, sample).sqrt();
-    let gradients: Vec<Vec<f32>> =
-        samples.iter().map(|sample| sample_gradient(model, adapter, sample).unwrap()).collect();
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+    let gradient = |sample: &EncodedSample| -> Vec<f64> {
+        let scale = (sample.trained_tokens() as f64).sqrt();
+        sample_gradient(model, adapter, sample).unwrap().into_iter().map(|value| scale * f64::from(value)).collect()
+    };
+    let gradients: Vec<Vec<f64>> = samples.iter().map(gradient).collect();
+    assert!(gradients[0].len() < 4096, "they would be sketched");
+    let gram: Vec<Vec<f64>> = gradients.iter().map(|a| gradients.iter().map(|b| product(a, b)).collect()).collect();
+    let count = samples.len();
+    let damping = 0.1 * (0..count).map(|i| gram[i][i]).sum::<f64>() / count as f64;
+    let mut damped = gram.clone();
+    (0..count).for_each(|i| damped[i][i] += damping);
     let conflict = |own: usize| {
-        let others = (0..samples.len()).filter(|other| *other != own);
-        -others.map(|other| dot(&gradients[own], &gradients[other])).sum::<f64>()
+        let row = crate::solve(damped.clone(), gram[own].clone());
+        row[own] - row.iter().sum::<f64>()
     };
     let by_loss = twice_places(&samples.iter().map(left).collect::<Vec<f64>>());
-    let by_conflict = twice_places(&(0..samples.len()).map(conflict).collect::<Vec<f64>>());
+    let by_conflict = twice_places(&(0..count).map(conflict).collect::<Vec<f64>>());
 
-    let suspicions = screen(model, adapter, samples).unwrap();
-    assert_eq!(suspicions.len(), samples.len());
+    let suspicions = screen(model, adapter, samples, ScreenSettings::default()).unwrap();
+    assert_eq!(suspicions.len(), count);
     assert!(suspicions.windows(2).all(|pair| pair[0].score >= pair[1].score));
     for Suspicion { place, sample, score } in suspicions {
         assert_eq!(sample, samples[place].id());
-        let expected = (by_loss[place] + by_conflict[place]) as f64 / (4 * (samples.len() - 1)) as f64;
+        let expected = (by_loss[place] + by_conflict[place]) as f64 / (4 * (count - 1)) as f64;
         assert!((score - expected).abs() < 1e-12, "{place}: {score} {expected}");
     }
-    assert_eq!(screen(model, adapter, &samples[..1]).unwrap()[0].score, 0.0);
-    assert!(screen(model, adapter, &[]).unwrap().is_empty());
+    // Few are enough to compare with; one has no others.
+    let few = ScreenSettings { others_max: 3, ..ScreenSettings::default() };
+    assert_eq!(screen(model, adapter, samples, few).unwrap().len(), count);
+    assert_eq!(screen(model, adapter, &samples[..1], ScreenSettings::default()).unwrap()[0].score, 0.0);
+    assert!(screen(model, adapter, &[], ScreenSettings::default()).unwrap().is_empty());
+    let none = ScreenSettings { damping: 0.0, ..ScreenSettings::default() };
+    assert!(matches!(screen(model, adapter, samples, none), Err(AttributionError::Damping { .. })));
 }

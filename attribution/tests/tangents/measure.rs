@@ -4,7 +4,7 @@ use crate::{Task, go_on};
 use std::ops::ControlFlow;
 use tributary_attribution::{
     AnswerScores, ContributionHashes, Corpus, EmbeddingSettings, Embeddings, ExplainError, GroupSettings, Groups,
-    MeasureError, MeasureSettings, Planted, TangentError, Tangents, TrajectoryRecorder,
+    MeasureError, MeasureSettings, Planted, ScreenSettings, TangentError, Tangents, TrajectoryRecorder,
     accuracy::{Predictions, auc},
     answer_groups, answer_scores, check_coalitions, embed, learnt_parts, measure, query_gradient, random_coalitions,
     screen, to_integers, unobserved, weigh_by_learnt,
@@ -211,7 +211,7 @@ fn planted_wrong_labels_are_looked_for_in_a_run_of_their_own() {
         run.step().unwrap();
     }
     let mut scores = vec![0f64; planted.samples.len()];
-    for suspicion in screen(&task.model, run.adapter().unwrap(), &planted.samples).unwrap() {
+    for suspicion in screen(&task.model, run.adapter().unwrap(), &planted.samples, ScreenSettings::default()).unwrap() {
         scores[suspicion.place] = suspicion.score;
     }
     let expected = auc(&scores, &planted.is_wrong).unwrap();
