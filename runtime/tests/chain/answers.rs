@@ -134,6 +134,9 @@ fn a_hidden_leaf_costs_the_operator_its_bond_and_contributors_nothing() {
         advance(<Runtime as pallet_attribution::Config>::OpenWindow::get() + 1);
         assert_ok!(send(CHALLENGER, resolve()));
         let after = [&operator, &account(CHALLENGER), &TreasuryAccount::get()].map(wealth);
+        for (who, (before, after)) in ["operator", "challenger", "treasury"].iter().zip(before.iter().zip(&after)) {
+            println!("a leaf is hidden: {who} had {} TRIB, has {}", before / TRIB, after / TRIB);
+        }
         assert_eq!(before[0] - after[0], 400 * TRIB);
         assert_eq!(after[1] - before[1], 100 * TRIB);
         assert_eq!(after[2] - before[2], 300 * TRIB);
@@ -150,6 +153,7 @@ fn a_hidden_leaf_costs_the_operator_its_bond_and_contributors_nothing() {
             let who = account(CONTRIBUTORS[index as usize]);
             let before = wealth(&who);
             assert_ok!(claim(&right, index));
+            println!("by the right epoch: contributor {index} had {} TRIB, has {}", before / TRIB, wealth(&who) / TRIB);
             assert_eq!(wealth(&who) - before, amount * TRIB);
             assert_eq!(Attribution::answers_paid(MODEL, operator.clone(), index), Some(amount * TRIB));
         }
