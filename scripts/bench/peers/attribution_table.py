@@ -47,7 +47,9 @@ class Seed:
         self.scores[OURS, "paid units", "", ""] = numpy.array([query["units"] for query in self.shares], dtype=float)
 
     def add_tangents(self):
-        """A group's total, divided among its samples by their positive scores of the trajectory estimator."""
+        """A group's total, divided among its samples by their positive scores of the trajectory estimator; of content groups
+        also the sum of both scores, each by its mean size over the query's samples."""
+        scaled = lambda scores: scores / numpy.abs(scores).mean(1, keepdims=True)
         inside = next(matrix for (who, name, _, note), matrix in self.scores.items() if name == "data value embedding" and note)
         positive = numpy.maximum(inside, 0)
         for name, tangents in self.tangents.items():
@@ -59,7 +61,10 @@ class Seed:
                 parts = numpy.where(sums > 0, totals / numpy.where(sums > 0, sums, 1), 0)
                 even = numpy.where(sums > 0, 0, totals / sizes)
                 note = "default" if way == "loss" else ""
-                self.scores[OURS, f"tangents of {name}", way, note] = positive * (parts @ member.T) + even @ member.T
+                divided = positive * (parts @ member.T) + even @ member.T
+                self.scores[OURS, f"tangents of {name}", way, note] = divided
+                if name == "content":
+                    self.scores[OURS, "tangents of content and embedding", way, note] = scaled(inside) + scaled(divided)
 
     def retrains(self, kind):
         """Who took part, `[retrains, samples]`, and losses, `[queries, retrains]`, in the order of their numbers."""
@@ -199,6 +204,19 @@ def rest(seeds):
     row(OURS, "answers that go to the base pool whole", f"{sum(query['fallback'] is not None for query in queries)} of {len(queries)}")
 
 
+def labels(folder):
+    """Wrong labels alone, on seeds that have no other part in the benchmark."""
+    of_seeds = {}
+    for seed in sorted(folder.glob("seed-*")):
+        wrong = numpy.array([sample["wrong"] for sample in json.loads((seed / "data.json").read_text())["samples"]])
+        for key, scores in load_file(seed / "scores-ours.safetensors").items():
+            name, setting, _ = key.split(";")
+            if name == "suspicion":
+                of_seeds.setdefault(setting, []).append((scores, wrong))
+    for setting, parts in of_seeds.items():
+        row(OURS, f"mislabel AUC of {len(parts)} more seeds: {setting}", suspected(parts))
+
+
 def copies(seeds):
     """What a contributor's samples get with eight copies, as a multiple of what they got without."""
     header("whose", "method", "exact copies", "with words put in", "with a word exchanged", "seeds")
@@ -232,14 +250,20 @@ def copies(seeds):
 
 def verdicts(seeds, best):
     """The figures that matter most, beside each other."""
-    header("regime", "best of this project's sample scores", "best peer", "best DataInf", "times DataInf")
+    header("regime", "best without retrains", "times DataInf", "best with tangents of content", "times DataInf", "best peer", "best DataInf")
     for kind, name in KINDS:
-        mine = {key: figure for key, figure in best.items() if key[2] == kind and key[0] == OURS and not key[1].startswith(("tangents", "paid"))}
+        ours = {key: figure for key, figure in best.items() if key[2] == kind and key[0] == OURS}
+        without = {key: figure for key, figure in ours.items() if not key[1].startswith(("tangents", "paid"))}
+        tangents = {key: figure for key, figure in ours.items() if key[1].startswith("tangents of content")}
         theirs = {key: figure for key, figure in best.items() if key[2] == kind and key[0] != OURS}
         datainf = max(figure.value for key, figure in best.items() if key[2] == kind and "DataInf" in key[1])
-        first, second = max(mine, key=lambda key: mine[key].value), max(theirs, key=lambda key: theirs[key].value)
-        times = mine[first].value / datainf if datainf > 0 else float("nan")
-        row(name, f"{first[1]} {mine[first]}", f"{second[1]} {theirs[second]}", f"{datainf:.3f}", f"{times:.2f}")
+        cells = []
+        for figures in (without, tangents):
+            first = max(figures, key=lambda key: figures[key].value)
+            times = figures[first].value / datainf if datainf > 0 else float("nan")
+            cells += [f"{first[1]} {figures[first]}", f"{times:.2f}"]
+        second = max(theirs, key=lambda key: theirs[key].value)
+        row(name, *cells, f"{second[1]} {theirs[second]}", f"{datainf:.3f}")
 
 
 def spans(folder):
@@ -286,6 +310,7 @@ def main():
     recall(seeds, methods)
     title("Labels, memory, time, shares")
     rest(seeds)
+    labels(folder / "labels")
     title("Copies")
     copies(seeds)
     spans(folder)
