@@ -9,6 +9,17 @@ cd "$root"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$HOME/.cache/tributary/target}"
 bin_dir="$CARGO_TARGET_DIR/release"
 
+# Beside it, what has the pallets' benchmarks: their feature would rebuild the SDK in the everyday folder, back and forth.
+bench_dir=$(dirname "$CARGO_TARGET_DIR")/target-benchmarks
+pallets=(datanets grants models jobs attribution channels)
+
+# Runs cargo on the Wasm runtime with its benchmarks, with the flags of substrate-wasm-builder: `build` or `check`, and more.
+cargo_benchmarks() {
+    local flags="-C target-cpu=mvp -C target-feature=-sign-ext -C link-arg=--export-table -C link-arg=--import-memory -C link-arg=--export=__heap_base --cfg substrate_runtime"
+    CARGO_TARGET_DIR="$bench_dir" RUSTFLAGS="$flags" cargo "$@" --release -p tributary-runtime --lib \
+        --target wasm32v1-none --no-default-features --features runtime-benchmarks
+}
+
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
