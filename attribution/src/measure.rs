@@ -167,14 +167,19 @@ pub fn check_coalitions(corpus: &Corpus, groups: &Groups) -> Result<(), MeasureE
     Members::new(corpus, groups).map(|_| ())
 }
 
-/// What the screen says of samples of which some have wrong labels, and which these are. `None` if too few can have one.
-#[expect(clippy::type_complexity, reason = "two lists")]
+/// What the screen says of samples, and which of them have wrong labels.
+struct Screened {
+    scores: Vec<f64>,
+    is_wrong: Vec<bool>,
+}
+
+/// Trains on samples of which some have wrong labels, and screens them. `None` if too few can have one.
 fn screened(
     retrainer: &Retrainer<'_>,
     groups: &Groups,
     seed: u64,
     observer: RetrainObserver<'_>,
-) -> Result<Option<(Vec<f64>, Vec<bool>)>, MeasureError> {
+) -> Result<Option<Screened>, MeasureError> {
     let training = retrainer.dataset().training();
     let Some(Planted { samples, is_wrong }) = Planted::new(training, groups.of_sample(), seed) else { return Ok(None) };
     let planted = retrainer.with_samples(samples)?;
@@ -185,7 +190,7 @@ fn screened(
             scores[suspicion.place] = suspicion.score;
         }
     }
-    Ok(Some((scores, is_wrong)))
+    Ok(Some(Screened { scores, is_wrong }))
 }
 
 /// Measures how accurate the attribution of a job is: the record that stands on chain beside its payouts.
@@ -198,7 +203,8 @@ fn screened(
 /// embeddings are of.
 ///
 /// A function of its inputs: the same are measured the same. What was trained is kept in the retrainer's folder, so that a
-/// process that is killed goes on. Cost: the coalitions, a run, and an explained answer for each query.
+/// process that is killed goes on. Cost: the coalitions, a run, an explained answer for each query, and of that run a gradient
+/// for each sample.
 #[expect(clippy::too_many_arguments, reason = "each is a thing of its own that a job has")]
 pub fn measure(
     retrainer: &Retrainer<'_>,
@@ -279,7 +285,7 @@ pub fn measure(
     let measurement = Measurement {
         coalitions: Predictions { predicted: &Predictions::sums(&effects, &coalitions), losses: &losses },
         exact: exact.as_deref(),
-        mislabel: screened.as_ref().map(|(scores, is_wrong)| (scores.as_slice(), is_wrong.as_slice())),
+        mislabel: screened.as_ref().map(|found| (found.scores.as_slice(), found.is_wrong.as_slice())),
         ghost_share: of_ghosts.share(),
         seed,
     };

@@ -308,9 +308,7 @@ impl Task {
         let rows = corpus.lines().iter().map(row_of).collect();
         let encode = |row: &Row, what: &str| {
             let id = ContentHash::of(format!("{what}\n{}\n{}", row.prompt, row.completion).as_bytes());
-            let encoded = encode_sample(id, &row.sample(), tokenizer, &config()).unwrap();
-            // A query for a colour does not ask what comes after it.
-            encoded
+            encode_sample(id, &row.sample(), tokenizer, &config()).unwrap()
         };
         let queries = queries.into_iter().map(|row| (row.clone(), encode(&row, "query"))).collect();
         let training = Dataset::encode(corpus.lines(), tokenizer, &config()).unwrap().training().to_vec();
