@@ -30,8 +30,8 @@ def before_call(context, case, kwargs):
         form["json_schema"]["schema"] = {"type": "object", "properties": {"age": {"type": "integer"}}, "additionalProperties": False}
     if "messages" in body:
         # The model has no chat template: one message of the user.
-        content = body["messages"][0]["content"]
-        body["messages"] = [{"role": "user", "content": fitting(content) if str(content).strip() else "x"}]
+        content = fitting(body["messages"][0]["content"])
+        body["messages"] = [{"role": "user", "content": content if str(content).strip() else "x"}]
     if isinstance(body.get("prompt"), str):
         body["prompt"] = body["prompt"][:CHARACTERS_MAX]
     elif isinstance(body.get("prompt"), list):
@@ -42,6 +42,8 @@ def fitting(content):
     """A message's text, or the parts of one, cut so that the prompt fits."""
     if isinstance(content, str):
         return content[:CHARACTERS_MAX]
+    if not isinstance(content, list):
+        return content
     parts = content[:10]
     return [{**part, "text": part["text"][: CHARACTERS_MAX // len(parts)]} if "text" in part else part for part in parts]
 
