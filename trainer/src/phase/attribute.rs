@@ -94,10 +94,6 @@ impl Asked {
         embeddings: &Embeddings,
         observer: Observer<'_>,
     ) -> Result<(Tangents, Option<Accuracy>), WorkError> {
-        // Before the runs that would come to nothing.
-        if self.measure.coalitions > 0 && trained.dataset.validation().is_empty() {
-            return Err(MeasureError::NoQueries.into());
-        }
         let (lora, training) = (order.recipe.lora(), order.recipe.training(trained.dataset.training_rows()));
         let recipe = RetrainRecipe {
             model: &trained.model,
@@ -118,9 +114,6 @@ impl Asked {
             Some(tangents) => tangents,
             None => {
                 let groups = grouped(&trained.dataset, order.corpus, self.groups)?;
-                if self.measure.coalitions > 0 {
-                    check_coalitions(order.corpus, &groups)?;
-                }
                 let tangents = Tangents::train(&retrainer, &result.adapter, &groups, self.tangents, &observe)?;
                 write_atomically(&path, &tangents.to_bytes())?;
                 tangents
@@ -152,6 +145,15 @@ impl Asked {
         write_atomically(&path, &serde_json::to_vec(&(of, accuracy)).map_err(WorkError::Report)?)?;
         Ok((tangents, Some(accuracy)))
     }
+}
+
+/// Whether the accuracy that a recipe asks for can be measured on these samples: asked before the runs that would come to nothing.
+pub(crate) fn check_measurable(dataset: &Dataset, corpus: &Corpus, recipe: &Recipe) -> Result<(), WorkError> {
+    let Some(asked) = Asked::of(recipe).filter(|asked| asked.measure.coalitions > 0) else { return Ok(()) };
+    if dataset.validation().is_empty() {
+        return Err(MeasureError::NoQueries.into());
+    }
+    Ok(check_coalitions(corpus, &grouped(dataset, corpus, asked.groups)?)?)
 }
 
 /// The tangents that an earlier start of the trainer made, if they are of this adapter.

@@ -2,7 +2,7 @@
 
 use super::{
     Activity, Observer,
-    attribute::{EMBEDDING_DIMS, keeps_trajectory},
+    attribute::{EMBEDDING_DIMS, check_measurable, keeps_trajectory},
 };
 use crate::{config::Cadence, error::WorkError};
 use candle_core::Device;
@@ -86,6 +86,7 @@ pub(crate) fn train_on(
     dataset: Dataset,
     observer: Observer<'_>,
 ) -> Result<Trained, WorkError> {
+    check_measurable(&dataset, order.corpus, order.recipe)?;
     let config = SessionConfig {
         base_name: order.base_name.to_owned(),
         checkpoint_steps: order.cadence.steps,

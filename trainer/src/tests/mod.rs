@@ -562,7 +562,7 @@ async fn a_job_with_tangents_measures_itself_and_its_answers_are_explained_and_c
 }
 
 #[test]
-fn what_cannot_be_measured_is_said_before_the_runs_without_groups() {
+fn what_cannot_be_measured_is_said_before_anything_is_trained() {
     let Some(base) = world::base() else { return };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("both.jsonl");
@@ -570,9 +570,16 @@ fn what_cannot_be_measured_is_said_before_the_runs_without_groups() {
     let mut recipe = Recipe::from(&job().spec);
     recipe.attribution =
         AttributionMethod::GroupTangents { groups: 2, halves: 0, coalitions: 4, way: TangentWay::Loss };
-    recipe.hyperparameters.validation = Ppm::ZERO;
-    let (reading, cadence, out) = (CheckConfig::default(), Cadence::default(), folder.path().join("out"));
-    let error = train_local(&base, &[path], &reading, &recipe, &out, cadence, &unobserved).unwrap_err().to_string();
-    assert!(error.contains("keep some, or ask for no coalitions"), "{error}");
-    assert!(!out.join("retrains").exists());
+    for (validation, hint) in
+        [(0, "keep some, or ask for no coalitions"), (50, "1 contributors and 2 groups make no coalitions")]
+    {
+        recipe.hyperparameters.validation = Ppm::from_percent(validation);
+        let (reading, cadence, out) = (CheckConfig::default(), Cadence::default(), folder.path().join("out"));
+        let observer = |activity: Activity| {
+            assert!(!matches!(activity, Activity::Training(_) | Activity::Retraining { .. }), "{activity:?}");
+            ControlFlow::Continue(())
+        };
+        let error = train_local(&base, &[path.clone()], &reading, &recipe, &out, cadence, &observer).unwrap_err();
+        assert!(error.to_string().contains(hint), "{error}");
+    }
 }
