@@ -44,6 +44,17 @@ fn wanted(task: &Task, groups: &Groups, seed: u64, size: &Size) -> Vec<Wanted> {
     for out in 0..groups.count() {
         add("without-group", out, seed, groups.included(|group| group != out));
     }
+    // Tangents are made with the run's seed, so that only another one says whether they know more than its chance.
+    if size.again > 0 {
+        add("all-again", 0, seed + AGAIN, vec![true; count]);
+        for out in 0..task.contributors {
+            let included = owners.iter().map(|owner| *owner != out).collect();
+            add("without-contributor-again", out, seed + AGAIN, included);
+        }
+        for out in 0..groups.count() {
+            add("without-group-again", out, seed + AGAIN, groups.included(|group| group != out));
+        }
+    }
     let members = (task.contributors * COALITION).div_ceil(100);
     let coalitions = random_coalitions(task.contributors, members, size.retrains, seed);
     let kept: Vec<(String, Vec<Vec<bool>>)> = KEPT
@@ -107,7 +118,7 @@ pub fn complete(bench: &Bench, task: &Task, groups: &Groups, seed: u64, size: &S
         // At once, since other processes may add theirs.
         file.write_all(format!("{line}\n").as_bytes()).unwrap();
         // Those without a group or a contributor are needed again for the tangents.
-        if !wanted.kind.starts_with("without") && wanted.kind != "all" {
+        if wanted.kind.ends_with("-again") || !(wanted.kind.starts_with("without") || wanted.kind == "all") {
             std::fs::remove_dir_all(&retrained.folder).unwrap();
         }
         if done % 20 == 19 {
