@@ -100,6 +100,8 @@ pub struct Corpus {
     parts: Vec<Part>,
     lines: Vec<CanonicalLine>,
     owners: HashMap<ContentHash, usize>,
+    /// Where in its contribution's file each sample stands, from 0, if the corpus was made from files.
+    places: HashMap<ContentHash, u32>,
     findings: Vec<Finding>,
     /// The first sample of the cluster, and the similarity to those before, for every sample that is in one with others.
     clusters: HashMap<ContentHash, (ContentHash, Ppm)>,
@@ -115,10 +117,11 @@ impl Corpus {
         let mut seen = HashSet::new();
         for (owner, samples) in ordered.into_values().enumerate() {
             let (mut own, mut copies) = (0u32, 0u32);
-            for line in samples.lines {
+            for (place, line) in (0u32..).zip(samples.lines) {
                 let sample = line.sample();
                 if seen.insert((sample.prompt.trim().to_owned(), sample.completion.trim().to_owned())) {
                     corpus.owners.insert(line.hash(), owner);
+                    corpus.places.insert(line.hash(), place);
                     corpus.lines.push(line);
                     own = own.saturating_add(1);
                 } else {
@@ -170,9 +173,10 @@ impl Corpus {
         for (owner, samples) in ordered.into_iter().enumerate() {
             let ContributionSamples { contribution, contributor, lines } = samples;
             let (mut own, mut copies) = (0u32, 0u32);
-            for (line, verdict) in lines.into_iter().zip(&mut verdicts) {
+            for ((place, line), verdict) in (0u32..).zip(lines).zip(&mut verdicts) {
                 if verdict.is_kept() {
                     corpus.owners.insert(line.hash(), owner);
+                    corpus.places.insert(line.hash(), place);
                     corpus.lines.push(line);
                     own = own.saturating_add(1);
                 } else {
@@ -253,6 +257,11 @@ impl Corpus {
     /// The place in [`Corpus::parts`] of the contribution that a sample belongs to.
     pub fn owner(&self, sample: &ContentHash) -> Result<usize, AttributionError> {
         self.owners.get(sample).copied().ok_or(AttributionError::Unowned { sample: *sample })
+    }
+
+    /// The place of a sample in its contribution's file, from 0; `None` if the corpus knows it by its hash only.
+    pub fn place(&self, sample: &ContentHash) -> Option<u32> {
+        self.places.get(sample).copied()
     }
 }
 

@@ -67,7 +67,7 @@ pub use influence::{
 };
 pub use learnt::{learnt_parts, weigh_by_learnt};
 pub use measure::{MeasureError, MeasureSettings, check_coalitions, measure};
-pub use mislabel::{ScreenSettings, Suspicion, screen, screen_by_leverage};
+pub use mislabel::{ScreenSettings, Suspect, Suspects, Suspicion, screen, screen_by_leverage};
 pub use planted::Planted;
 pub use recompute::{Comparison, UNITS_TOLERANCE, recompute};
 pub use report::{

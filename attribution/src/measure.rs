@@ -5,6 +5,7 @@ use crate::{
     corpus::{Corpus, Standing},
     embedding::Embeddings,
     error::AttributionError,
+    estimator::unobserved,
     explain::{AnswerScores, ExplainError, answer_groups, answer_scores},
     groups::Groups,
     mislabel::{ScreenSettings, screen},
@@ -188,7 +189,9 @@ fn screened(
     let mut scores = vec![0f64; is_wrong.len()];
     for retrained in planted.run(&[vec![true; is_wrong.len()]], observer)? {
         let adapter = retrained.load(retrainer.model())?;
-        for suspicion in screen(retrainer.model(), &adapter, planted.dataset().training(), ScreenSettings::default())? {
+        for suspicion in
+            screen(retrainer.model(), &adapter, planted.dataset().training(), ScreenSettings::default(), &unobserved)?
+        {
             scores[suspicion.place] = suspicion.score;
         }
     }

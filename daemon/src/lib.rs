@@ -5,7 +5,7 @@
 //! [`Recipe`] (what a job asked for, as settings of a run), [`Bundle`] (what a job made, as one file) and [`Shares`] (who is
 //! paid for it), [`verify_bundle`] (whether it is what was reported), [`ChainGrants`] and [`KeySigner`] (the chain as the
 //! exchange wants it), [`recover`] (what was being submitted), [`contribution_of`] (rows as samples), [`RunOrder`]
-//! (what a requester tells its trainer), [`files`] (files that are whole or absent), [`http`] (what trainers and operators show).
+//! (what a requester tells its trainer), [`Suspects`] (what a trainer tells curators), [`files`] (files that are whole or absent), [`http`] (what trainers and operators show).
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod bundle;
@@ -29,3 +29,4 @@ pub use recover::recover;
 pub use run_order::{RunOrder, RunOrderError, RunWish};
 pub use samples::{Accepted, RowsError, WrongRows, contribution_of};
 pub use signals::shutdown_on_signals;
+pub use tributary_attribution::{Suspect, Suspects};

@@ -1,12 +1,15 @@
 //! From a file of any supported form to the samples of a contribution, and what a person should know about them first.
 
-use crate::{bases::Base, views::Hex, views::contributions::CommitmentView};
+use crate::{bases::Base, index::suspects::Suspected, views::Hex, views::contributions::CommitmentView};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 use tributary_daemon::contribution_of;
 use tributary_lora::data::{CheckConfig, Distribution, Findings, Place, Preview, Report, RowForm, check, read_file};
 use tributary_protocol::{
-    ContributionId,
+    ContributionId, ModelId,
     datanet::SampleCommitment,
     sample::{Limits, ParsedSamples},
 };
@@ -247,25 +250,51 @@ pub struct SampleView {
     completion: String,
     line: String,
     hash: Hex,
+    suspicion: Option<SuspicionView>,
 }
 
-/// The samples of a contribution's file, as the chain committed to them.
+/// Why a sample looks wrong: what the training of a model made of it.
+#[derive(Serialize)]
+struct SuspicionView {
+    model: ModelId,
+    score_ppm: u32,
+}
+
+/// Which samples of a file are wanted.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Those that look wrong, by their places.
+    pub suspects: BTreeMap<usize, Suspected>,
+    /// Whether only these.
+    pub only_suspects: bool,
+    /// How many to leave out first.
+    pub offset: usize,
+    /// How many then.
+    pub limit: usize,
+}
+
+/// The samples of a contribution's file, as the chain committed to them, and how many are wanted in all.
 pub fn read_committed(
     bytes: &[u8],
     commitment: &SampleCommitment,
-    offset: usize,
-    limit: usize,
+    wanted: &Wanted,
 ) -> Result<(usize, Vec<SampleView>), String> {
     let parsed =
         ParsedSamples::parse_committed(bytes, commitment, &Limits::DEFAULT).map_err(|error| error.to_string())?;
-    let total = parsed.lines().len();
-    let shown = parsed.lines().iter().enumerate().skip(offset).take(limit);
+    let Wanted { suspects, only_suspects, offset, limit } = wanted;
+    let is_wanted = |index: &usize| !only_suspects || suspects.contains_key(index);
+    let total = (0..parsed.lines().len()).filter(is_wanted).count();
+    let shown = parsed.lines().iter().enumerate().filter(|(index, _)| is_wanted(index)).skip(*offset).take(*limit);
+    let suspicion = |index: &usize| {
+        suspects.get(index).map(|Suspected { model, score }| SuspicionView { model: *model, score_ppm: score.parts() })
+    };
     let view = |(index, line): (usize, &tributary_protocol::sample::CanonicalLine)| SampleView {
         index,
         prompt: line.sample().prompt.clone(),
         completion: line.sample().completion.clone(),
         line: line.text().to_owned(),
         hash: line.hash().into(),
+        suspicion: suspicion(&index),
     };
     Ok((total, shown.map(view).collect()))
 }

@@ -1,22 +1,22 @@
-//! The trainers that the gateway may ask: who they are, what they do, and the leaves that they show.
+//! The trainers that the gateway may ask: who they are, what they do, and the leaves and suspects that they show.
 
 use crate::{
     db::DbError,
-    index::{Index, leaves},
+    index::{Index, leaves, suspects},
     outbound::{Outbound, below},
 };
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tributary_client::Account;
-use tributary_daemon::Shares;
-use tributary_protocol::JobId;
+use tributary_daemon::{Shares, Suspects};
+use tributary_protocol::{JobId, ModelId};
 use url::Url;
 
 /// How often trainers are asked how they are.
@@ -25,6 +25,10 @@ const PERIOD: Duration = Duration::from_secs(3);
 const HEALTH_BYTES_MAX: usize = 64 << 10;
 /// Longest list of leaves: some hundred thousand.
 const SHARES_BYTES_MAX: usize = 64 << 20;
+/// Longest list of samples that look wrong: a hundred.
+const SUSPECTS_BYTES_MAX: usize = 64 << 10;
+/// How often a trainer that can be reached is asked for such a list before it is taken to have none.
+const SUSPECTS_ASKED_MAX: u8 = 5;
 
 /// What a trainer says of itself.
 #[derive(Clone, Debug, Serialize)]
@@ -97,11 +101,16 @@ impl Trainers {
         self.live.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    /// Asks the trainers from time to time, and fetches the leaves of models that have none yet, until `shutdown`.
+    /// Asks the trainers from time to time, and fetches the leaves and suspects of models that have none yet, until `shutdown`.
     pub async fn watch(self, index: Index, genesis: [u8; 32], shutdown: CancellationToken) {
+        let mut asked = HashMap::new();
         loop {
             self.ask_all().await;
-            if let Err(error) = self.fetch_leaves(&index, genesis).await {
+            let fetched = match self.fetch_leaves(&index, genesis).await {
+                Ok(()) => self.fetch_suspects(&index, &mut asked).await,
+                failed => failed,
+            };
+            if let Err(error) = fetched {
                 tracing::error!("{error}");
             }
             if shutdown.run_until_cancelled(sleep(PERIOD)).await.is_none() {
@@ -130,6 +139,21 @@ impl Trainers {
                     tracing::info!("the leaves of model {model} make the chain's root");
                     break;
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks the trainer of each model for its suspects; `asked` is how often.
+    async fn fetch_suspects(&self, index: &Index, asked: &mut HashMap<ModelId, u8>) -> Result<(), DbError> {
+        for suspects::Unheard { model, job, trainer } in index.db().read(suspects::missing).await? {
+            let times = asked.entry(model).or_default();
+            let Some(url) = self.url(trainer).filter(|_| *times < SUSPECTS_ASKED_MAX) else { continue };
+            *times += 1;
+            let url = below(&url, &format!("jobs/{job}/suspects"));
+            match self.outbound.json::<Suspects>(&url, SUSPECTS_BYTES_MAX).await {
+                Ok(said) => index.db().write(move |db| suspects::put(db, model, &said)).await?,
+                Err(error) => tracing::debug!("{error}"),
             }
         }
         Ok(())

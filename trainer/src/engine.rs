@@ -23,6 +23,7 @@ use crate::{
         claim::{Market, Wishes},
         fetch::fetch,
         persist, report,
+        suspects::{SUSPECTS_FILE, suspects},
         train::{self, Order},
     },
     state::State,
@@ -43,7 +44,7 @@ use tributary_attribution::Corpus;
 use tributary_client::{Job, JobState, SubmitError};
 use tributary_daemon::{
     Bundle, Recipe,
-    files::{at, remove_folder, write_atomically},
+    files::{at, read_if_there, remove_folder, write_atomically},
 };
 use tributary_exchange::Node;
 use tributary_lora::Event;
@@ -319,6 +320,8 @@ impl Engine {
                 cadence,
             };
             let trained = train::train(&order, &observe)?;
+            // First, since whoever finds a report takes all for done.
+            suspects(&order, &trained, &observe)?;
             Ok(report::assemble(&order, &trained, &domain, &observe)?.report)
         });
         loop {
@@ -338,11 +341,12 @@ impl Engine {
         }
     }
 
-    /// Puts the bundle into the store, from where it is served, and its shares where everybody may read them. A second
-    /// time changes nothing.
+    /// Puts the bundle into the store, from where it is served, and its shares and the samples that look wrong where everybody
+    /// may read them. A second time changes nothing.
     async fn import_bundle(&self, id: JobId, folder: &Path, bundle: ContentHash) -> Result<(), Fault> {
         let (store, path) = (self.parts.node.store().clone(), folder.join(report::BUNDLE_FILE));
-        let shares_file = self.state.shares_file(id);
+        let (shares_file, suspects_file) = (self.state.shares_file(id), self.state.suspects_file(id));
+        let suspects = folder.join(SUSPECTS_FILE);
         let import = move || -> Result<(), Fault> {
             let bytes = fs::read(&path).map_err(at(&path)).map_err(WorkError::from)?;
             if ContentHash::of(&bytes) != bundle {
@@ -351,6 +355,10 @@ impl Engine {
             let shares = Bundle::from_bytes(&bytes).and_then(|bundle| bundle.shares()).map_err(WorkError::from)?;
             let text = serde_json::to_vec_pretty(&shares).map_err(WorkError::Report)?;
             write_atomically(&shares_file, &text).map_err(WorkError::from)?;
+            // A job that was assembled by an earlier version has none.
+            if let Some(text) = read_if_there(&suspects).map_err(WorkError::from)? {
+                write_atomically(&suspects_file, &text).map_err(WorkError::from)?;
+            }
             if !store.contains(&bundle.0)? {
                 store.import_bytes(&bytes)?;
             }

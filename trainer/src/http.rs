@@ -6,7 +6,7 @@ use crate::{
     events::{Line, Tail},
     metrics::Metrics,
     pauses::{PauseError, Pauses},
-    state::shares_file,
+    state::{shares_file, suspects_file},
 };
 use axum::{
     Json, Router,
@@ -67,6 +67,7 @@ pub(crate) async fn serve(
         .route("/metrics", get(metrics))
         .route("/healthz", get(health))
         .route("/jobs/{id}/shares", get(shares))
+        .route("/jobs/{id}/suspects", get(suspects))
         .route("/jobs/{id}/events", get(events))
         .route("/jobs/{id}/orders", post(order).layer(DefaultBodyLimit::max(ORDER_BYTES_MAX)))
         .route(
@@ -83,7 +84,7 @@ pub(crate) async fn serve(
             tracing::error!("the metrics server ended: {error}");
         }
     });
-    tracing::info!(address = %bound, "serving /metrics, /healthz, and of jobs: events, orders, shares");
+    tracing::info!(address = %bound, "serving /metrics, /healthz, and of jobs: events, orders, shares, suspects");
     Ok(bound)
 }
 
@@ -107,7 +108,17 @@ async fn health(State(window): State<Window>) -> Json<Health> {
 
 /// The leaves of a job's contribution root. Nothing in them is secret, and who reads them checks them against the chain.
 async fn shares(State(window): State<Window>, Path(id): Path<u64>) -> Response {
-    match read_if_there(&shares_file(&window.state_dir, JobId(id))) {
+    written(&shares_file(&window.state_dir, JobId(id)), id)
+}
+
+/// The samples of a job that look wrong, by their places in contributions, for curators.
+async fn suspects(State(window): State<Window>, Path(id): Path<u64>) -> Response {
+    written(&suspects_file(&window.state_dir, JobId(id)), id)
+}
+
+/// A file that was written when a job was reported.
+fn written(path: &std::path::Path, id: u64) -> Response {
+    match read_if_there(path) {
         Ok(Some(bytes)) => ([(CONTENT_TYPE, "application/json")], bytes).into_response(),
         Ok(None) => (StatusCode::NOT_FOUND, format!("this trainer has reported no job {id}\n")).into_response(),
         Err(error) => {
@@ -246,6 +257,7 @@ mod tests {
     async fn pages_show_what_the_engine_measures_and_what_was_reported() {
         let folder = tempfile::tempdir().unwrap();
         tributary_daemon::files::write_atomically(&shares_file(folder.path(), JobId(7)), b"[1]").unwrap();
+        tributary_daemon::files::write_atomically(&suspects_file(folder.path(), JobId(7)), b"[2]").unwrap();
         let key = tributary_client::Keypair::development("Alice").unwrap();
         let window = Window {
             metrics: Arc::default(),
@@ -264,6 +276,8 @@ mod tests {
         assert!(health.contains("\"phase\":\"claim\"") && health.contains("\"job\":3"), "{health}");
         assert!(page(address, "/jobs/7/shares").await.ends_with("[1]"));
         assert!(page(address, "/jobs/8/shares").await.starts_with("HTTP/1.1 404"));
+        assert!(page(address, "/jobs/7/suspects").await.ends_with("[2]"));
+        assert!(page(address, "/jobs/8/suspects").await.starts_with("HTTP/1.1 404"));
 
         let event = |sequence, kind| {
             let hash = format!("{:064}", 0);

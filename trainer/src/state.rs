@@ -223,6 +223,11 @@ impl State {
         shares_file(&self.folder, job)
     }
 
+    /// The file with the samples of a reported job that look wrong.
+    pub fn suspects_file(&self, job: JobId) -> PathBuf {
+        suspects_file(&self.folder, job)
+    }
+
     fn save(&self) -> Result<(), StateError> {
         let path = self.folder.join("state.json");
         let text = serde_json::to_vec_pretty(&self.record).expect("a record of plain fields has a JSON form");
@@ -238,6 +243,11 @@ pub(crate) fn job_folder(folder: &Path, job: JobId) -> PathBuf {
 /// The file with a reported job's shares, below the state folder.
 pub(crate) fn shares_file(folder: &Path, job: JobId) -> PathBuf {
     folder.join("shares").join(format!("{job}.json"))
+}
+
+/// The file with the samples of a reported job that look wrong, below the state folder.
+pub(crate) fn suspects_file(folder: &Path, job: JobId) -> PathBuf {
+    folder.join("suspects").join(format!("{job}.json"))
 }
 
 #[cfg(test)]

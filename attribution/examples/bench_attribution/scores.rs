@@ -101,7 +101,7 @@ pub fn write(bench: &Bench, task: &Task, trained: &Trained, few: bool, folder: &
     let samples = task.dataset.training();
     add(
         "loss left and conflict",
-        in_order(screen(&bench.model, trained.adapter(), samples, ScreenSettings::default()).unwrap()),
+        in_order(screen(&bench.model, trained.adapter(), samples, ScreenSettings::default(), &unobserved).unwrap()),
     );
     let losses: Vec<f64> = samples.iter().map(|sample| trained.loss(bench, sample)).collect();
     let of_base = |sample| f64::from(sample_loss(&bench.model, None, sample).unwrap());

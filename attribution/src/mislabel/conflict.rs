@@ -17,9 +17,11 @@ use super::{
 };
 use crate::{
     error::AttributionError,
+    estimator::{Observer, Progress},
     influence::Sketch,
     learnt::{LOSS_MIN, losses},
 };
+use std::ops::ControlFlow;
 use tributary_lora::{Adapter, EncodedSample, Model, sample_gradient};
 
 /// Numbers of a sketch; adapters with fewer parameters are not sketched.
@@ -31,22 +33,28 @@ const SEED: u64 = 0;
 ///
 /// No more is needed than the base, the adapter and the samples. Cost: two forward passes and a gradient for each sample, and
 /// `4096 · others_max` multiply-adds. Memory: 16 KiB for each sample. Errors: a loss or a gradient that is not finite, with its
-/// sample; settings that are not positive.
+/// sample; settings that are not positive; the observer asked to stop.
 pub fn screen(
     model: &Model,
     adapter: &Adapter,
     samples: &[EncodedSample],
     settings: ScreenSettings,
+    observer: Observer<'_>,
 ) -> Result<Vec<Suspicion>, AttributionError> {
-    let loss_left = |sample: &EncodedSample| {
+    let told = |done: usize| match observer(Progress { done, total: 2 * samples.len() }) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(AttributionError::Stopped),
+    };
+    let loss_left = |(place, sample): (usize, &EncodedSample)| {
         let (before, after) = losses(model, adapter, sample)?;
+        told(place + 1)?;
         // What is known anyway tells nothing by how much of it is left.
         Ok(after / before.max(LOSS_MIN).sqrt())
     };
     // One after the other: a pass has threads of its own.
-    let losses_left: Vec<f64> = samples.iter().map(loss_left).collect::<Result<_, AttributionError>>()?;
+    let losses_left: Vec<f64> = samples.iter().enumerate().map(loss_left).collect::<Result<_, AttributionError>>()?;
     let by_loss = standings(&losses_left);
-    let by_conflict = standings(&conflicts(model, adapter, samples, settings)?);
+    let by_conflict = standings(&conflicts(model, adapter, samples, settings, &|done| told(samples.len() + done))?);
     let suspicion = |(place, sample): (usize, &EncodedSample)| Suspicion {
         place,
         sample: sample.id(),
@@ -61,13 +69,14 @@ fn conflicts(
     adapter: &Adapter,
     samples: &[EncodedSample],
     settings: ScreenSettings,
+    told: &dyn Fn(usize) -> Result<(), AttributionError>,
 ) -> Result<Vec<f64>, AttributionError> {
     let parameters = adapter.parameter_count();
     let sketch = Sketch::new(SEED, parameters, parameters.min(DIMS_MAX))?;
     let signs = sketch.weights(&vec![1.0; parameters]);
     let dims = sketch.dims();
     let mut vectors = vec![0f32; samples.len() * dims];
-    for (sample, out) in samples.iter().zip(vectors.chunks_exact_mut(dims)) {
+    for ((place, sample), out) in samples.iter().enumerate().zip(vectors.chunks_exact_mut(dims)) {
         sketch.apply(&signs, &sample_gradient(model, adapter, sample)?, out);
         // Of a mean over tokens, per root of a token.
         let scale = (sample.trained_tokens() as f64).sqrt();
@@ -75,6 +84,7 @@ fn conflicts(
         if !square(out).is_finite() {
             return Err(AttributionError::NotFinite { sample: sample.id(), step: 0 });
         }
+        told(place + 1)?;
     }
     let mut sum = vec![0f64; dims];
     for vector in vectors.chunks_exact(dims) {

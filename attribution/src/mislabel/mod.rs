@@ -6,9 +6,11 @@
 mod conflict;
 mod leverage;
 mod metric;
+mod suspects;
 
 pub use conflict::screen;
 pub use leverage::screen_by_leverage;
+pub use suspects::{Suspect, Suspects};
 
 use tributary_protocol::ContentHash;
 

@@ -2,7 +2,7 @@
 
 use crate::least_squares::{LeastSquares, WIDTH, product};
 use crate::{Trained, dataset, settings};
-use tributary_attribution::{AttributionError, ScreenSettings, Suspicion, screen, screen_by_leverage};
+use tributary_attribution::{AttributionError, ScreenSettings, Suspicion, screen, screen_by_leverage, unobserved};
 use tributary_lora::{EncodedSample, sample_gradient, sample_loss};
 
 /// Area under the curve: how often a wrong one stands before a right one.
@@ -158,7 +158,7 @@ fn ranks_of_what_is_left_and_of_what_hurts_the_others_count_alike() {
     let by_loss = twice_places(&samples.iter().map(left).collect::<Vec<f64>>());
     let by_conflict = twice_places(&(0..count).map(conflict).collect::<Vec<f64>>());
 
-    let suspicions = screen(model, adapter, samples, ScreenSettings::default()).unwrap();
+    let suspicions = screen(model, adapter, samples, ScreenSettings::default(), &unobserved).unwrap();
     assert_eq!(suspicions.len(), count);
     assert!(suspicions.windows(2).all(|pair| pair[0].score >= pair[1].score));
     for Suspicion { place, sample, score } in suspicions {
@@ -168,9 +168,9 @@ fn ranks_of_what_is_left_and_of_what_hurts_the_others_count_alike() {
     }
     // Few are enough to compare with; one has no others.
     let few = ScreenSettings { others_max: 3, ..ScreenSettings::default() };
-    assert_eq!(screen(model, adapter, samples, few).unwrap().len(), count);
-    assert_eq!(screen(model, adapter, &samples[..1], ScreenSettings::default()).unwrap()[0].score, 0.0);
-    assert!(screen(model, adapter, &[], ScreenSettings::default()).unwrap().is_empty());
+    assert_eq!(screen(model, adapter, samples, few, &unobserved).unwrap().len(), count);
+    assert_eq!(screen(model, adapter, &samples[..1], ScreenSettings::default(), &unobserved).unwrap()[0].score, 0.0);
+    assert!(screen(model, adapter, &[], ScreenSettings::default(), &unobserved).unwrap().is_empty());
     let none = ScreenSettings { damping: 0.0, ..ScreenSettings::default() };
-    assert!(matches!(screen(model, adapter, samples, none), Err(AttributionError::Damping { .. })));
+    assert!(matches!(screen(model, adapter, samples, none, &unobserved), Err(AttributionError::Damping { .. })));
 }

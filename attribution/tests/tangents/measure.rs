@@ -219,7 +219,9 @@ fn planted_wrong_labels_are_looked_for_in_a_run_of_their_own() {
         run.step().unwrap();
     }
     let mut scores = vec![0f64; planted.samples.len()];
-    for suspicion in screen(&task.model, run.adapter().unwrap(), &planted.samples, ScreenSettings::default()).unwrap() {
+    for suspicion in
+        screen(&task.model, run.adapter().unwrap(), &planted.samples, ScreenSettings::default(), &unobserved).unwrap()
+    {
         scores[suspicion.place] = suspicion.score;
     }
     let expected = auc(&scores, &planted.is_wrong).unwrap();

@@ -14,7 +14,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 use std::collections::HashMap;
-use tributary_attribution::{AttributionReport, ScreenSettings, Suspicion};
+use tributary_attribution::{AttributionReport, ScreenSettings, Suspicion, screen as screened, unobserved};
 use tributary_client::Account;
 use tributary_lora::{DataConfig, Dataset};
 use tributary_protocol::{ContentHash, ContributionId, sample::CanonicalLine};
@@ -98,7 +98,7 @@ fn screen(subject: &Subject, lines: &[&CanonicalLine]) -> anyhow::Result<Vec<Sus
     let data = DataConfig { validation_ppm: 0, packing: None, ..subject.recipe.data(subject.model.config()) };
     let lines: Vec<CanonicalLine> = lines.iter().copied().cloned().collect();
     let dataset = Dataset::encode(&lines, &subject.tokenizer, &data)?;
-    Ok(tributary_attribution::screen(&subject.model, &subject.adapter, dataset.training(), ScreenSettings::default())?)
+    Ok(screened(&subject.model, &subject.adapter, dataset.training(), ScreenSettings::default(), &unobserved)?)
 }
 
 fn view(

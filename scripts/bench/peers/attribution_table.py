@@ -166,13 +166,14 @@ def groups(seeds, methods):
 
 
 def other_seeds(seeds, methods):
-    """The same with retrains that begin elsewhere and see the samples in another order, by each method's default, or its best
-    setting where it has none: what holds for the data, and not for one run of it."""
+    """The same with retrains that begin elsewhere and see the samples in another order: what holds for the data, and not for one
+    run of it. Ours by their defaults; peers, which have other defaults each, by the setting that is best for the first column."""
     if not all("without-group-again" in seed.truth for seed in seeds):
         return
-    header("whose", "method", *[name for _, name in KINDS], "leaving a content group out", "leaving a contributor out")
+    header("whose", "method", "setting", *[name for _, name in KINDS], "leaving a content group out", "leaving a contributor out")
     for (who, name), keys in methods.items():
-        key = next((key for key in keys if key[3]), None) or best_of(keys, lambda key: plain_lds([seed.predictions(key, KINDS[0][0]) for seed in seeds]))[1]
+        default, first = best_of(keys, lambda key: plain_lds([seed.predictions(key, KINDS[0][0]) for seed in seeds]))
+        key = default if who == OURS and default else first
         cells = [lds([seed.predictions(key, kind + "-again") for seed in seeds]) for kind, _ in KINDS]
         for kind in ("without-group", "without-contributor"):
             pairs = []
@@ -180,7 +181,7 @@ def other_seeds(seeds, methods):
                 member, differences = seed.left_out(kind, "-again")
                 pairs.append((seed.scores[key] @ member.T.astype(float), differences))
             cells.append(correlation(pairs))
-        row(who, name, *cells)
+        row(who, name, key[2], *cells)
 
 
 def recall(seeds, methods):

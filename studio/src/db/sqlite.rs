@@ -13,10 +13,11 @@ const BUSY_TIME: Duration = Duration::from_secs(10);
 const STATEMENTS: usize = 128;
 
 /// What makes the tables, in order. The file remembers how many were applied.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../../migrations/sqlite/0001_chain.sql"),
     include_str!("../../migrations/sqlite/0002_leaves.sql"),
     include_str!("../../migrations/sqlite/0003_words.sql"),
+    include_str!("../../migrations/sqlite/0004_suspects.sql"),
 ];
 
 /// The connection that writes; it brings the tables up to date.

@@ -11,6 +11,7 @@ pub mod facts;
 pub mod history;
 pub mod leaves;
 pub mod reader;
+pub mod suspects;
 pub mod words;
 
 use crate::db::{Connection, Database, Db, DbError, Row, WorkError};

@@ -6,7 +6,8 @@ use crate::{
     bases::Base,
     error::ApiError,
     estimate::{EstimateError, EstimateView, Material, Notice, estimate as estimate_run, price},
-    samples::{CheckReport, Checked, SampleView, SamplesError, check_file, read_committed},
+    index::suspects,
+    samples::{CheckReport, Checked, SampleView, SamplesError, Wanted, check_file, read_committed},
     views::{
         Money,
         contributions::{self, CommitmentView},
@@ -179,6 +180,8 @@ pub struct SamplesRequest {
     offset: usize,
     #[serde(default = "shown")]
     limit: usize,
+    #[serde(default)]
+    only_suspects: bool,
 }
 
 fn shown() -> usize {
@@ -190,6 +193,7 @@ fn shown() -> usize {
 pub struct Samples {
     total: usize,
     offset: usize,
+    suspects: usize,
     items: Vec<SampleView>,
 }
 
@@ -212,11 +216,14 @@ pub async fn samples(State(app): State<App>, Named(id): Named<ContributionId>, r
         let error = ApiError::new(StatusCode::NOT_FOUND, "not_held", "this gateway does not hold the file");
         error.hint("its contributor's data provider has it")
     })?;
-    let (offset, limit) = (asked.offset, asked.limit.min(SAMPLES_SHOWN_MAX));
-    let read = tokio::task::spawn_blocking(move || read_committed(&bytes, &contribution.samples, offset, limit));
+    let suspects = app.read(move |reader| suspects::of_contribution(reader, id)).await?;
+    let (offset, count) = (asked.offset, suspects.len());
+    let SamplesRequest { only_suspects, limit, .. } = asked;
+    let wanted = Wanted { suspects, only_suspects, offset, limit: limit.min(SAMPLES_SHOWN_MAX) };
+    let read = tokio::task::spawn_blocking(move || read_committed(&bytes, &contribution.samples, &wanted));
     let (total, items) =
         read.await.map_err(|error| ApiError::internal(&error))?.map_err(|error| ApiError::internal(&error))?;
-    Ok(Json(Samples { total, offset, items }))
+    Ok(Json(Samples { total, offset, suspects: count, items }))
 }
 
 /// Whether the account asks itself, and now.

@@ -49,6 +49,8 @@ pub struct ContributionView {
     /// Whether this gateway holds the file: filled in by the route, which knows the store.
     pub is_held: bool,
     claimed: Money,
+    /// How many of its samples look wrong to the training of a model.
+    suspects: u64,
 }
 
 impl ContributionView {
@@ -84,6 +86,8 @@ pub struct ContributionQuery {
     pub status: Option<String>,
     /// To Datanets that this account owns or curates.
     pub curator: Option<Account>,
+    /// With or without samples that look wrong.
+    pub suspects: Option<bool>,
 }
 
 /// Contributions, the newest first.
@@ -102,6 +106,13 @@ pub fn list(reader: &Reader<'_>, query: &ContributionQuery, want: &Want) -> Resu
         let clause =
             "datanet IN (SELECT id FROM datanets WHERE owner = ? UNION SELECT datanet FROM curators WHERE account = ?)";
         filter.and(clause, [curator.0, curator.0])?;
+    }
+    if let Some(suspects) = query.suspects {
+        let clause = match suspects {
+            true => "id IN (SELECT contribution FROM suspects)",
+            false => "id NOT IN (SELECT contribution FROM suspects)",
+        };
+        filter.and(clause, ())?;
     }
     let list = List { table: "contributions", filter, order: Order::NEWEST };
     reader.page(&list, want, |row| view(reader, row))
@@ -162,6 +173,7 @@ fn view(reader: &Reader<'_>, row: &Row) -> Result<ContributionView, WorkError> {
         )?,
         is_held: false,
         claimed: Money(reader.total("contribution", id.0.to_string(), "contributor")?),
+        suspects: reader.count("SELECT count(DISTINCT place) FROM suspects WHERE contribution = ?", [id.0])?,
     })
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod attribute;
 pub(crate) mod claim;
 pub(crate) mod fetch;
 pub(crate) mod report;
+pub(crate) mod suspects;
 pub(crate) mod train;
 
 use crate::{

@@ -23,10 +23,11 @@ use std::{
 
 /// What makes the tables, in order; each has the number of the one that makes the same in SQLite. A table remembers how many were
 /// applied.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../../../migrations/postgres/0001_chain.sql"),
     include_str!("../../../migrations/postgres/0002_leaves.sql"),
     include_str!("../../../migrations/postgres/0003_words.sql"),
+    include_str!("../../../migrations/postgres/0004_suspects.sql"),
 ];
 /// The lock of the session that writes, one for each database: letters of this program's name.
 const LOCK: i64 = i64::from_be_bytes(*b"tribindx");

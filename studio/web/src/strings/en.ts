@@ -589,6 +589,12 @@ const curate = {
     reasonNeeded: "Say why.",
     unlock: "Sign to read the samples",
     unlockText: "One free signature shows the data provider that you may. It lasts ten minutes.",
+    onlySuspects: (count: string) => `Only the ${count} that look wrong`,
+    suspicion: (model: number, score: string) => `Looks wrong to model ${model}, ${score} of 1`,
+    suspects: "Look wrong",
+    suspectsLead:
+        "What a model could not learn, or learned against the others, in accepted contributions. A right sample that is unlike all others is listed too. Nobody is paid less for it.",
+    suspectsOf: (count: string, all: string) => `${count} of ${all} samples`,
     cannotRead: "The samples are not here",
     cannotReadText: "They are with another data provider. Fetch them with the command line to read them.",
 };

@@ -3,7 +3,8 @@ import { useState } from "react";
 import { formatInteger } from "../../lib/format";
 import { t } from "../../strings/en";
 import { Button } from "../../ui/Button";
-import { EmptyState, ErrorState, LoadingBlock, Notice } from "../../ui/feedback";
+import { Badge, EmptyState, ErrorState, LoadingBlock, Notice } from "../../ui/feedback";
+import { Switch } from "../../ui/fields";
 import { openConnect } from "../../wallet/ConnectDialog";
 import { useWallet } from "../../wallet/useWallet";
 import { SAMPLES_PAGE, useSamples } from "./samples";
@@ -12,9 +13,10 @@ import "./contribute.css";
 /** A contribution's samples, page by page, for who may read them. */
 export function SamplesPane({ contribution, isHeld }: { contribution: number; isHeld: boolean }) {
     const [offset, setOffset] = useState(0);
+    const [onlySuspects, setOnlySuspects] = useState(false);
     const [refusal, setRefusal] = useState<string | null>(null);
     const account = useWallet();
-    const { isUnlocked, query, unlock } = useSamples(contribution, offset);
+    const { isUnlocked, query, unlock } = useSamples(contribution, offset, onlySuspects);
     if (!isHeld) return <EmptyState title={t.curate.cannotRead}>{t.curate.cannotReadText}</EmptyState>;
     if (!isUnlocked) {
         return (
@@ -45,16 +47,34 @@ export function SamplesPane({ contribution, isHeld }: { contribution: number; is
     }
     if (query.isError) return <ErrorState error={query.error} onRetry={() => void unlock()} />;
     if (!query.data) return <LoadingBlock rows={5} height="4rem" />;
-    const { items, total } = query.data;
+    const { items, total, suspects } = query.data;
     const last = offset + items.length;
     return (
         <div className="stack tight">
+            {suspects > 0 && (
+                <Switch
+                    isSelected={onlySuspects}
+                    onChange={(selected) => {
+                        setOffset(0);
+                        setOnlySuspects(selected);
+                    }}
+                >
+                    {t.curate.onlySuspects(formatInteger(suspects))}
+                </Switch>
+            )}
             <ol className="samples-pane" role="list">
                 {items.map((sample) => (
                     <li key={sample.index} className="sample">
                         <small>{formatInteger(sample.index + 1)}</small>
                         <div>{sample.prompt}</div>
                         <div className="completion">{sample.completion}</div>
+                        {sample.suspicion && (
+                            <div>
+                                <Badge tone="warn">
+                                    {t.curate.suspicion(sample.suspicion.model, (sample.suspicion.score_ppm / 1_000_000).toFixed(2))}
+                                </Badge>
+                            </div>
+                        )}
                     </li>
                 ))}
             </ol>

@@ -17,12 +17,12 @@ const proofs = createStore<Proof[]>([]);
 const VALID_MS = 9 * 60_000;
 export const SAMPLES_PAGE = 20;
 
-export function useSamples(contribution: number, offset: number) {
+export function useSamples(contribution: number, offset: number, onlySuspects: boolean) {
     const account = useWallet();
     const genesis = useConfig()?.chain.genesis ?? null;
     const proof = useStore(proofs).find((one) => one.contribution === contribution && one.account === account?.address) ?? null;
     const query = useQuery({
-        queryKey: ["samples", contribution, offset, proof?.signed_at],
+        queryKey: ["samples", contribution, offset, onlySuspects, proof?.signed_at],
         queryFn: ({ signal }): Promise<Samples> => {
             if (!proof) throw new Error("not signed");
             return read(
@@ -35,6 +35,7 @@ export function useSamples(contribution: number, offset: number) {
                         signature: proof.signature,
                         offset,
                         limit: SAMPLES_PAGE,
+                        only_suspects: onlySuspects,
                     },
                 }),
             );

@@ -43,6 +43,7 @@ export function ReviewPage() {
                 <>
                     {!isCurator && <Notice tone="warn">{t.curate.notCurator}</Notice>}
                     <Queue datanet={data} />
+                    <Suspects datanet={data.id} />
                 </>
             )}
         </Page>
@@ -100,6 +101,35 @@ function Queue({ datanet: data }: { datanet: Datanet }) {
         {/* Beside the queue, not in it: what is decided leaves the queue while its transaction is still shown. */}
         {decision && <DecisionDialog {...decision} onClose={() => setDecision(null)} />}
         </>
+    );
+}
+
+/** Accepted contributions with samples that look wrong to models that learned from them. */
+function Suspects({ datanet: id }: { datanet: number }) {
+    const query = useInfiniteQuery(contributions({ datanet: id, status: "accepted", suspects: true }));
+    if (itemsOf(query).length === 0) return null;
+    return (
+        <Section title={t.curate.suspects} lead={t.curate.suspectsLead}>
+            <PagedView query={query} empty={null}>
+                {(items) => (
+                    <ul role="list" className="suspects">
+                        {items.map((one) => (
+                            <li key={one.id} className="row spread">
+                                <span className="row">
+                                    <ButtonLink to="/contributions/$id" params={{ id: one.id }} size="small">
+                                        {t.contributions.title(one.id)}
+                                    </ButtonLink>
+                                    <Account address={one.contributor} />
+                                </span>
+                                <span className="muted small">
+                                    {t.curate.suspectsOf(formatInteger(one.suspects), formatInteger(one.commitment.samples))}
+                                </span>
+                            </li>
+                        ))}
+                    </ul>
+                )}
+            </PagedView>
+        </Section>
     );
 }
 
