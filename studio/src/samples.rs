@@ -254,7 +254,7 @@ pub struct SampleView {
 }
 
 /// Why a sample looks wrong: what the training of a model made of it.
-#[derive(Serialize)]
+#[derive(Clone, Copy, Debug, Serialize)]
 struct SuspicionView {
     model: ModelId,
     score_ppm: u32,

@@ -65,7 +65,8 @@ pub fn of_contribution(
     let query = "SELECT place, model, score FROM suspects WHERE contribution = ? ORDER BY score, model";
     let rows = reader.all(query, [contribution.0], |row| {
         let score = Ppm::new(row.get(2)?).unwrap_or(Ppm::ONE);
-        Ok((row.get::<u32>(0)? as usize, Suspected { model: ModelId(row.get(1)?), score }))
+        let place: u32 = row.get(0)?;
+        Ok((place as usize, Suspected { model: ModelId(row.get(1)?), score }))
     })?;
     // Of several models' words the last, which is the strongest.
     Ok(rows.into_iter().collect())
