@@ -77,7 +77,7 @@ mod tests {
     use super::*;
     use crate::db::{Database, Db};
 
-    fn suspect(contribution: u64, place: u32, percent: u32) -> Suspect {
+    fn suspect(contribution: u64, place: u32, percent: u8) -> Suspect {
         Suspect { contribution: ContributionId(contribution), place, score: Ppm::from_percent(percent) }
     }
 

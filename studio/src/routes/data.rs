@@ -433,6 +433,7 @@ mod tests {
             signature: format!("0x{}", hex::encode(key.sign(text.as_bytes()))),
             offset: 0,
             limit: 1,
+            only_suspects: false,
         };
         let (id, genesis) = (ContributionId(3), [7; 32]);
         let text = message(id, genesis, now);

@@ -117,6 +117,8 @@ pub async fn assert_same(one: &Gateway, other: &Gateway) {
         "/api/jobs/18446744073709551615".into(),
         "/api/jobs/77".into(),
         "/api/contributions?status=pending&datanet=1".into(),
+        "/api/contributions?suspects=true".into(),
+        "/api/contributions?suspects=false&datanet=0".into(),
     ]);
     for asked in asked {
         let both_say_the_same = async {

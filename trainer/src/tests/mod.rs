@@ -11,7 +11,7 @@ use candle_core::Device;
 use chain::{Deed, MemoryChain};
 use std::{ops::ControlFlow, time::Duration};
 use tokio_util::sync::CancellationToken;
-use tributary_attribution::{AnswerEvidence, Comparison, Corpus, ExplainedModel};
+use tributary_attribution::{AnswerEvidence, Comparison, Corpus, ExplainedModel, Suspects};
 use tributary_client::JobState;
 use tributary_daemon::{BundleMismatch, Recipe, RunWish, verify_bundle};
 use tributary_exchange::{FetchRequest, Scope};
@@ -86,6 +86,11 @@ async fn a_job_goes_from_open_to_settled_and_its_report_stands() {
     assert_eq!(report.contributions.shares.leaves, 2);
     assert!(report.metrics.validation_loss_micro < report.metrics.validation_loss_before_micro, "{:?}", report.metrics);
     assert!(!world.state_dir(TRAINER).join("jobs/0").exists());
+    let named = std::fs::read(world.state_dir(TRAINER).join("suspects/0.json")).unwrap();
+    let Suspects { screened, suspects } = serde_json::from_slice(&named).unwrap();
+    assert!(screened >= 40 && suspects.len() as u64 == screened.div_ceil(10), "{screened} {suspects:?}");
+    let files = [world::LILY, world::TOM].map(|file| file.lines().count() as u32);
+    assert!(suspects.iter().all(|one| one.place < files[one.contribution.0 as usize]), "{suspects:?}");
 
     // The requester, restarted trainer serving: fetches the bundle and checks everything.
     let bundle = std::cell::RefCell::new(Vec::new());
