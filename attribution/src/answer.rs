@@ -82,7 +82,7 @@ pub struct Answer<'a> {
     pub groups: &'a Groups,
     /// Where each training sample stands in its cluster of paraphrases; `None`: each for itself.
     pub clusters: Option<&'a [Standing]>,
-    /// How much each group was measured to help: [`crate::Tangents::scores`]. A single group's score decides nothing, and any
+    /// How much each group helped: [`crate::Tangents::scores`]. With a single group its total decides nothing, and any
     /// positive number does: so jobs without tangents share by the samples' scores alone.
     pub group_scores: &'a [f64],
     /// How much each sample helped.
@@ -92,7 +92,7 @@ pub struct Answer<'a> {
 /// An answer's shares, and the integers that they follow from by [`share`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AnswerShares {
-    /// What was measured of the groups.
+    /// The groups' scores.
     pub groups: Vec<i64>,
     /// The training samples.
     pub samples: Vec<SampleScore>,

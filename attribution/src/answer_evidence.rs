@@ -18,7 +18,7 @@ use tributary_protocol::{
 };
 
 /// The format of evidence of answers that this program writes and reads.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 3;
 
 /// A contribution's part of one answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

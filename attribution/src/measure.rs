@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use tributary_lora::{Adapter, EncodedSample, TrainError, sample_loss};
 use tributary_protocol::{
     ContentHash, Ppm,
-    answer::{Accuracy, Rule, SampleScore, Scores, group_totals, leading_group, share_totals},
+    answer::{Accuracy, Rule, SampleScore, Scores, leading_group, share},
     recipe::TangentWay,
     stream::SHARE_UNITS,
 };
@@ -133,23 +133,21 @@ impl Members {
         self.of_sample.iter().map(|member| is_in[*member]).collect()
     }
 
-    /// Each member's effect on an answer, as payment has it: a group's total divided as the group's units would be.
+    /// Each member's effect on an answer, as payment has it: a group's effect divided as the group's units would be.
     fn effects(&self, rule: &Rule, scores: &AnswerScores, samples: &[SampleScore]) -> Result<Vec<f64>, AccuracyError> {
-        let AnswerScores { groups, ghosts, .. } = scores;
-        let totals = group_totals(&Scores { groups, samples, ghosts })?;
-        let groups = totals.len();
+        let groups = scores.groups.len();
         if self.are_groups {
-            return Ok(totals.iter().map(|total| *total as f64).collect());
+            return Ok(scores.groups.iter().map(|score| *score as f64).collect());
         }
         let rule = Rule { sample_max: Ppm::ONE, attributed: Ppm::ONE, ..*rule };
-        let units = |totals: &[i64]| {
-            Ok::<_, AccuracyError>(share_totals(&rule, &Scores { groups: totals, samples, ghosts })?.units)
+        let units = |groups: &[i64]| {
+            Ok::<_, AccuracyError>(share(&rule, &Scores { groups, samples, ghosts: &scores.ghosts })?.units)
         };
         // As if all groups had helped as much, so that the units are parts of a group's.
         let mut parts: Vec<f64> =
             units(&vec![1; groups])?.into_iter().map(|units| units as f64 * groups as f64).collect();
         // One that has most of an answer is divided by a lower floor.
-        if let Some(leader) = leading_group(&totals) {
+        if let Some(leader) = leading_group(&scores.groups) {
             let alone: Vec<i64> = (0..groups).map(|group| i64::from(group == leader)).collect();
             let of_leader = samples.iter().zip(units(&alone)?).zip(&mut parts);
             of_leader
@@ -158,7 +156,7 @@ impl Members {
         }
         let mut effects = vec![0f64; self.count];
         for ((sample, part), member) in samples.iter().zip(parts).zip(&self.of_sample) {
-            effects[*member] += totals[usize::from(sample.group)] as f64 * part / SHARE_UNITS as f64;
+            effects[*member] += scores.groups[usize::from(sample.group)] as f64 * part / SHARE_UNITS as f64;
         }
         Ok(effects)
     }

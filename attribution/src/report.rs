@@ -18,7 +18,7 @@ use tributary_protocol::{
 };
 
 /// The format of evidence files that this program writes and reads.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 3;
 
 /// The rule by which trainings are shared: all is attributed, and what falls to the base pool is divided like the rest.
 pub const TRAINING_RULE: Rule = Rule::new(Ppm::ONE);

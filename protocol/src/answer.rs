@@ -1,8 +1,8 @@
 //! What one answer owes to whom: from integer scores to units that sum exactly. docs/protocol/attribution.md states the rule.
 //!
-//! Training samples lie in groups. How much each group helped is measured by retraining without it, and estimated by its samples'
-//! own scores; inside a group, these divide. What nobody can be shown to have earned goes to the base pool, which is the model's
-//! stream of training-time shares.
+//! Training samples lie in groups. How much each group helped is measured by retraining without it; inside a group, the
+//! samples' own scores divide. What nobody can be shown to have earned goes to the base pool, which is the model's stream of
+//! training-time shares.
 //!
 //! # Invariant
 //! Integers only. Owners do not appear: what an account gets is the sum over its samples ([`by_owner`]), so that dividing
@@ -19,13 +19,6 @@ pub const GROUPS_MAX: u16 = 64;
 /// A group counts from this part of the best group's score on, 1 / 3: what is left out and was not needed moves losses too, since
 /// every retrain ends somewhere else.
 pub const GROUP_PART: u128 = 3;
-/// What the samples' scores of all groups count for beside what was measured of them, 3 / 4: numerator and denominator.
-///
-/// A retrain says what leaving a group out did in one run, with that run's chance; the estimate says it with an error of its own.
-/// Both together foretell other runs better than either (docs/attribution-benchmark.md).
-pub const ESTIMATE_PART: (i128, i128) = (3, 4);
-/// Bits that parts of all are counted in: with them, the sum of 2^24 scores is still below 2^127.
-const PART_BITS: u32 = 36;
 /// Most samples, ghosts counted too: 2^24, as many as a contribution root has leaves.
 pub const SAMPLES_MAX: usize = 1 << 24;
 
@@ -73,7 +66,7 @@ impl Rule {
 /// What the rule is applied to.
 #[derive(Clone, Copy, Debug)]
 pub struct Scores<'a> {
-    /// How much each group was measured to help, in any unit that the groups share.
+    /// How much each group helped, in any unit that the groups share.
     pub groups: &'a [i64],
     /// The training samples, each once, in any order.
     pub samples: &'a [SampleScore],
@@ -160,61 +153,10 @@ impl fmt::Display for AnswerError {
 
 impl core::error::Error for AnswerError {}
 
-/// How much each group helped: what was measured of it and what its samples' scores sum to, each as a part of all.
-///
-/// With `A` the sum of the measured scores' sizes, a group's measured part is `2^36 · score / A`. Its estimated part is
-/// `2^36 · e / B` likewise, where `e` is the sum over its clusters of the largest score of their samples, and `B` the sum of
-/// the sizes of these (both rounded towards 0). The total is four times the first and three times the second ([`ESTIMATE_PART`]).
-///
-/// A single group was not measured beside others, and scores of 0 measure nothing: these are returned as they are. Cost:
-/// `O(n log n)` for n samples.
-pub fn group_totals(scores: &Scores<'_>) -> Result<Vec<i64>, AnswerError> {
-    totals_of(scores, &checked_order(scores)?)
-}
-
-/// `order` as [`checked_order`] makes it.
-fn totals_of(scores: &Scores<'_>, order: &[usize]) -> Result<Vec<i64>, AnswerError> {
-    combined(scores, order).ok_or(AnswerError::Overflow)
-}
-
-fn combined(scores: &Scores<'_>, order: &[usize]) -> Option<Vec<i64>> {
-    let measured: Vec<i128> = scores.groups.iter().copied().map(i128::from).collect();
-    if measured.len() < 2 || measured.iter().all(|score| *score == 0) {
-        return Some(scores.groups.to_vec());
-    }
-    let samples: Vec<&SampleScore> = order.iter().filter_map(|place| scores.samples.get(*place)).collect();
-    let mut estimated = vec![0i128; measured.len()];
-    let mut largest = Vec::new();
-    for cluster in samples.chunk_by(|a, b| (a.group, a.cluster) == (b.group, b.cluster)) {
-        let of_cluster = cluster.iter().map(|sample| i128::from(sample.score)).max()?;
-        let of_group = estimated.get_mut(usize::from(cluster.first()?.group))?;
-        *of_group = of_group.checked_add(of_cluster)?;
-        largest.push(of_cluster);
-    }
-    let (measured, estimated) = (parts(&measured, sizes(&measured)?)?, parts(&estimated, sizes(&largest)?)?);
-    let (of_estimated, of_measured) = ESTIMATE_PART;
-    let total = |(measured, estimated): (i128, i128)| {
-        let sum = measured.checked_mul(of_measured)?.checked_add(estimated.checked_mul(of_estimated)?)?;
-        i64::try_from(sum).ok()
-    };
-    measured.into_iter().zip(estimated).map(total).collect()
-}
-
-/// The sum of the values without their signs.
-fn sizes(values: &[i128]) -> Option<i128> {
-    values.iter().try_fold(0i128, |sum, value| sum.checked_add(value.checked_abs()?))
-}
-
-/// `2^36 · value / all`, towards 0; 0 of nothing.
-fn parts(values: &[i128], all: i128) -> Option<Vec<i128>> {
-    let part = |value: &i128| value.checked_mul(1 << PART_BITS)?.checked_div(all.max(1));
-    values.iter().map(part).collect()
-}
-
 /// Divides [`SHARE_UNITS`] among the samples and the base pool.
 ///
-/// 1. A group's weight is what its total ([`group_totals`]) has above a third of the highest ([`GROUP_PART`]); at or below, it is
-///    0. The attributed units, [`Rule::attributed`] of all, are apportioned to the groups by their weights.
+/// 1. A group's weight is what its score has above a third of the highest ([`GROUP_PART`]); at or below, it is 0. The attributed
+///    units, [`Rule::attributed`] of all, are apportioned to the groups by their weights.
 /// 2. The floor is the ghosts' score at [`Rule::floor_quantile`] (nearest rank), and not below 0. In a group with more than half
 ///    of all weights it is not above half the highest score of its samples. What a sample has above the floor of its group is its
 ///    excess; at or below, it is 0.
@@ -233,16 +175,6 @@ fn parts(values: &[i128], all: i128) -> Option<Vec<i128>> {
 /// that the order of the input does not matter. Cost: `O(n log n)` for n samples and ghosts.
 pub fn share(rule: &Rule, scores: &Scores<'_>) -> Result<Shares, AnswerError> {
     let order = checked_order(scores)?;
-    let totals = totals_of(scores, &order)?;
-    share_in_order(rule, &Scores { groups: &totals, ..*scores }, &order)
-}
-
-/// As [`share`], where the groups' totals are given: what asks how a group's total is divided gives others than followed.
-pub fn share_totals(rule: &Rule, scores: &Scores<'_>) -> Result<Shares, AnswerError> {
-    share_in_order(rule, scores, &checked_order(scores)?)
-}
-
-fn share_in_order(rule: &Rule, scores: &Scores<'_>, order: &[usize]) -> Result<Shares, AnswerError> {
     let floor = floor_of(scores.ghosts, rule.floor_quantile);
     let nothing =
         |fallback| Shares { units: vec![0; scores.samples.len()], base: SHARE_UNITS, floor, fallback: Some(fallback) };
@@ -305,9 +237,9 @@ fn share_in_order(rule: &Rule, scores: &Scores<'_>, order: &[usize]) -> Result<S
     Ok(Shares { units, base, floor, fallback: None })
 }
 
-/// The group that has more than half of all weights in [`share`], of [`group_totals`]; none of a single group.
-pub fn leading_group(totals: &[i64]) -> Option<usize> {
-    let weights = group_weights(totals).filter(|weights| weights.len() > 1)?;
+/// The group that has more than half of all weights in [`share`]; none of a single group.
+pub fn leading_group(scores: &[i64]) -> Option<usize> {
+    let weights = group_weights(scores).filter(|weights| weights.len() > 1)?;
     // At most 64 weights below 2^67 each.
     let all = weights.iter().fold(0u128, |sum, weight| sum.saturating_add(*weight));
     weights.iter().position(|weight| weight.saturating_mul(2) > all)

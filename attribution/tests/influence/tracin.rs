@@ -192,9 +192,9 @@ fn moved_units_and_scores_are_found() {
     let (_, comparison) = recompute(&forged, &trained.inputs(), Kept::default(), &corpus, &unobserved).unwrap();
     assert!(matches!(comparison, Comparison::Different { .. }) && !comparison.holds(), "{comparison}");
 
-    let later = String::from_utf8(honest.to_bytes()).unwrap().replacen("\"format\":4", "\"format\":5", 1);
+    let later = String::from_utf8(honest.to_bytes()).unwrap().replacen("\"format\":3", "\"format\":4", 1);
     let error = AttributionReport::from_bytes(later.as_bytes()).unwrap_err();
-    assert!(matches!(error, EvidenceError::Format { found: 5, expected: 4 }), "{error}");
+    assert!(matches!(error, EvidenceError::Format { found: 4, expected: 3 }), "{error}");
 }
 
 #[test]

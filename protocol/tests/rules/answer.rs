@@ -6,7 +6,7 @@ use tributary_protocol::{
     ContentHash, Ppm,
     answer::{
         Accuracy, AnswerError, Fallback, Measured, Rule, SampleScore, Scores, Shares, attributed_part, by_owner,
-        group_totals, leading_group, not_finite, share, share_totals,
+        leading_group, not_finite, share,
     },
     stream::SHARE_UNITS,
 };
@@ -31,15 +31,6 @@ const ALL: Rule = Rule { floor_quantile: Ppm::from_percent(99), sample_max: Ppm:
 
 fn shared(rule: &Rule, groups: &[i64], samples: &[SampleScore], ghosts: &[i64]) -> Shares {
     share(rule, &Scores { groups, samples, ghosts }).unwrap()
-}
-
-/// With totals of groups that are given.
-fn divided(rule: &Rule, totals: &[i64], samples: &[SampleScore], ghosts: &[i64]) -> Shares {
-    share_totals(rule, &Scores { groups: totals, samples, ghosts }).unwrap()
-}
-
-fn totals(groups: &[i64], samples: &[SampleScore]) -> Vec<i64> {
-    group_totals(&Scores { groups, samples, ghosts: &[] }).unwrap()
 }
 
 /// Samples in groups and clusters that lie in one group each.
@@ -77,7 +68,6 @@ proptest! {
     #[test]
     fn units_sum_exactly_and_only_help_above_the_floor_is_paid((groups, samples, ghosts) in answers(), rule in rules()) {
         let shares = shared(&rule, &groups, &samples, &ghosts);
-        let totals = totals(&groups, &samples);
         let paid: u64 = shares.units.iter().sum();
         prop_assert_eq!(paid + shares.base, SHARE_UNITS);
         prop_assert!(paid <= u64::try_from(rule.attributed.of(SHARE_UNITS.into())).unwrap());
@@ -88,7 +78,7 @@ proptest! {
             if *units > 0 {
                 let of_group = samples.iter().filter(|other| other.group == sample.group).map(|other| other.score);
                 let best = of_group.max().unwrap();
-                prop_assert!(sample.score > 0 && totals[usize::from(sample.group)] > 0);
+                prop_assert!(sample.score > 0 && groups[usize::from(sample.group)] > 0);
                 prop_assert!(sample.score > shares.floor || sample.score > best / 2);
             }
             *of_clusters.entry(sample.cluster).or_default() += u128::from(*units);
@@ -194,55 +184,12 @@ proptest! {
     }
 }
 
-/// Of the whole of both parts: a measured one counts 4 / 7 and an estimated one 3 / 7.
-const WHOLE: i64 = 7 << 36;
-
 #[test]
-fn a_groups_total_is_what_was_measured_and_what_its_samples_say_it_is() {
-    // 3 of 4 were measured of the first group, and 2 of 8 are estimated: 4 * 3/4 + 3 * 2/8.
-    let samples = alone(&[(0, 4), (0, -2), (1, 1), (1, 1)]);
-    let part = |of_whole: f64| of_whole * (1u64 << 36) as f64;
-    let near = |found: &[i64], expected: &[f64]| {
-        assert_eq!(found.len(), expected.len());
-        for (found, expected) in found.iter().zip(expected) {
-            assert!((*found as f64 - part(*expected)).abs() <= 7.0, "{found} {expected}");
-        }
-    };
-    near(&totals(&[3, -1], &samples), &[3.0 + 0.75, -1.0 + 0.75]);
-    // Without a score of a sample, what was measured decides, and without a sample in a group nothing is estimated of it.
-    near(&totals(&[3, 1], &alone(&[(0, 0), (1, 0)])), &[3.0, 1.0]);
-    near(&totals(&[3, 1], &alone(&[(1, 9)])), &[3.0, 1.0 + 3.0]);
-    near(&totals(&[3, 1], &[]), &[3.0, 1.0]);
-    // The same said again adds nothing to an estimate: a cluster counts with its largest score.
-    let copies: Vec<SampleScore> =
-        (10..18).map(|number| SampleScore { id: id(number), score: 3, ..samples[0] }).chain(samples.clone()).collect();
-    assert_eq!(totals(&[3, -1], &copies), totals(&[3, -1], &samples));
-    // Nothing was measured: of a single group, or where all scores are 0.
-    assert_eq!(totals(&[7], &alone(&[(0, 5)])), [7]);
-    assert_eq!(totals(&[0, 0], &alone(&[(0, 5), (1, 1)])), [0, 0]);
-    assert!(totals(&[], &[]).is_empty());
-    // The sizes of both are at most the whole.
-    let extremes = alone(&[(0, i64::MAX), (0, i64::MAX), (1, i64::MIN)]);
-    let found = totals(&[i64::MAX, i64::MIN], &extremes);
-    assert!(found.iter().map(|total| total.abs()).sum::<i64>() <= WHOLE, "{found:?}");
-}
-
-#[test]
-fn an_answer_is_shared_by_totals() {
-    // The second group was measured to help a little more; the first group's samples say that they did.
-    let samples = alone(&[(0, 50), (1, 5)]);
-    let (groups, ghosts) = ([40, 45], [1]);
-    let shares = shared(&ALL, &groups, &samples, &ghosts);
-    assert_eq!(shares, divided(&ALL, &totals(&groups, &samples), &samples, &ghosts));
-    assert!(shares.units[0] > shares.units[1] && shares.units[1] > 0, "{shares:?}");
-}
-
-#[test]
-fn groups_divide_by_their_totals_and_samples_inside_by_their_scores() {
-    // The second group's samples score far higher, and share what the group is worth: 3 x 20 - 30 beside 3 x 30
+fn groups_divide_by_what_was_measured_and_samples_inside_by_their_scores() {
+    // The second group's samples score far higher, and share what the group was measured to be worth: 3 x 20 - 30 beside 3 x 30
     // - 30.
     let samples = alone(&[(0, 3), (0, 1), (1, 9_000), (1, -4_000), (2, 50)]);
-    let shares = divided(&ALL, &[30, 20, -5], &samples, &[]);
+    let shares = shared(&ALL, &[30, 20, -5], &samples, &[]);
     assert_eq!(shares.units, [600_000_000, 66_666_667, 333_333_333, 0, 0]);
     assert_eq!((shares.base, shares.floor, shares.fallback), (0, 0, None));
 }
@@ -251,19 +198,19 @@ fn groups_divide_by_their_totals_and_samples_inside_by_their_scores() {
 fn the_noise_floor_is_taken_off_and_what_is_below_it_goes_to_the_base() {
     let samples = alone(&[(0, 110), (0, 130), (1, 99)]);
     let ghosts: Vec<i64> = (1..=100).map(|score| score - 1).rev().collect();
-    let shares = divided(&ALL, &[1, 1], &samples, &ghosts);
+    let shares = shared(&ALL, &[1, 1], &samples, &ghosts);
     // 99 of 100 ghosts lie at or below 98.
     assert_eq!(shares.floor, 98);
     assert_eq!(shares.units, [61_643_836, 438_356_164, 500_000_000]);
-    let shares = divided(&Rule { floor_quantile: Ppm::ONE, ..ALL }, &[1, 1], &samples, &ghosts);
+    let shares = shared(&Rule { floor_quantile: Ppm::ONE, ..ALL }, &[1, 1], &samples, &ghosts);
     assert_eq!((shares.floor, shares.base), (99, 500_000_000));
-    assert_eq!(divided(&ALL, &[1, 1], &samples, &[-7, -3]).floor, 0, "a floor below 0 would pay for harm");
+    assert_eq!(shared(&ALL, &[1, 1], &samples, &[-7, -3]).floor, 0, "a floor below 0 would pay for harm");
 }
 
 #[test]
 fn a_group_with_a_third_of_the_best_score_is_taken_for_noise() {
     let samples = alone(&[(0, 1), (1, 1), (2, 1)]);
-    let units = |groups: &[i64]| divided(&ALL, groups, &samples, &[]).units;
+    let units = |groups: &[i64]| shared(&ALL, groups, &samples, &[]).units;
     assert_eq!(units(&[90, 30, 29]), [SHARE_UNITS, 0, 0]);
     assert_eq!(units(&[100, 50, -60]), [800_000_000, 200_000_000, 0]);
 }
@@ -271,21 +218,21 @@ fn a_group_with_a_third_of_the_best_score_is_taken_for_noise() {
 #[test]
 fn in_the_group_that_has_most_the_floor_is_at_most_half_the_best() {
     let samples = alone(&[(0, 40), (0, 20), (0, 30), (1, 45)]);
-    let shares = divided(&ALL, &[100, 50], &samples, &[50]);
+    let shares = shared(&ALL, &[100, 50], &samples, &[50]);
     // 20 and 10 above 20; the other group's sample is below 50, and leaves its units.
     assert_eq!(shares.units, [640_000_000, 0, 160_000_000, 0]);
     assert_eq!((shares.base, shares.floor), (200_000_000, 50));
     // Half of the weights is not most of them.
-    assert_eq!(divided(&ALL, &[100, 100], &samples, &[50]).fallback, Some(Fallback::NoSample));
+    assert_eq!(shared(&ALL, &[100, 100], &samples, &[50]).fallback, Some(Fallback::NoSample));
     // A lower floor stays as it is.
-    assert_eq!(divided(&ALL, &[100, 10], &samples, &[10]).units[..3], [642_857_143, 71_428_571, 285_714_286]);
+    assert_eq!(shared(&ALL, &[100, 10], &samples, &[10]).units[..3], [642_857_143, 71_428_571, 285_714_286]);
 }
 
 #[test]
 fn a_single_group_is_no_measurement() {
     let samples = alone(&[(0, 40), (0, 20), (0, 10)]);
-    assert_eq!(divided(&ALL, &[7], &samples, &[]).units, [571_428_571, 285_714_286, 142_857_143]);
-    assert_eq!(divided(&ALL, &[7], &samples, &[50]).fallback, Some(Fallback::NoSample));
+    assert_eq!(shared(&ALL, &[7], &samples, &[]).units, [571_428_571, 285_714_286, 142_857_143]);
+    assert_eq!(shared(&ALL, &[7], &samples, &[50]).fallback, Some(Fallback::NoSample));
     assert_eq!(leading_group(&[7]), None);
     assert_eq!(leading_group(&[0, 0]), None);
     // Each three times, less 10: 14, 8 and 20; 8, 2 and 20.
@@ -296,9 +243,9 @@ fn a_single_group_is_no_measurement() {
 fn nobody_gets_more_than_the_most_and_less_accuracy_pays_less() {
     let samples = alone(&[(0, 1_000), (0, 1)]);
     let half = Rule::new(Ppm::ONE);
-    let shares = divided(&half, &[1], &samples, &[]);
+    let shares = shared(&half, &[1], &samples, &[]);
     assert_eq!((shares.units.as_slice(), shares.base), ([500_000_000, 999_001].as_slice(), 499_000_999));
-    let shares = divided(&Rule::new(Ppm::from_percent(10)), &[1], &samples, &[]);
+    let shares = shared(&Rule::new(Ppm::from_percent(10)), &[1], &samples, &[]);
     assert_eq!((shares.units.as_slice(), shares.base), ([50_000_000, 99_900].as_slice(), 949_900_100));
 }
 
@@ -312,8 +259,8 @@ fn an_answer_that_nobody_can_be_shown_to_have_shaped_pays_the_base_and_says_why(
     };
     assert_eq!(why(&ALL, &[0, 0], &samples, &[]), Some(Fallback::NoGroup));
     assert_eq!(why(&ALL, &[-4, -1], &samples, &[]), Some(Fallback::NoGroup));
-    assert_eq!(why(&ALL, &[0, 3], &alone(&[(0, -5), (1, 0)]), &[]), Some(Fallback::NoSample));
-    assert_eq!(why(&ALL, &[3, 3], &alone(&[(0, 5), (1, 5)]), &[5]), Some(Fallback::NoSample));
+    assert_eq!(why(&ALL, &[0, 3], &samples, &[]), Some(Fallback::NoSample));
+    assert_eq!(why(&ALL, &[3, 3], &samples, &[5]), Some(Fallback::NoSample));
     assert_eq!(why(&ALL, &[3, 3], &[], &[]), Some(Fallback::NoSample));
     assert_eq!(why(&ALL, &[], &[], &[]), Some(Fallback::NoGroup));
     assert_eq!(why(&Rule::new(Ppm::ZERO), &[3, 3], &samples, &[]), Some(Fallback::NotAttributed));
@@ -325,11 +272,8 @@ fn one_sample_gets_what_is_attributed_and_extremes_do_not_overflow() {
     let one = alone(&[(0, i64::MAX)]);
     assert_eq!(shared(&ALL, &[i64::MAX], &one, &[i64::MIN]).units, [SHARE_UNITS]);
     let many = alone(&[(0, i64::MAX), (0, i64::MAX), (1, i64::MIN), (1, i64::MAX)]);
-    let shares = divided(&ALL, &[i64::MAX, i64::MAX], &many, &[i64::MIN]);
-    assert_eq!(shares.units, [250_000_000, 250_000_000, 0, 500_000_000]);
-    // By totals 4 * 1/2 + 3 * 1/2 beside 4 * 1/2, and what these have above a third of the greater: 7 beside 2.5.
     let shares = shared(&ALL, &[i64::MAX, i64::MAX], &many, &[i64::MIN]);
-    assert_eq!(shares.units, [368_421_052, 368_421_053, 0, 263_157_895]);
+    assert_eq!(shares.units, [250_000_000, 250_000_000, 0, 500_000_000]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 KINDS = [("kept-50", "50 % of samples"), ("kept-90", "90 %"), ("kept-99", "99 %"), ("coalition", "80 % of contributors")]
 PACKAGES = ["torch", "transformers", "peft", "dattri", "kronfluence", "rank-bm25", "infini-gram"]
 OURS = "ours"
-# What an estimate counts for beside what was measured: `ESTIMATE_PART` of protocol/src/answer.rs.
+# What the estimate of single samples counts for beside what was measured of groups. Nothing is paid by the two together.
 ESTIMATE_PART = 0.75
 BOTH = "tangents of content and embedding"
 
@@ -50,9 +50,8 @@ class Seed:
         self.scores[OURS, "paid units", "", ""] = numpy.array([query["units"] for query in self.shares], dtype=float)
 
     def add_tangents(self):
-        """What was measured of a group, divided among its samples by their positive scores of the trajectory estimator; of content
-        groups also that with these scores, each by its mean size over the query's samples: a group's sum is then its total, by
-        which answers are paid."""
+        """What was measured of a group, divided among its samples by their positive scores of the trajectory estimator, as answers
+        are paid; of content groups also that with these scores, each by its mean size over the query's samples."""
         scaled = lambda scores: scores / numpy.abs(scores).mean(1, keepdims=True)
         inside = next(matrix for (who, name, _, note), matrix in self.scores.items() if name == "data value embedding" and note)
         positive = numpy.maximum(inside, 0)
@@ -279,7 +278,7 @@ def copies(seeds):
 
 def verdicts(seeds, best):
     """The figures that matter most, beside each other."""
-    header("regime", "best without retrains", "times DataInf", "what answers are paid by", "times DataInf", "best peer", "best DataInf")
+    header("regime", "best without retrains", "times DataInf", "tangents of content and embedding", "times DataInf", "best peer", "best DataInf")
     for kind, name in KINDS:
         ours = {key: figure for key, figure in best.items() if key[2] == kind and key[0] == OURS}
         without = {key: figure for key, figure in ours.items() if not key[1].startswith(("tangents", "paid"))}

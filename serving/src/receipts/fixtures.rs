@@ -61,7 +61,7 @@ pub fn bundle() -> Bundle {
             "units": UNITS[usize::from(place)], "training": [sample(place)] })
     };
     let report = json!({
-        "format": 4, "method": ATTRIBUTION, "base": ContentHash::default(), "checkpoints": [], "embeddings": null,
+        "format": 3, "method": ATTRIBUTION, "base": ContentHash::default(), "checkpoints": [], "embeddings": null,
         "tangents": null, "accuracy": accuracy(), "validation": [], "groups": [1], "ghosts": [], "by_samples": false,
         "contributions": [contribution(0), contribution(1), contribution(2)],
     });

@@ -160,6 +160,28 @@ test("a run is watched to its end, over a reload, and accepted", async ({ page }
     model = Number(/\/models\/(\d+)/.exec(page.url())?.[1]);
 });
 
+test("the owner sees which samples look wrong to the model", async ({ page }) => {
+    await install(page, "Owner");
+    // The gateway asks the trainer every few seconds.
+    await expect(async () => {
+        await page.goto(`/datanets/${datanet}/review`);
+        await expect(page.getByRole("heading", { name: "Look wrong" })).toBeVisible({ timeout: 3_000 });
+    }).toPass({ timeout: 30_000 });
+    await expect(page.getByText(/^\d+ of 40 samples$/)).toBeVisible();
+    await page.getByRole("link", { name: /^Contribution \d+$/ }).last().click();
+    await page.getByRole("button", { name: "Sign and read" }).click();
+    await expect(page.getByText(`When is tide 0 of ${NAME}?`)).toBeVisible();
+    await page.getByText(/^Only the \d+ that look wrong$/).click();
+    const listed = page.getByRole("listitem").filter({ hasText: `of ${NAME}?` });
+    const marked = listed.filter({ hasText: `Looks wrong to model ${model}` });
+    await expect(async () => {
+        const count = await listed.count();
+        expect(count).toBeGreaterThan(0);
+        expect(count).toBeLessThan(20);
+        expect(await marked.count()).toBe(count);
+    }).toPass({ timeout: 10_000 });
+});
+
 test("a run in work is stopped by its requester, who pays for what was done", async ({ page }) => {
     test.setTimeout(300_000);
     await install(page, "Requester");

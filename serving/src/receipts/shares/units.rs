@@ -68,7 +68,7 @@ mod tests {
             .map(|(contribution, units)| json!({"contribution": contribution, "contributor": hash, "units": units}))
             .collect();
         let evidence = json!({
-            "format": 4, "adapter": hash, "training": hash, "tokens": [1, 2], "answered": [[1, 2]], "query": "",
+            "format": 3, "adapter": hash, "training": hash, "tokens": [1, 2], "answered": [[1, 2]], "query": "",
             "groups": [], "rule": {"floor_quantile": 900_000, "sample_max": 500_000, "attributed": 800_000},
             "base": base, "fallback": null, "contributions": contributions,
         });
