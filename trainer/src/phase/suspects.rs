@@ -5,7 +5,6 @@ use super::{
     train::{Order, Trained},
 };
 use crate::error::WorkError;
-use std::path::Path;
 use tributary_attribution::{AttributionError, Progress, ScreenSettings, Suspects, screen};
 use tributary_daemon::files::{read_if_there, write_atomically};
 use tributary_lora::Adapter;
