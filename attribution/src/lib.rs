@@ -75,7 +75,7 @@ pub use report::{
 };
 pub use tangents::{
     RetrainObserver, RetrainProgress, RetrainRecipe, Retrained, Retrainer, Tangent, TangentError, TangentSettings,
-    Tangents, parameters, random_coalitions, random_halves,
+    Tangents, parameters, random_coalitions, random_halves, sample_effects,
 };
 pub use training::{Kept, TrainingScores, training_scores};
 pub use units::{ContributionUnits, apportion_units};

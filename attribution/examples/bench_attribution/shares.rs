@@ -10,12 +10,12 @@ use crate::{
 use serde_json::{Value, json};
 use std::{ops::ControlFlow, path::Path};
 use tributary_attribution::{
-    AnswerScores, AnswerShares, EmbeddingSettings, GroupSettings, Groups, Retrainer, Standing, Tangent,
+    AnswerScores, AnswerShares, EmbeddingSettings, Embeddings, GroupSettings, Groups, Retrainer, Standing, Tangent,
     TangentSettings, Tangents,
     accuracy::{Ghost, GhostUnits, ghost_units, says},
     answer_scores,
     duplicates::find_duplicates,
-    embed, unobserved, weigh_by_learnt,
+    embed, query_gradient, sample_effects, unobserved, weigh_by_learnt,
 };
 use tributary_lora::{Adapter, EncodedSample, sample_gradient};
 use tributary_protocol::{
@@ -68,10 +68,8 @@ struct Shared<'a> {
 
 impl<'a> Shared<'a> {
     fn new(bench: &Bench, task: &'a Task, trained: &Trained, tangents: &Tangents) -> Self {
-        let settings = EmbeddingSettings::default();
-        let embeddings = embed(&trained.trajectory, &trained.preconditioner, settings, &unobserved).unwrap();
         let (model, adapter) = (&bench.model, trained.adapter());
-        let embeddings = weigh_by_learnt(embeddings, model, adapter, &task.dataset).unwrap();
+        let embeddings = weigh_by_learnt(embeddings(trained), model, adapter, &task.dataset).unwrap();
         let scores = |(_, query): &(Row, EncodedSample)| {
             let way = TangentWay::default();
             answer_scores(model, adapter, Some(tangents), &embeddings, query, way).unwrap().unwrap()
@@ -102,6 +100,11 @@ impl<'a> Shared<'a> {
     }
 }
 
+/// The rows of the run's samples and ghosts, however far they were learnt.
+fn embeddings(trained: &Trained) -> Embeddings {
+    embed(&trained.trajectory, &trained.preconditioner, EmbeddingSettings::default(), &unobserved).unwrap()
+}
+
 /// Tangents at the run's adapter; their retrains are kept.
 fn tangents(bench: &Bench, task: &Task, adapter: &Adapter, groups: &Groups, seed: u64, folder: &Path) -> Tangents {
     let (lora, training) = (lora(), training(seed));
@@ -120,11 +123,12 @@ pub fn write(bench: &Bench, task: &Task, trained: &Trained, seed: u64, attacks: 
     let owned: Vec<(ContentHash, u16)> =
         task.dataset.training().iter().zip(&owners).map(|(sample, owner)| (sample.id(), *owner as u16)).collect();
     let by_owner_groups = Groups::of_samples(&owned, task.contributors as u16).unwrap();
+    let embeddings = embeddings(trained);
     let mut written = serde_json::Map::new();
     let mut content = None;
     for (name, groups) in [("content", by_content), ("contributors", by_owner_groups)] {
         let tangents = tangents(bench, task, adapter, &groups, seed, folder);
-        let (mut gradient, mut midpoint, mut loss) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut gradient, mut midpoint, mut loss, mut effects) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let began = processor_seconds();
         for (_, query) in &task.queries {
             let of_query = sample_gradient(&bench.model, adapter, query).unwrap();
@@ -133,10 +137,16 @@ pub fn write(bench: &Bench, task: &Task, trained: &Trained, seed: u64, attacks: 
         let each = (processor_seconds() - began) / task.queries.len() as f64;
         for (_, query) in &task.queries {
             midpoint.push(tangents.scores_at_midpoints(&bench.model, adapter, query).unwrap());
-            loss.push(tangents.loss_differences(&bench.model, adapter, query).unwrap());
+            let measured = tangents.loss_differences(&bench.model, adapter, query).unwrap();
+            let at_result = sample_gradient(&bench.model, adapter, query).unwrap();
+            let asked = query_gradient(&bench.model, adapter, query, &at_result).unwrap();
+            let estimated = embeddings.scores(&embeddings.sketch(&asked).unwrap());
+            effects.push(sample_effects(&groups, &measured, &estimated).unwrap());
+            loss.push(measured);
         }
         let value = json!({
             "of_sample": groups.of_sample(), "gradient": gradient, "midpoint": midpoint, "loss": loss,
+            "sample_effects": effects,
             "query_seconds": each, "file_bytes": tangents.to_bytes().len(),
         });
         written.insert(name.to_owned(), value);

@@ -9,12 +9,14 @@
 //! ridge regression of the adapter on who took part gives each group its mean effect over many company, as Data Banzhaf
 //! (arXiv 2205.15466) and datamodels (arXiv 2202.00622) do for a single number.
 
+mod effects;
 mod error;
 mod file;
 mod retrain;
 mod ridge;
 mod rows;
 
+pub use effects::sample_effects;
 pub use error::TangentError;
 pub use retrain::{RetrainObserver, RetrainProgress, RetrainRecipe, Retrained, Retrainer};
 pub use ridge::{random_coalitions, random_halves};

@@ -13,8 +13,6 @@ from safetensors.numpy import load_file
 KINDS = [("kept-50", "50 % of samples"), ("kept-90", "90 %"), ("kept-99", "99 %"), ("coalition", "80 % of contributors")]
 PACKAGES = ["torch", "transformers", "peft", "dattri", "kronfluence", "rank-bm25", "infini-gram"]
 OURS = "ours"
-# What the estimate of single samples counts for beside what was measured of groups. Nothing is paid by the two together.
-ESTIMATE_PART = 0.75
 BOTH = "tangents of content and embedding"
 
 
@@ -51,8 +49,7 @@ class Seed:
 
     def add_tangents(self):
         """What was measured of a group, divided among its samples by their positive scores of the trajectory estimator, as answers
-        are paid; of content groups also that with these scores, each by its mean size over the query's samples."""
-        scaled = lambda scores: scores / numpy.abs(scores).mean(1, keepdims=True)
+        are paid; of content groups also both together (`sample_effects` of attribution/src/tangents/effects.rs)."""
         inside = next(matrix for (who, name, _, note), matrix in self.scores.items() if name == "data value embedding" and note)
         positive = numpy.maximum(inside, 0)
         for name, tangents in self.tangents.items():
@@ -64,10 +61,9 @@ class Seed:
                 parts = numpy.where(sums > 0, totals / numpy.where(sums > 0, sums, 1), 0)
                 even = numpy.where(sums > 0, 0, totals / sizes)
                 note = "default" if way == "loss" else ""
-                divided = positive * (parts @ member.T) + even @ member.T
-                self.scores[OURS, f"tangents of {name}", way, note] = divided
-                if name == "content":
-                    self.scores[OURS, BOTH, way, note] = scaled(divided) + ESTIMATE_PART * scaled(inside)
+                self.scores[OURS, f"tangents of {name}", way, note] = positive * (parts @ member.T) + even @ member.T
+            if name == "content":
+                self.scores[OURS, BOTH, "loss", "default"] = numpy.array(tangents["sample_effects"])
 
     def retrains(self, kind):
         """Who took part, `[retrains, samples]`, and losses, `[queries, retrains]`, in the order of their numbers."""
