@@ -11,12 +11,12 @@ use tributary_lora::Adapter;
 
 /// What was found, below a job's folder.
 pub(crate) const SUSPECTS_FILE: &str = "suspects.json";
-/// Most samples that are screened: of more, gradients would take over 256 MiB beside the model.
-const SCREENED_MAX: usize = 1 << 14;
+/// Most samples that are screened: it takes as long as nearly two passes over them, and 16 KiB for each, and nobody pays for it.
+const SCREENED_MAX: usize = 1 << 12;
 
 /// Screens the samples of a finished run, and writes what was found into the order's folder. What is there already is kept.
 ///
-/// Where a loss is no number nobody can be suspected: none is named then, and none of more than 2^14 samples.
+/// Where a loss is no number nobody can be suspected: none is named then, and none of more than 2^12 samples.
 pub(crate) fn suspects(order: &Order<'_>, trained: &Trained, observer: Observer<'_>) -> Result<(), WorkError> {
     let path = order.folder.join(SUSPECTS_FILE);
     let known = read_if_there(&path)?.and_then(|text| serde_json::from_slice::<Suspects>(&text).ok());
