@@ -585,7 +585,8 @@ fn what_cannot_be_measured_is_said_before_anything_is_trained() {
             assert!(!matches!(activity, Activity::Training(_) | Activity::Retraining { .. }), "{activity:?}");
             ControlFlow::Continue(())
         };
-        let error = train_local(&base, &[path.clone()], &reading, &recipe, &out, cadence, &observer).unwrap_err();
+        let error =
+            train_local(&base, std::slice::from_ref(&path), &reading, &recipe, &out, cadence, &observer).unwrap_err();
         assert!(error.to_string().contains(hint), "{error}");
     }
 }
