@@ -1,8 +1,8 @@
 //! This project's side of `scripts/bench/attribution`: data, the run, all retrains, scores and shares.
 //!
 //! ```text
-//! bench_attribution run    FOLDER [--seed N]
-//! bench_attribution scores FOLDER [--seed N]
+//! bench_attribution run    FOLDER [--seed N] [--own-answers]
+//! bench_attribution scores FOLDER [--seed N] [--own-answers]
 //! bench_attribution truth  FOLDER [--seed N] [--retrains N] [--again N] [--minutes N] [--only KIND]
 //! bench_attribution shares FOLDER [--seed N] [--attacks]
 //! bench_attribution spans  FOLDER
@@ -83,7 +83,8 @@ fn main() {
         only,
     };
     let until = option("--minutes").map(|minutes| Instant::now() + Duration::from_secs(60 * minutes));
-    let attacks = arguments.iter().any(|argument| argument == "--attacks");
+    let has = |name: &str| arguments.iter().any(|argument| argument == name);
+    let (attacks, own_answers) = (has("--attacks"), has("--own-answers"));
     let [phase, folder] = &arguments[..2] else { panic!("the arguments are a part and a folder") };
 
     let base = workspace("models/tributary-tiny").canonicalize().unwrap();
@@ -94,7 +95,7 @@ fn main() {
         return spans::write(&bench, Path::new(folder));
     }
     let folder = Path::new(folder).join(format!("seed-{seed}"));
-    let task = Task::new(&bench.tokenizer, seed);
+    let task = Task::new(&bench.tokenizer, seed, own_answers);
     match phase.as_str() {
         "run" => {
             let trained = Trained::new(&bench, &task, seed, &folder);

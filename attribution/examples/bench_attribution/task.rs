@@ -8,6 +8,9 @@
 //! - *medical* and *legal*: rows of the fixtures' Datanets whose answers begin alike, where there are fixtures. Their queries
 //!   are rows held out.
 //!
+//! Facts may share their answers, as facts do; with `own_answers` none does, and none has a rule's: then nothing but the samples
+//! of a fact says what it says.
+//!
 //! Some facts and rules are wrong on purpose. Ghosts are samples of all kinds that are never trained on: what the run keeps for
 //! validation.
 
@@ -233,10 +236,10 @@ pub fn config() -> DataConfig {
 }
 
 impl Task {
-    pub fn new(tokenizer: &Tokenizer, seed: u64) -> Self {
+    pub fn new(tokenizer: &Tokenizer, seed: u64, own_answers: bool) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let (mut rows, mut queries, mut ghosts) = (Vec::new(), Vec::new(), Vec::new());
-        facts(&mut random, &mut rows, &mut queries, &mut ghosts);
+        facts(&mut random, own_answers, &mut rows, &mut queries, &mut ghosts);
         rules(&mut random, &mut rows, &mut queries, &mut ghosts);
         plant_wrong(&mut random, &mut rows);
         let mut contributors = FACT_CONTRIBUTORS;
@@ -340,16 +343,29 @@ impl Task {
     }
 }
 
-fn facts(random: &mut ChaCha8Rng, rows: &mut Vec<Row>, queries: &mut Vec<Row>, ghosts: &mut Vec<Row>) {
+fn facts(
+    random: &mut ChaCha8Rng,
+    own_answers: bool,
+    rows: &mut Vec<Row>,
+    queries: &mut Vec<Row>,
+    ghosts: &mut Vec<Row>,
+) {
     let of = |subjects: &[&'static str], relations: &'static [Relation]| -> Vec<(&'static str, &'static Relation)> {
         subjects.iter().flat_map(|subject| relations.iter().map(move |relation| (*subject, relation))).collect()
     };
     let mut pairs = of(&TOWNS, &OF_TOWNS);
     pairs.extend(of(&PEOPLE, &OF_PEOPLE));
     pairs.shuffle(random);
-    pairs.truncate(FACTS);
-    for (place, (subject, (wordings, values))) in pairs.into_iter().enumerate() {
-        let says = pick(random, values);
+    let mut taken: Vec<String> = SHOPS.iter().map(|(_, colour)| (*colour).to_owned()).collect();
+    let mut told = 0;
+    for (subject, (wordings, values)) in pairs {
+        let is_free = |value: &&str| !own_answers || taken.iter().all(|one| one != value);
+        let free: Vec<&str> = values.iter().copied().filter(is_free).collect();
+        if told == FACTS || free.is_empty() {
+            continue;
+        }
+        let says = pick(random, &free);
+        taken.push(says.clone());
         let asked = |wording: usize| wordings[wording].replace("{s}", subject);
         let teaches = asked(3);
         let mut contributors: Vec<usize> = (0..FACT_CONTRIBUTORS).collect();
@@ -358,9 +374,10 @@ fn facts(random: &mut ChaCha8Rng, rows: &mut Vec<Row>, queries: &mut Vec<Row>, g
             rows.push(Row::new(contributor, "fact", &teaches, asked(wording), says.clone()));
         }
         queries.push(Row::new(0, "fact", &teaches, asked(3), says.clone()));
-        if place < FACT_QUERIES {
+        if told < FACT_QUERIES {
             queries.push(Row::new(0, "fact", &teaches, asked(4), says));
         }
+        told += 1;
     }
     let mut strange = of(&STRANGERS[..2], &OF_TOWNS);
     strange.extend(of(&STRANGERS[2..], &OF_PEOPLE));

@@ -16,17 +16,12 @@ OURS = "ours"
 BOTH = "tangents of content and embedding"
 
 
-class Seed:
-    """One seed's files."""
+class Scored:
+    """One seed's data and scores."""
 
     def __init__(self, folder):
-        read = lambda name: json.loads((folder / name).read_text())
-        self.folder, self.data = folder, read("data.json")
+        self.folder, self.data = folder, self.read(folder, "data.json")
         self.samples, self.queries = self.data["samples"], self.data["queries"]
-        self.truth = {}
-        for line in (folder / "truth.jsonl").read_text().splitlines():
-            line = json.loads(line)
-            self.truth.setdefault(line["kind"], {})[line["number"]] = line
         self.owners = numpy.array([sample["contributor"] for sample in self.samples])
         self.wrong = numpy.array([sample["wrong"] for sample in self.samples])
         teaches = [sample["teaches"] for sample in self.samples]
@@ -34,8 +29,6 @@ class Seed:
             [bool(query["teaches"]) and one == query["teaches"] and not wrong for one, wrong in zip(teaches, self.wrong)]
             for query in self.queries
         ])
-        self.ours, self.tangents, self.shares = read("ours.json"), read("tangents.json"), read("shares.json")
-        self.check, self.formula = read("check.json"), read("formula.json")
         self.scores, self.suspicions = {}, {}
         for file, who in (("scores-ours.safetensors", OURS), ("scores-peers.safetensors", "peer")):
             for key, matrix in load_file(folder / file).items():
@@ -44,6 +37,24 @@ class Seed:
                     self.suspicions[who, setting] = matrix
                 else:
                     self.scores[who, name, setting, note] = matrix
+
+    @staticmethod
+    def read(folder, name):
+        return json.loads((folder / name).read_text())
+
+
+class Seed(Scored):
+    """All files of a seed that was retrained."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.truth = {}
+        for line in (folder / "truth.jsonl").read_text().splitlines():
+            line = json.loads(line)
+            self.truth.setdefault(line["kind"], {})[line["number"]] = line
+        self.ours, self.tangents, self.shares, self.check, self.formula = [
+            self.read(folder, f"{name}.json") for name in ("ours", "tangents", "shares", "check", "formula")
+        ]
         self.add_tangents()
         self.scores[OURS, "paid units", "", ""] = numpy.array([query["units"] for query in self.shares], dtype=float)
 
@@ -334,6 +345,11 @@ def main():
     other_seeds(seeds, methods)
     title("Sources of queries among the samples with the highest scores")
     recall(seeds, methods)
+    own = sorted((folder / "sources").glob("seed-*"))
+    if own:
+        title(f"The same where each fact has an answer of its own, {len(own)} more seeds")
+        own = [Scored(seed) for seed in own]
+        recall(own, settings_of(own))
     title("Labels, memory, time, shares")
     rest(seeds)
     labels(folder / "labels")

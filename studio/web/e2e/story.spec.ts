@@ -165,7 +165,7 @@ test("the owner sees which samples look wrong to the model", async ({ page }) =>
     // The gateway asks the trainer every few seconds.
     await expect(async () => {
         await page.goto(`/datanets/${datanet}/review`);
-        await expect(page.getByRole("heading", { name: "Look wrong" })).toBeVisible({ timeout: 3_000 });
+        await expect(page.getByRole("heading", { name: "Samples that look wrong" })).toBeVisible({ timeout: 3_000 });
     }).toPass({ timeout: 30_000 });
     await expect(page.getByText(/^\d+ of 40 samples$/)).toBeVisible();
     await page.getByRole("link", { name: /^Contribution \d+$/ }).last().click();

@@ -591,7 +591,7 @@ const curate = {
     unlockText: "One free signature shows the data provider that you may. It lasts ten minutes.",
     onlySuspects: (count: string) => `Only the ${count} that look wrong`,
     suspicion: (model: number, score: string) => `Looks wrong to model ${model}, ${score} of 1`,
-    suspects: "Look wrong",
+    suspects: "Samples that look wrong",
     suspectsLead:
         "What a model could not learn, or learned against the others, in accepted contributions. A right sample that is unlike all others is listed too. Nobody is paid less for it.",
     suspectsOf: (count: string, all: string) => `${count} of ${all} samples`,
