@@ -44,17 +44,6 @@ fn wanted(task: &Task, groups: &Groups, seed: u64, size: &Size) -> Vec<Wanted> {
     for out in 0..groups.count() {
         add("without-group", out, seed, groups.included(|group| group != out));
     }
-    // Tangents are made with the run's seed, so that only another one says whether they know more than its chance.
-    if size.again > 0 {
-        add("all-again", 0, seed + AGAIN, vec![true; count]);
-        for out in 0..task.contributors {
-            let included = owners.iter().map(|owner| *owner != out).collect();
-            add("without-contributor-again", out, seed + AGAIN, included);
-        }
-        for out in 0..groups.count() {
-            add("without-group-again", out, seed + AGAIN, groups.included(|group| group != out));
-        }
-    }
     let members = (task.contributors * COALITION).div_ceil(100);
     let coalitions = random_coalitions(task.contributors, members, size.retrains, seed);
     let kept: Vec<(String, Vec<Vec<bool>>)> = KEPT
@@ -72,6 +61,17 @@ fn wanted(task: &Task, groups: &Groups, seed: u64, size: &Size) -> Vec<Wanted> {
             if number < size.again {
                 add(&format!("{kind}-again"), number, seed + AGAIN, included[number].clone());
             }
+        }
+    }
+    // Tangents are made with the run's seed, so that only another one says whether they know more than its chance.
+    if size.again > 0 {
+        add("all-again", 0, seed + AGAIN, vec![true; count]);
+        for out in 0..task.contributors {
+            let included = owners.iter().map(|owner| *owner != out).collect();
+            add("without-contributor-again", out, seed + AGAIN, included);
+        }
+        for out in 0..groups.count() {
+            add("without-group-again", out, seed + AGAIN, groups.included(|group| group != out));
         }
     }
     list
